@@ -1,0 +1,52 @@
+# Verbs of the project. Each one sets up what it needs; only Python 3.11+ and make are required.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint fix bench docs lock clean
+
+help:            ## list the verbs
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## install everything into .venv, nothing else
+
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "citysoc needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup      ## a simulated month of the city through the whole pipeline
+	$(BIN)/citysoc demo
+
+test: setup      ## the test suite a developer runs all day
+	$(BIN)/python -m pytest -n auto
+
+lint: setup      ## formatting, types, import directions, docs against --help
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cog --check README.md README.vi.md docs/*.md
+
+fix: setup       ## format, sort imports, write generated documentation again
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/cog -r README.md README.vi.md docs/*.md
+
+bench: setup     ## measure; prints figures, asserts nothing
+	$(BIN)/python -m tests.bench
+
+docs: setup      ## write the generated parts of the documentation again
+	$(BIN)/cog -r README.md README.vi.md docs/*.md
+
+lock: setup      ## resolve the dependencies again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
+	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --output-file requirements.lock
+
+clean:           ## remove the environment and everything generated
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis demo-data
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,24 @@
+"""The only clock: aware times in UTC inside, Huế's time at the edges."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+UTC = dt.UTC
+HUE = ZoneInfo("Asia/Ho_Chi_Minh")
+"""UTC+7 without daylight saving: the zone of the first user, the default at the edges."""
+
+
+def now() -> dt.datetime:
+    """Return the present moment, aware, in UTC."""
+    return dt.datetime.now(UTC)  # noqa: TID251  the one place that asks the system
+
+
+def iso(moment: dt.datetime) -> str:
+    """Return an aware moment as RFC 3339 in UTC, with ``Z`` and only the digits it needs.
+
+    >>> iso(dt.datetime(2026, 10, 1, 7, 30, tzinfo=HUE))
+    '2026-10-01T00:30:00Z'
+    """
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

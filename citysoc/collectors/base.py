@@ -1,0 +1,35 @@
+"""What a collector is: pulled on schedule, or listening until it is told to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from typing import Any
+
+    from citysoc.flow import Batch
+
+Identify: TypeAlias = "Callable[[bytes, str], tuple[str, str]]"
+"""Given the first bytes of a file and its name: the parser's name and its framer's name."""
+
+Emit: TypeAlias = "Callable[[Batch], Awaitable[None]]"
+"""Hand a batch on; waits while the pipeline is full."""
+
+
+class PullCollector(Protocol):
+    """Reads what is new, then ends; is called again on schedule."""
+
+    def pull(self, positions: Mapping[str, Mapping[str, Any]]) -> Iterator[Batch]:
+        """Yield what came since ``positions`` (position key to value), in order.
+
+        Raises:
+            SourceError: the source cannot be read at all; batches yielded before stay good.
+        """
+
+
+class PushCollector(Protocol):
+    """Listens until it is cancelled."""
+
+    async def serve(self, emit: Emit) -> None:
+        """Receive records and hand them on as batches."""

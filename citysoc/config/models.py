@@ -1,0 +1,339 @@
+"""The configuration as values: ``citysoc.yaml``, ``agencies.yaml`` and ``sources/*.yaml``.
+
+Unknown keys are refused. Durations are seconds, sizes bytes; names carry the unit. Secrets are
+references, ``env:NAME`` or ``file:PATH``, never values.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+Level = Literal["informational", "low", "medium", "high", "critical"]
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+"""Lower-case letters, digits and hyphens: safe in paths, addresses and queries."""
+
+
+def _check_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{name!r} is no time zone; write for example Asia/Ho_Chi_Minh") from error
+    return name
+
+
+def _check_secret(reference: str) -> str:
+    if not re.fullmatch(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", reference):
+        raise ValueError("a secret is a reference: env:NAME or file:PATH")
+    return reference
+
+
+def _check_network(text: str) -> str:
+    return str(ipaddress.ip_network(text))
+
+
+Zone = Annotated[str, AfterValidator(_check_zone)]
+SecretReference = Annotated[str, AfterValidator(_check_secret)]
+Network = Annotated[str, AfterValidator(_check_network)]
+
+
+class Model(BaseModel):
+    """The habits of all models: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Contact(Model):
+    """Whom to reach at an agency; a role, not a person."""
+
+    role: str
+    email: str | None = None
+    telephone: str | None = None
+
+
+class Antivirus(Model):
+    """Centrally managed antivirus at an agency."""
+
+    machines: Annotated[int, Field(ge=0, le=100_000)]
+
+
+class Agency(Model):
+    """One body on the government network.
+
+    Args:
+        id: its id here.
+        name: its Vietnamese name.
+        name_en: its English name.
+        level: the kind of body.
+        code: the official code, of the ward or of QĐ 20/2020; text.
+        networks: its address ranges; no two agencies may overlap.
+        senders: single addresses that send its logs from outside ``networks`` (a relay).
+        expects: ids of the sources that must speak for this agency.
+        antivirus: its centrally managed antivirus, where it has that.
+        aliases: other names it is written with.
+        contacts: whom to reach.
+    """
+
+    id: Identifier
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name_en: Annotated[str, Field(max_length=200)] = ""
+    level: Literal[
+        "party",
+        "city",
+        "department",
+        "subordinate",
+        "ward",
+        "commune",
+        "school",
+        "hospital",
+        "association",
+        "other",
+    ] = "other"
+    code: str = ""
+    networks: tuple[Network, ...] = ()
+    senders: tuple[Annotated[str, AfterValidator(lambda a: str(ipaddress.ip_address(a)))], ...] = ()
+    expects: tuple[Identifier, ...] = ()
+    antivirus: Antivirus | None = None
+    aliases: tuple[str, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+
+
+class AgenciesFile(Model):
+    """``agencies.yaml``."""
+
+    example: bool = False
+    agencies: tuple[Agency, ...]
+
+
+class SourceBase(Model):
+    """What every source has.
+
+    Args:
+        id: its id; one stream per agency is named ``<agency id>/<source id>``.
+        about: what it is, for people.
+        agency: the agency whose logs these are; for ``files`` None means that ``{agency}`` in the paths
+            names it, for ``syslog`` None means that the sender's address names it.
+        parser: the parser's name; ``auto`` looks at the first bytes.
+        parser_options: the parser's own options, for example column names.
+        timezone: the zone of local times that name none.
+        late_after_seconds: a stream that said nothing for so long is late.
+        silent_after_seconds: a stream that said nothing for so long is silent: an alarm.
+    """
+
+    id: Identifier
+    about: str = ""
+    agency: Identifier | None = None
+    parser: str = "auto"
+    parser_options: dict[str, Any] = Field(default_factory=dict)
+    timezone: Zone = "Asia/Ho_Chi_Minh"
+    late_after_seconds: Annotated[int, Field(gt=0)] = 6 * 3600
+    silent_after_seconds: Annotated[int, Field(gt=0)] = 26 * 3600
+    enabled: bool = True
+
+
+class FilesSource(SourceBase):
+    """Files in directories: logs that grow and rotate, exports that are dropped in.
+
+    Args:
+        paths: paths or glob patterns, ``**`` included; ``{agency}`` stands for one agency's id.
+            Packed files (.gz, .zip, .zst) are unpacked.
+        every_seconds: how often to look.
+        follow: whether the last line of a file may still be half-written and waits for its end;
+            false for files that are complete when they appear.
+    """
+
+    kind: Literal["files"]
+    paths: Annotated[tuple[str, ...], Field(min_length=1)]
+    every_seconds: Annotated[int, Field(gt=0)] = 60
+    follow: bool = True
+
+
+class SyslogSource(SourceBase):
+    """A syslog listener.
+
+    Args:
+        host: the address to listen on.
+        port: the port, 0 for any free one.
+        transports: udp, tcp or both.
+        max_message_bytes: longer messages are refused.
+        max_connections: more TCP connections than this are closed at once.
+        idle_timeout_seconds: a silent TCP connection is closed after this.
+    """
+
+    kind: Literal["syslog"]
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 5514
+    transports: tuple[Literal["udp", "tcp"], ...] = ("udp", "tcp")
+    max_message_bytes: Annotated[int, Field(ge=480, le=1 << 20)] = 64 << 10
+    max_connections: Annotated[int, Field(gt=0)] = 1000
+    idle_timeout_seconds: Annotated[int, Field(gt=0)] = 3600
+
+
+Source = Annotated[FilesSource | SyslogSource, Field(discriminator="kind")]
+
+
+class SourcesFile(Model):
+    """One file of ``sources/``."""
+
+    sources: tuple[Source, ...]
+
+
+class Service(Model):
+    """The service process.
+
+    Args:
+        data_dir: where the store, the state and the reports live, relative to the configuration file.
+        timezone: the zone of reports and of times shown to people.
+        language: the language of reports and alerts: vi or en.
+        workers: processes that parse and detect; 0 means one a core.
+        commit_seconds: rows wait at most this long before they are committed together.
+        commit_records: and at most so many of them.
+    """
+
+    data_dir: Path = Path("data")
+    timezone: Zone = "Asia/Ho_Chi_Minh"
+    language: Literal["vi", "en"] = "vi"
+    workers: Annotated[int, Field(ge=0, le=256)] = 0
+    commit_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+    commit_records: Annotated[int, Field(ge=1, le=1_000_000)] = 50_000
+
+
+class Store(Model):
+    """The event store.
+
+    Args:
+        kind: ``local``: Delta Lake tables under ``data_dir``, asked with DuckDB.
+        retention_days: events older than this are removed by the retention job.
+    """
+
+    kind: Literal["local"] = "local"
+    retention_days: Annotated[int, Field(ge=1)] = 365
+
+
+class Rules(Model):
+    """Which detection rules are live.
+
+    Args:
+        shipped: use the rules that come with citysoc.
+        directories: further directories of Sigma rules, relative to the configuration file.
+        disabled: rule ids that stay off.
+        min_level: rules below this level are not loaded.
+    """
+
+    shipped: bool = True
+    directories: tuple[Path, ...] = ()
+    disabled: tuple[str, ...] = ()
+    min_level: Level = "informational"
+
+
+class Alerts(Model):
+    """How findings become alerts and alerts become incidents.
+
+    Args:
+        window_seconds: findings of the same rule, agency and key within this are one alert.
+        incident_window_seconds: alerts of one agency and entity within this are one incident.
+        incident_min_level: weaker alerts open no incident.
+        notice_hours: the first notice is due so long after detection (Decree 331/2026 Art. 31.2.d).
+        report_hours: the report is due so long after detection.
+    """
+
+    window_seconds: Annotated[int, Field(gt=0)] = 3600
+    incident_window_seconds: Annotated[int, Field(gt=0)] = 24 * 3600
+    incident_min_level: Level = "medium"
+    notice_hours: Annotated[int, Field(gt=0)] = 24
+    report_hours: Annotated[int, Field(gt=0)] = 72
+
+
+class Webhook(Model):
+    """One receiver of alerts, spoken to as Standard Webhooks describe.
+
+    Args:
+        id: its id.
+        url: where to POST.
+        secret: a reference to the signing secret, ``whsec_`` + base64 when resolved.
+        events: what to send.
+        min_level: weaker alerts are not sent.
+        agencies: only these agencies; empty means all.
+        rules: only these rules; empty means all.
+        allow_private_network: whether the receiver may live on a private or loopback address.
+        timeout_seconds: for one attempt.
+        max_attempts: after so many attempts the delivery goes to the dead letters.
+        ca_file: a certificate authority of one's own.
+    """
+
+    id: Identifier
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    secret: SecretReference
+    events: tuple[
+        Literal[
+            "alert.created",
+            "alert.updated",
+            "incident.created",
+            "incident.updated",
+            "source.silent",
+            "source.recovered",
+        ],
+        ...,
+    ] = (
+        "alert.created",
+        "incident.created",
+        "incident.updated",
+        "source.silent",
+        "source.recovered",
+    )
+    min_level: Level = "high"
+    agencies: tuple[Identifier, ...] = ()
+    rules: tuple[str, ...] = ()
+    allow_private_network: bool = False
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    max_attempts: Annotated[int, Field(ge=1, le=50)] = 12
+    ca_file: Path | None = None
+
+
+class Reports(Model):
+    """The monthly report.
+
+    Args:
+        directory: where reports are written, relative to ``data_dir``.
+        superior: the body above the issuer, as printed in the heading.
+        issuer: the issuing body, as printed in the heading.
+        place: the place of issue.
+        day_of_month_time: local time of day at which the first working day's report is built.
+    """
+
+    directory: Path = Path("reports")
+    superior: str = ""
+    issuer: str = ""
+    place: str = "Huế"
+    day_of_month_time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "08:00"
+
+
+class Settings(Model):
+    """``citysoc.yaml``.
+
+    Args:
+        agencies: the registry, relative to this file.
+        sources: the directory of source files, relative to this file.
+    """
+
+    service: Service = Service()
+    store: Store = Store()
+    agencies: Path = Path("agencies.yaml")
+    sources: Path = Path("sources")
+    rules: Rules = Rules()
+    alerts: Alerts = Alerts()
+    webhooks: tuple[Webhook, ...] = ()
+    reports: Reports = Reports()
+
+    @field_validator("webhooks")
+    @classmethod
+    def _ids_differ(cls, webhooks: tuple[Webhook, ...]) -> tuple[Webhook, ...]:
+        ids = [webhook.id for webhook in webhooks]
+        if doubled := {name for name in ids if ids.count(name) > 1}:
+            raise ValueError(f"two webhooks have the id {min(doubled)!r}")
+        return webhooks

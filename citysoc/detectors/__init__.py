@@ -1,0 +1,3 @@
+"""Turn events into findings."""
+
+from __future__ import annotations

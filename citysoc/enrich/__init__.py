@@ -1,0 +1,3 @@
+"""What is added to events after parsing: agency, classification."""
+
+from __future__ import annotations

@@ -1,0 +1,162 @@
+"""The values that travel through the pipeline: batch of records, event, finding.
+
+A *batch* leaves a collector as raw bytes with their place; a parser turns every record of it into
+either an *event* (a flat mapping of dotted ECS names) or an *unparsed* record with a reason; a
+detector turns events into *findings*. Nothing here knows how any of that is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+Event: TypeAlias = dict[str, Any]
+"""A flat mapping of dotted names to values, for example ``{"source.ip": "10.1.2.3"}``.
+
+Times are aware ``datetime`` in UTC, array fields of ECS (``event.category``, ``related.ip``) are
+lists, everything else is text, a number or a truth value. Fields outside ``ecs/fields.yml`` are
+allowed: the store keeps them in one nested field so that nothing is lost.
+"""
+
+UNKNOWN_AGENCY = "unknown"
+"""The agency of a record whose sender belongs to nobody in the registry."""
+
+LEVELS = ("informational", "low", "medium", "high", "critical")
+"""Sigma's levels, weakest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that a collector could not take whole: too long, a bomb, an unreadable archive.
+
+    Args:
+        reason: a short stable code, for example ``too_long``.
+        detail: one sentence for a person.
+        offset: where it starts in its file, or its number.
+        sample: the first bytes of it, at most 4 KiB.
+    """
+
+    reason: str
+    detail: str
+    offset: int = 0
+    sample: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a pull source goes on after a batch; opaque to all but its collector.
+
+    Args:
+        key: what the position is of, for example one file's identity.
+        value: JSON-able facts.
+    """
+
+    key: str
+    value: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one stream in their order, with their place and arrival.
+
+    Args:
+        stream: ``<agency id>/<source id>``: one stream of logs of one agency.
+        agency: the agency's id, from configuration or the sender's address, never the payload.
+        parser: the name of the parser to use.
+        records: raw bytes, one item a record, without line ends.
+        offsets: for each record its byte offset (or number) in ``path``.
+        arrived: when the records were pulled or received, UTC.
+        path: the file, the archive member (``a.zip!b.log``) or the listener (``udp://…``).
+        identity: names the file by its content, so that ``identity`` + offset is one record for ever.
+        header: the bytes that explain the records (``#fields`` of Zeek, the first row of a CSV).
+        sender: the address that sent the records, for push sources.
+        position: where to go on once this batch is committed; None for push sources.
+        refused: what the collector could not take.
+        parser_options: the source's options for its parser.
+        timezone: the zone of local times that name none, an IANA name.
+    """
+
+    stream: str
+    agency: str
+    parser: str
+    records: tuple[bytes, ...]
+    offsets: tuple[int, ...]
+    arrived: dt.datetime
+    path: str
+    identity: str
+    header: bytes = b""
+    sender: str | None = None
+    position: Position | None = None
+    refused: tuple[Refused, ...] = ()
+    parser_options: Mapping[str, Any] = field(default_factory=dict)
+    timezone: str = "Asia/Ho_Chi_Minh"
+
+    @property
+    def received(self) -> int:
+        """The number of records that came in, taken or refused."""
+        return len(self.records) + len(self.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """A record that its parser does not understand.
+
+    Args:
+        reason: a short stable code, for example ``json.invalid``.
+        detail: one sentence for a person, without the record's own text.
+    """
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One detector's verdict on one event.
+
+    Args:
+        rule: the rule's id.
+        title: the rule's title.
+        level: one of ``LEVELS``.
+        agency: the agency's id.
+        event_id: ``event.id`` of the event.
+        timestamp: the event's own time.
+        matched: field to value, what made the rule fire.
+        tags: the rule's tags, for example ``attack.t1059``.
+        group: field to value of the rule's key fields: findings alike in it make one alert.
+        window_seconds: for how long findings of the same key count into the same alert.
+        entity: what the finding is about: a host, an account or an address, as ``kind:value``.
+        path: where the record was read.
+        offset: its offset there.
+    """
+
+    rule: str
+    title: str
+    level: str
+    agency: str
+    event_id: str
+    timestamp: dt.datetime
+    matched: Mapping[str, Any]
+    tags: tuple[str, ...] = ()
+    group: Mapping[str, Any] = field(default_factory=dict)
+    window_seconds: int = 3600
+    entity: str = ""
+    path: str = ""
+    offset: int = 0
+
+
+def position_id(stream: str, identity: str, offset: int) -> str:
+    """Return the id of the record at a place: the same record read twice has the same id."""
+    text = f"{stream}\0{identity}\0{offset}".encode()
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def content_id(stream: str, record: bytes) -> str:
+    """Return the id of a record by its content, for exports that repeat earlier rows."""
+    key = hashlib.blake2b(stream.encode(), digest_size=16).digest()
+    return hashlib.blake2b(record, digest_size=16, key=key).hexdigest()

@@ -1,0 +1,70 @@
+"""The languages people read: every message for an analyst or a report passes through here.
+
+Messages are written in English in the code, ``_("No alerts.")``, and translated by the gettext
+catalogues in ``citysoc/locale``. The language belongs to the running command, not to the process:
+a report in English can be built by a service that speaks Vietnamese.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import gettext as _gettext
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LANGUAGES = ("vi", "en")
+_CATALOGUES = Path(__file__).with_name("locale")
+_language: contextvars.ContextVar[str] = contextvars.ContextVar("language", default="en")
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> str:
+    """Return the language that the environment asks for, English where it does not say.
+
+    Looks at ``CITYSOC_LANG``, then ``LC_ALL``, ``LC_MESSAGES``, ``LANG``.
+    """
+    environment = os.environ if environment is None else environment
+    for name in ("CITYSOC_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        code = environment.get(name, "")[:2].lower()
+        if code in LANGUAGES:
+            return code
+    return "en"
+
+
+def language() -> str:
+    """Return the language in force: ``vi`` or ``en``."""
+    return _language.get()
+
+
+def set_language(code: str) -> None:
+    """Speak ``code`` from here on in this context."""
+    _language.set(code)
+
+
+@contextlib.contextmanager
+def speaking(code: str) -> Iterator[None]:
+    """Speak ``code`` inside the block, for example while rendering one report."""
+    token = _language.set(code)
+    try:
+        yield
+    finally:
+        _language.reset(token)
+
+
+@functools.lru_cache(maxsize=len(LANGUAGES))
+def _catalogue(code: str) -> _gettext.NullTranslations:
+    return _gettext.translation("citysoc", _CATALOGUES, languages=[code], fallback=True)
+
+
+def gettext(message: str) -> str:
+    """Return ``message`` in the language in force; English where no translation exists."""
+    code = _language.get()
+    return message if code == "en" else _catalogue(code).gettext(message)
+
+
+_ = gettext

@@ -1,0 +1,3 @@
+"""Tell others: the outbox and the webhook."""
+
+from __future__ import annotations

@@ -1,0 +1,43 @@
+"""The parsers by name; each is loaded when it is first used. A new parser is one line here."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import TYPE_CHECKING, cast
+
+from citysoc.errors import InputError
+
+if TYPE_CHECKING:
+    from citysoc.parsers.base import Parser
+
+PARSERS = {
+    "antivirus": "citysoc.parsers.antivirus:CSV",
+    "antivirus-xlsx": "citysoc.parsers.antivirus:XLSX",
+    "avreport": "citysoc.parsers.avreport:PARSER",
+    "cef": "citysoc.parsers.cef:PARSER",
+    "evtx": "citysoc.parsers.windows:EVTX",
+    "fortigate": "citysoc.parsers.fortigate:PARSER",
+    "leef": "citysoc.parsers.leef:PARSER",
+    "ndjson": "citysoc.parsers.ndjson:PARSER",
+    "suricata": "citysoc.parsers.suricata:PARSER",
+    "syslog": "citysoc.parsers.syslog:PARSER",
+    "webaccess": "citysoc.parsers.webaccess:PARSER",
+    "windows": "citysoc.parsers.windows:JSON",
+    "windows-document": "citysoc.parsers.windows:JSON_DOCUMENT",
+    "zeek": "citysoc.parsers.zeek:TSV",
+    "zeek-json": "citysoc.parsers.zeek:JSON",
+}
+
+
+@functools.cache
+def parser(name: str) -> Parser:
+    """Return the parser of that name.
+
+    Raises:
+        InputError: no parser has that name.
+    """
+    if name not in PARSERS:
+        raise InputError(f"There is no parser {name!r}.", hint=f"Use one of: {', '.join(PARSERS)}.")
+    module, _, attribute = PARSERS[name].partition(":")
+    return cast("Parser", getattr(importlib.import_module(module), attribute))

@@ -1,0 +1,3 @@
+"""The monthly report: figures once, then documents."""
+
+from __future__ import annotations

@@ -1,0 +1,122 @@
+"""What an event store is. Two stores answer the same question alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from citysoc.flow import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which events: a query and a half-open span of event time.
+
+    Args:
+        query: Lucene syntax over ECS names; empty means all.
+        since: first moment that counts, UTC; None for the beginning.
+        until: first moment that no longer counts, UTC; None for no end.
+        agency: only this agency's events.
+        quarantine: ask the quarantined records instead of the events.
+    """
+
+    query: str = ""
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    agency: str | None = None
+    quarantine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What to compute for each group.
+
+    Args:
+        kind: count, cardinality, sum, min, max, avg.
+        field: of which field; none for count.
+    """
+
+    kind: Literal["count", "cardinality", "sum", "min", "max", "avg"] = "count"
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The store's size: events, quarantined records, files, bytes, first and last event time."""
+
+    events: int
+    quarantined: int
+    files: int
+    bytes: int
+    first: dt.datetime | None
+    last: dt.datetime | None
+
+
+class EventStore(Protocol):
+    """Events, append-only."""
+
+    def append(self, table: pa.Table, commit: int) -> None:
+        """Store the rows of a batch (columns of ``ecs.schema``) in one transaction.
+
+        Args:
+            table: events and quarantined records.
+            commit: the commit's number, larger than every earlier one.
+
+        Raises:
+            StoreError: nothing of the batch was stored.
+        """
+
+    def last_commit(self) -> int:
+        """Return the number of the last commit that was stored, 0 where there is none."""
+
+    def search(
+        self,
+        question: Question,
+        *,
+        fields: Sequence[str] = (),
+        newest_first: bool = True,
+        limit: int | None = None,
+    ) -> Iterator[Event]:
+        """Yield matching events ordered by ``@timestamp``, then ``event.id``.
+
+        Raises:
+            UsageError: the query cannot be understood; names the column.
+        """
+
+    def count(self, question: Question) -> int:
+        """Return how many events match."""
+
+    def aggregate(
+        self,
+        question: Question,
+        *,
+        by: Sequence[str],
+        metrics: Sequence[Metric] = (Metric(),),
+        interval_seconds: int | None = None,
+        timezone: str = "UTC",
+        limit: int | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Return one row a group: the ``by`` fields, then the metrics.
+
+        With an interval each row also has ``time``, the start of its interval in ``timezone``. A metric
+        is named ``count`` or ``kind:field``. A list field counts once for each of its values. Rows are
+        ordered by the first metric downwards, then by the group; by time first, with an interval.
+        """
+
+    def get(self, event_id: str) -> Event | None:
+        """Return one event or quarantined record by ``event.id``."""
+
+    def status(self) -> Status:
+        """Return the store's size."""
+
+    def compact(self) -> int:
+        """Rewrite small files into larger ones; return how many were removed."""
+
+    def retain(self, before: dt.datetime) -> int:
+        """Remove events older than ``before``; return how many."""
