@@ -1,0 +1,202 @@
+"""Run a batch through its parser and complete the events: one event for every record, whatever comes.
+
+The payload never decides whose event it is: everything under ``agency.*`` and ``citysoc.*``, the id and
+the arrival come from the batch alone; what a payload brings under those names is kept as ``ndjson.*``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import unicodedata
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from citysoc import telemetry
+from citysoc.clock import HUE
+from citysoc.ecs.fields import VERSION
+from citysoc.flow import Unparsed, content_id, position_id
+from citysoc.parsers import registry
+from citysoc.parsers.base import Context
+from citysoc.parsers.sniff import identify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from citysoc.flow import Batch, Event, Refused
+    from citysoc.parsers.base import Parser
+
+MAX_FIELDS = 1000
+"""An event keeps at most so many fields; the rest stays in ``event.original``."""
+
+_NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+_RESERVED = ("agency.", "citysoc.")
+_RESERVED_NAMES = frozenset(
+    {"event.id", "event.ingested", "event.original", "log.file.path", "log.offset", "ecs.version"}
+)
+_OURS = frozenset({"citysoc.outcome", "citysoc.class", "citysoc.threat"})
+_EARLIEST_YEAR = 1990
+_FUTURE = dt.timedelta(days=2)
+_SNIFF_RECORDS = 50
+
+
+def parse_batch(batch: Batch, *, agency_facts: Mapping[str, Any] = _NO_FACTS) -> list[Event]:
+    """Return one event for each record of a batch, in record order, then one for each refused one.
+
+    A record that its parser does not understand becomes an event with ``citysoc.unparsed``.
+
+    Args:
+        batch: the records; its ``parser`` may be ``auto``.
+        agency_facts: further fields of the agency, for example ``agency.name`` and ``agency.level``.
+
+    Raises:
+        InputError: the batch names a parser that does not exist.
+    """
+    originals = [decode(record) for record in batch.records]
+    parser = registry.parser(_parser_name(batch))
+    context = Context(
+        arrived=batch.arrived,
+        zone=_zone(batch.timezone),
+        header=_clean(decode(batch.header)),
+        sender=batch.sender,
+        options=batch.parser_options,
+    )
+    parsed = _parse(parser, [_clean(text) for text in originals], context)
+    common = _common(batch, parser, agency_facts)
+    events = []
+    for index, outcome in enumerate(parsed):
+        event = _unparsed(outcome) if isinstance(outcome, Unparsed) else _guard(outcome)
+        _place(event, batch, parser, index)
+        _settle_time(event, batch.arrived)
+        event["event.original"] = originals[index]
+        if "event.kind" not in event:
+            event["event.kind"] = "event"
+        event.update(common)
+        events.append(event)
+    events.extend(_refused(refused, batch, common) for refused in batch.refused)
+    return events
+
+
+def decode(record: bytes) -> str:
+    r"""Return a record as text: UTF-8, with every byte that is not written as ``\xNN``."""
+    try:
+        return record.decode()
+    except UnicodeDecodeError:
+        return record.decode("utf-8", "backslashreplace")
+
+
+def _clean(text: str) -> str:
+    """Return the text for the parser: no byte order mark, no NUL, one composition of every letter."""
+    if text.isascii():
+        return text.replace("\0", "") if "\0" in text else text
+    return unicodedata.normalize("NFC", text.removeprefix("\ufeff").replace("\0", ""))
+
+
+@functools.lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return HUE
+
+
+def _parser_name(batch: Batch) -> str:
+    if batch.parser != "auto":
+        return batch.parser
+    head = b"\n".join([batch.header, *batch.records[:_SNIFF_RECORDS]])
+    return identify(head, batch.path)[0]
+
+
+def _parse(parser: Parser, lines: Sequence[str], context: Context) -> list[Event | Unparsed]:
+    parsed = _attempt(parser, lines, context)
+    if parsed is not None:
+        return parsed
+    failed = Unparsed("parser.failed", f"The parser {parser.name} failed on this record.")
+    results: list[Event | Unparsed] = []
+    for line in lines:
+        alone = _attempt(parser, [line], context)
+        results.append(failed if alone is None else alone[0])
+    return results
+
+
+def _attempt(parser: Parser, lines: Sequence[str], context: Context) -> list[Event | Unparsed] | None:
+    """Return what the parser makes of the lines; None if it failed, which is a bug to be reported."""
+    try:
+        parsed = parser.parse(lines, context)
+    except Exception:  # noqa: BLE001  around one component: a parser's bug must not stop the line
+        telemetry.logger("parsers").exception("parser.failed", parser=parser.name, records=len(lines))
+        return None
+    if len(parsed) != len(lines):
+        telemetry.logger("parsers").error(
+            "parser.miscounted", parser=parser.name, records=len(lines), results=len(parsed)
+        )
+        return None
+    return parsed
+
+
+def _common(batch: Batch, parser: Parser, agency_facts: Mapping[str, Any]) -> Event:
+    return {
+        **agency_facts,
+        "agency.id": batch.agency,
+        "citysoc.source": batch.stream,
+        "citysoc.parser": parser.name,
+        "event.ingested": batch.arrived,
+        "log.file.path": batch.path,
+        "ecs.version": VERSION,
+    }
+
+
+def _guard(event: Event) -> Event:
+    """Return the event without names that only the runner may give, and with a bounded field count."""
+    taken = [
+        name
+        for name in event
+        if (name.startswith(_RESERVED) and name not in _OURS) or name in _RESERVED_NAMES
+    ]
+    for name in taken:
+        value = event.pop(name)
+        if name != "event.original":  # our own holds it
+            event[f"ndjson.{name}"] = value
+    if len(event) > MAX_FIELDS:
+        return dict(list(event.items())[:MAX_FIELDS])
+    return event
+
+
+def _place(event: Event, batch: Batch, parser: Parser, index: int) -> None:
+    offset = batch.offsets[index]
+    if parser.identity == "content":
+        event["event.id"] = content_id(batch.stream, batch.records[index])
+    else:
+        event["event.id"] = position_id(batch.stream, batch.identity, offset)
+    event["log.offset"] = offset
+
+
+def _settle_time(event: Event, arrived: dt.datetime) -> None:
+    """Give the event its time: its own if it is believable, else its arrival."""
+    moment = event.get("@timestamp")
+    if isinstance(moment, dt.datetime) and moment.tzinfo is not None:
+        if moment.year >= _EARLIEST_YEAR and moment <= arrived + _FUTURE:
+            event["citysoc.time_source"] = "event"
+            return
+        event["event.created"] = moment
+    event["@timestamp"] = arrived
+    event["citysoc.time_source"] = "arrival"
+
+
+def _unparsed(outcome: Unparsed) -> Event:
+    return {"citysoc.unparsed": outcome.reason, "citysoc.unparsed_detail": outcome.detail}
+
+
+def _refused(refused: Refused, batch: Batch, common: Event) -> Event:
+    return {
+        "@timestamp": batch.arrived,
+        "citysoc.time_source": "arrival",
+        "citysoc.unparsed": refused.reason,
+        "citysoc.unparsed_detail": refused.detail,
+        "event.id": position_id(batch.stream, f"{batch.identity}\0refused", refused.offset),
+        "event.kind": "event",
+        "event.original": decode(refused.sample),
+        "log.offset": refused.offset,
+        **common,
+    }
