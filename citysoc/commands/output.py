@@ -105,7 +105,7 @@ def number(value: float) -> str:
     """Return a number grouped as the language in force writes it: 5.661 or 5,661."""
     from citysoc.i18n import language
 
-    text = f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
+    text = f"{value:,.2f}".rstrip("0").rstrip(".")
     return text.translate(str.maketrans(",.", ".,")) if language() == "vi" else text
 
 

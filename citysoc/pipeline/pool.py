@@ -1,0 +1,63 @@
+"""One worker a core, each in a process of its own."""
+
+from __future__ import annotations
+
+import concurrent.futures as cf
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+from citysoc.pipeline.work import Worker
+
+if TYPE_CHECKING:
+    from citysoc.flow import Batch
+    from citysoc.pipeline.work import Processed, Work
+
+_worker: Worker | None = None
+
+
+def size(workers: int | None) -> int:
+    """Return how many workers a setting means: 0 is one a core, None is the calling thread alone."""
+    return 1 if workers is None else workers or os.cpu_count() or 1
+
+
+def open_pool(work: Work, workers: int) -> cf.Executor:
+    """Return an executor whose workers are ready for ``process``.
+
+    Args:
+        work: what they need.
+        workers: how many; 0 means one a core.
+    """
+    return cf.ProcessPoolExecutor(
+        max_workers=size(workers),
+        # A fresh interpreter: no thread, lock or open database of ours is copied into it.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(work,),
+    )
+
+
+def process(batch: Batch) -> Processed:
+    """Do the work of one batch inside a worker process."""
+    if _worker is None:
+        raise AssertionError("a worker process begins with _begin")
+    return _worker.process(batch)
+
+
+def _begin(work: Work) -> None:
+    global _worker  # noqa: PLW0603  one worker a process: the executor offers no other place
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _worker = Worker(work)
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        with contextlib.suppress(OSError):
+            parent.join()
+        os._exit(1)
