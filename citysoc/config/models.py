@@ -94,7 +94,7 @@ class Agency(Model):
         "association",
         "other",
     ] = "other"
-    code: str = ""
+    code: Annotated[str, Field(coerce_numbers_to_str=True, max_length=40)] = ""
     networks: tuple[Network, ...] = ()
     senders: tuple[Annotated[str, AfterValidator(lambda a: str(ipaddress.ip_address(a)))], ...] = ()
     expects: tuple[Identifier, ...] = ()
