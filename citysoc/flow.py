@@ -39,12 +39,14 @@ class Refused:
         detail: one sentence for a person.
         offset: where it starts in its file, or its number.
         sample: the first bytes of it, at most 4 KiB.
+        count: how many records this stands for, for example datagrams that found no room.
     """
 
     reason: str
     detail: str
     offset: int = 0
     sample: bytes = b""
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Batch:
     @property
     def received(self) -> int:
         """The number of records that came in, taken or refused."""
-        return len(self.records) + len(self.refused)
+        return len(self.records) + sum(refused.count for refused in self.refused)
 
 
 @dataclass(frozen=True, slots=True)
