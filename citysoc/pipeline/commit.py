@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from citysoc.config.models import Alerts, Webhook
-    from citysoc.pipeline.work import Processed
+    from citysoc.pipeline.work import Account, Processed
     from citysoc.state import State
     from citysoc.stores.base import EventStore
 
@@ -53,14 +53,14 @@ class Committer:
             _log.info("commit.recovered", number=number, finished=number <= stored)
         return finished
 
-    def commit(self, batches: Sequence[Processed]) -> None:
-        """Store the rows of ``batches`` and let their positions, counters and findings take effect.
+    def commit(self, groups: Sequence[Processed]) -> None:
+        """Store the rows of ``groups`` and let their positions, counters and findings take effect.
 
         Raises:
-            StoreError: nothing was stored; the same batches may be committed again.
+            StoreError: nothing was stored; the same groups may be committed again.
         """
         changes = Changes()
-        tables = [self._account(batch, changes) for batch in batches]
+        tables = [self._account(group, changes) for group in groups]
         with self.state.transaction() as db:
             number = progress.prepare(db, changes)
         try:
@@ -79,55 +79,62 @@ class Committer:
             progress.apply(db, number, changes)
             take(db, changes.findings, policy=self.policy, webhooks=self.webhooks, now=clock.now())
 
-    def _account(self, batch: Processed, changes: Changes) -> pa.Table:
-        """Write a batch into ``changes``; return its rows without those stored before."""
-        table, findings = batch.table, batch.findings
-        duplicates = 0
-        if batch.content_ids and table.num_rows:
-            table, fresh = self._without_duplicates(table, changes)
-            duplicates = batch.table.num_rows - table.num_rows
-            findings = tuple(f for f in findings if f.event_id in fresh)
-        tally = changes.tally(batch.stream, batch.arrived)
-        tally.received += batch.received
-        tally.rejected += batch.rejected
-        tally.quarantined += batch.quarantined
-        tally.duplicate += duplicates
-        tally.stored += batch.stored - duplicates
+    def _account(self, group: Processed, changes: Changes) -> pa.Table:
+        """Write a group into ``changes``; return its rows without those stored before."""
+        table, findings = group.table, group.findings
+        duplicates = [0] * len(group.accounts)
+        if any(account.content_ids for account in group.accounts):
+            table, fresh, duplicates = self._without_duplicates(group, changes)
+            findings = tuple(finding for finding in findings if finding.event_id in fresh)
+        for account, duplicate in zip(group.accounts, duplicates, strict=True):
+            tally = changes.tally(account.stream, account.arrived)
+            tally.received += account.received
+            tally.stored += account.stored - duplicate
+            tally.duplicate += duplicate
+            tally.quarantined += account.quarantined
+            tally.rejected += account.rejected
+            if account.position is not None:
+                changes.positions[account.stream, account.position.key] = account.position.value
+            if account.received:
+                _hear(changes, account)
         changes.findings.extend(findings)
-        if batch.position is not None:
-            changes.positions[batch.stream, batch.position.key] = batch.position.value
-        if batch.received:
-            _hear(changes, batch)
         return table
 
-    def _without_duplicates(self, table: pa.Table, changes: Changes) -> tuple[pa.Table, set[str]]:
-        """Return the rows whose content is new, and their ids; a content may also repeat in the commit.
+    def _without_duplicates(self, group: Processed, changes: Changes) -> tuple[pa.Table, set[str], list[int]]:
+        """Return the rows whose content is new, the ids of events among them, duplicates a batch.
 
-        Quarantined rows are never duplicates: each of them is evidence of its own arrival.
+        A content may also repeat within the commit. Quarantined rows are never duplicates: each of
+        them is evidence of its own arrival.
         """
         import pyarrow as pa
 
-        ids: list[str] = table.column("event.id").to_pylist()
-        unparsed = table.column("citysoc.unparsed").to_pylist()
+        ids: list[str] = group.table.column("event.id").to_pylist()
+        unparsed = group.table.column("citysoc.unparsed").to_pylist()
         known = progress.already_seen(self.state, ids) | set(changes.seen)
-        mask, fresh = [], set[str]()
-        for event_id, reason in zip(ids, unparsed, strict=True):
-            new = reason is not None or event_id not in known
-            mask.append(new)
-            if new and reason is None:
-                known.add(event_id)
-                fresh.add(event_id)
-                changes.seen.append(event_id)
-        return table.filter(pa.array(mask, pa.bool_())), fresh
+        mask = [True] * len(ids)
+        duplicates = []
+        row = 0
+        for account in group.accounts:
+            before = row
+            for row in range(before, before + account.rows) if account.content_ids else ():
+                if unparsed[row] is None:
+                    mask[row] = ids[row] not in known
+                    known.add(ids[row])
+                    if mask[row]:
+                        changes.seen.append(ids[row])
+            row = before + account.rows
+            duplicates.append(account.rows - sum(mask[before:row]))
+        fresh = {event_id for event_id, keep in zip(ids, mask, strict=True) if keep}
+        return group.table.filter(pa.array(mask, pa.bool_())), fresh, duplicates
 
 
-def _hear(changes: Changes, batch: Processed) -> None:
-    arrival = clock.iso(batch.arrived)
-    event = clock.iso(batch.last_event) if batch.last_event else ""
-    earlier = changes.heard.get(batch.stream)
+def _hear(changes: Changes, account: Account) -> None:
+    arrival = clock.iso(account.arrived)
+    event = clock.iso(account.last_event) if account.last_event else ""
+    earlier = changes.heard.get(account.stream)
     if earlier:
         arrival, event = max(arrival, earlier.arrival), max(event, earlier.event)
-    changes.heard[batch.stream] = Heard(batch.agency, arrival, event)
+    changes.heard[account.stream] = Heard(account.agency, arrival, event)
 
 
 def _concat(tables: Sequence[Any]) -> Any:

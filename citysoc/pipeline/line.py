@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures as cf
-import contextlib
 import queue
 import threading
 import time
@@ -28,13 +27,40 @@ T = TypeVar("T")
 
 _log = telemetry.logger("pipeline.line")
 
+GROUP_RECORDS = 4000
+"""Small batches travel to a worker together, up to so many records: a trip costs about a millisecond."""
+
+GROUP_BYTES = 8 << 20
+
 _IN_FLIGHT_PER_WORKER = 3
+_LINGER_SECONDS = 0.1
 
 
 @dataclass(slots=True)
-class _Item:
-    result: cf.Future[Processed]
+class _Group:
+    """Batches that travel together."""
+
+    batches: list[Batch] = field(default_factory=list)
+    records: int = 0
+    bytes: int = 0
     committed: cf.Future[None] = field(default_factory=cf.Future)
+
+    def add(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        self.records += batch.received
+        self.bytes += sum(map(len, batch.records))
+
+    @property
+    def full(self) -> bool:
+        return self.records >= GROUP_RECORDS or self.bytes >= GROUP_BYTES
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A group at a worker."""
+
+    result: cf.Future[Processed]
+    committed: cf.Future[None]
 
 
 class Line:
@@ -67,11 +93,11 @@ class Line:
         self._commit_seconds = commit_seconds
         self._inline = Worker(work) if workers is None else None
         self._pool = None if workers is None else pool.open_pool(work, workers)
-        size = pool.size(workers)
-        self._room = threading.BoundedSemaphore(_IN_FLIGHT_PER_WORKER * size)
+        self._room = threading.BoundedSemaphore(_IN_FLIGHT_PER_WORKER * pool.size(workers))
         self._order = threading.Lock()
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._failure: BaseException | None = None
+        self._group = _Group()
+        self._queue: queue.SimpleQueue[_UnderWay | None] = queue.SimpleQueue()
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="commits", daemon=True)
         self._thread.start()
 
@@ -89,72 +115,88 @@ class Line:
         Raises:
             StoreError: the line has stopped.
         """
-        self._room.acquire()
         with self._order:
             if self._failure:
-                self._room.release()
-                raise StoreError("The pipeline has stopped.", hint=str(self._failure)) from self._failure
-            item = _Item(self._submit(batch))
-            self._queue.put(item)
-        return item.committed
+                raise StoreError(
+                    f"The pipeline has stopped: {self._failure}", hint="What was not committed is read again."
+                ) from self._failure
+            committed = self._group.committed
+            self._group.add(batch)
+            if self._group.full:
+                self._room.acquire()
+                self._submit()
+        return committed
 
     def close(self) -> None:
         """Commit what is on the line, then stop it.
 
         Raises:
-            CitysocError: what stopped the line before its end.
+            Exception: what stopped the line before its end.
         """
-        self._queue.put(None)
+        with self._order:
+            if self._group.batches:
+                self._room.acquire()
+                self._submit()
+            self._queue.put(None)
         self._thread.join()
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
         if self._failure:
             raise self._failure
 
-    def _submit(self, batch: Batch) -> cf.Future[Processed]:
+    def _submit(self) -> None:
+        """Send the open group on its way; the caller holds the order and has made room."""
+        group, self._group = self._group, _Group()
         if self._pool:
-            return self._pool.submit(pool.process, batch)
-        if self._inline is None:
-            raise AssertionError("a line has a pool or an inline worker")
-        done: cf.Future[Processed] = cf.Future()
-        done.set_result(self._inline.process(batch))
-        return done
+            result = self._pool.submit(pool.process, group.batches)
+        else:
+            result = cf.Future()
+            worker = self._inline
+            if worker is None:
+                raise AssertionError("a line has a pool or an inline worker")
+            result.set_result(worker.process(group.batches))
+        self._queue.put(_UnderWay(result, group.committed))
+
+    def _submit_lingering(self) -> None:
+        """Send a group that does not fill up on its way, unless the workers are busy anyway."""
+        with self._order:
+            if self._group.batches and self._room.acquire(blocking=False):
+                self._submit()
 
     def _run(self) -> None:
-        waiting: list[tuple[_Item, Processed]] = []
+        """Take results in order, commit them together when it is time; the thread's whole life."""
+        waiting: list[tuple[_UnderWay, Processed]] = []
         rows, oldest = 0, 0.0
-        open_ = True
-        while open_:
-            item, open_ = self._next(oldest if waiting else None)
-            if item is not None:
-                processed = self._result(item)
-                self._room.release()
-                if processed is not None:
+        item: _UnderWay | None = None
+        while True:
+            try:
+                item = self._queue.get(timeout=_LINGER_SECONDS)
+            except queue.Empty:
+                self._submit_lingering()
+            else:
+                if item is None:
+                    break
+                if (processed := self._result(item)) is not None:
                     oldest = oldest if waiting else time.monotonic()
                     waiting.append((item, processed))
                     rows += processed.table.num_rows
-            due = rows >= self._commit_records or time.monotonic() - oldest >= self._commit_seconds
-            if waiting and (due or not open_):
+            if waiting and (
+                rows >= self._commit_records or time.monotonic() - oldest >= self._commit_seconds
+            ):
                 self._commit(waiting)
                 waiting, rows = [], 0
+        self._commit(waiting)
 
-    def _next(self, oldest: float | None) -> tuple[_Item | None, bool]:
-        """Return the next item, or None when a commit is due; and whether the line is still open."""
-        wait = None if oldest is None else max(0.0, oldest + self._commit_seconds - time.monotonic())
-        with contextlib.suppress(queue.Empty):
-            item = self._queue.get(timeout=wait)
-            return item, item is not None
-        return None, True
-
-    def _result(self, item: _Item) -> Processed | None:
+    def _result(self, item: _UnderWay) -> Processed | None:
         processed = self._guarded(item.result.result)
+        self._room.release()
         if self._failure:
             item.committed.set_exception(self._failure)
             return None
         return processed
 
-    def _commit(self, waiting: list[tuple[_Item, Processed]]) -> None:
-        if not self._failure:
+    def _commit(self, waiting: list[tuple[_UnderWay, Processed]]) -> None:
+        if waiting and not self._failure:
             self._guarded(lambda: self._committer.commit([processed for _, processed in waiting]))
         for item, _ in waiting:
             if self._failure:

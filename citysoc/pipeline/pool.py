@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from citysoc.pipeline.work import Worker
 
 if TYPE_CHECKING:
-    from citysoc.flow import Batch
+    from citysoc.flow import Batch, Finding
     from citysoc.pipeline.work import Processed, Work
 
 _worker: Worker | None = None
@@ -40,11 +40,20 @@ def open_pool(work: Work, workers: int) -> cf.Executor:
     )
 
 
-def process(batch: Batch) -> Processed:
-    """Do the work of one batch inside a worker process."""
+def process(batches: list[Batch]) -> Processed:
+    """Do the work of a group of batches inside a worker process."""
+    return _ready().process(batches)
+
+
+def findings(batch: Batch) -> list[Finding]:
+    """Return the findings of one batch inside a worker process."""
+    return _ready().findings(batch)
+
+
+def _ready() -> Worker:
     if _worker is None:
         raise AssertionError("a worker process begins with _begin")
-    return _worker.process(batch)
+    return _worker
 
 
 def _begin(work: Work) -> None:

@@ -16,7 +16,7 @@ from citysoc.parsers.run import parse_batch
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -45,20 +45,19 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Processed:
-    """A batch after its work.
+class Account:
+    """What became of one batch.
 
     Args:
         stream: the batch's stream.
         agency: its agency.
         arrived: when it arrived.
         position: where to go on once this is committed.
-        table: its rows, quarantined records and refused ones among them.
-        findings: what the rules found.
         received: how many records came in.
         stored: how many became events.
-        rejected: how many of them the collector refused.
+        rejected: how many the collector refused.
         quarantined: how many the parser did not understand.
+        rows: how many rows of the table are its own.
         content_ids: whether ``event.id`` names the content, so that repeated rows are duplicates.
         last_event: the newest event time, None where there is no event.
     """
@@ -67,14 +66,28 @@ class Processed:
     agency: str
     arrived: dt.datetime
     position: Position | None
-    table: pa.Table
-    findings: tuple[Finding, ...]
     received: int
     stored: int
     rejected: int
     quarantined: int
+    rows: int
     content_ids: bool
     last_event: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """A group of batches after its work.
+
+    Args:
+        accounts: one a batch, in order.
+        table: the rows of all batches in their order, quarantined and refused records among them.
+        findings: what the rules found, in order.
+    """
+
+    accounts: tuple[Account, ...]
+    table: pa.Table
+    findings: tuple[Finding, ...]
 
 
 class Worker:
@@ -92,22 +105,39 @@ class Worker:
         classify(events)
         return events
 
-    def process(self, batch: Batch) -> Processed:
-        """Return a batch as rows and findings."""
-        events = self.events(batch)
-        good = [event for event in events if "citysoc.unparsed" not in event]
-        rejected = sum(refused.count for refused in batch.refused)
-        return Processed(
-            stream=batch.stream,
-            agency=batch.agency,
-            arrived=batch.arrived,
-            position=batch.position,
-            table=to_table(events),
-            findings=tuple(self.detector.detect(good)),
-            received=batch.received,
-            stored=len(good),
-            rejected=rejected,
-            quarantined=len(events) - len(good) - len(batch.refused),
-            content_ids=parser(batch.parser).identity == "content",
-            last_event=max((event["@timestamp"] for event in good), default=None),
-        )
+    def findings(self, batch: Batch) -> list[Finding]:
+        """Return what the rules find in a batch."""
+        return self.detector.detect(_good(self.events(batch)))
+
+    def process(self, batches: Sequence[Batch]) -> Processed:
+        """Return batches as rows and findings."""
+        rows: list[Event] = []
+        accounts = []
+        findings: list[Finding] = []
+        for batch in batches:
+            events = self.events(batch)
+            good = _good(events)
+            findings += self.detector.detect(good)
+            accounts.append(_account(batch, events, good))
+            rows += events
+        return Processed(tuple(accounts), to_table(rows), tuple(findings))
+
+
+def _good(events: list[Event]) -> list[Event]:
+    return [event for event in events if "citysoc.unparsed" not in event]
+
+
+def _account(batch: Batch, events: list[Event], good: list[Event]) -> Account:
+    return Account(
+        stream=batch.stream,
+        agency=batch.agency,
+        arrived=batch.arrived,
+        position=batch.position,
+        received=batch.received,
+        stored=len(good),
+        rejected=sum(refused.count for refused in batch.refused),
+        quarantined=len(events) - len(good) - len(batch.refused),
+        rows=len(events),
+        content_ids=parser(batch.parser).identity == "content",
+        last_event=max((event["@timestamp"] for event in good), default=None),
+    )

@@ -1,0 +1,122 @@
+"""``citysoc detect``: the findings of rules on files, on stdout."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from citysoc.commands.context import App, pass_app
+from citysoc.commands.output import Column, emit, format_option
+from citysoc.flow import LEVELS
+from citysoc.i18n import _
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from citysoc.flow import Finding
+
+
+@click.command("detect", short_help="Print the findings of rules on files; no store.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--rules",
+    "-r",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="A file or directory of Sigma rules; the shipped ones by default.",
+)
+@click.option(
+    "--as", "parser_name", default="auto", metavar="PARSER", help="Use this parser instead of looking."
+)
+@click.option("--agency", default="unknown", metavar="ID", help="Whose logs these are.")
+@click.option(
+    "-m", "--min-level", type=click.Choice(LEVELS), default="informational", help="Weaker rules stay off."
+)
+@click.option(
+    "--fail-on", type=click.Choice(LEVELS), help="End with code 1 when a finding is of this level or above."
+)
+@click.option(
+    "--workers", type=click.IntRange(min=0), default=0, help="Worker processes; 0 means one a core."
+)
+@format_option
+@pass_app
+def command(
+    app: App,
+    *,
+    paths: tuple[Path, ...],
+    rules: tuple[Path, ...],
+    parser_name: str,
+    agency: str,
+    min_level: str,
+    fail_on: str | None,
+    workers: int,
+    format_: str | None,
+) -> int:
+    """Print what rules find in PATHS (files, directories, .gz, .zip, .zst; any supported format).
+
+    \b
+    citysoc detect Security.evtx
+    citysoc detect logs/ --rules my-rules/ -m high --fail-on high
+    """
+    from citysoc.commands.rulesets import cache_dir, shipped_rules
+    from citysoc.pipeline import Work
+    from citysoc.pipeline.pull import batches_of
+    from citysoc.pipeline.stream import SMALL_BYTES, findings
+
+    work = Work(rules=rules or (shipped_rules(),), cache_dir=cache_dir(), min_level=min_level)
+    small = _size(paths) < SMALL_BYTES
+    found = findings(
+        batches_of(paths, parser_name=parser_name, agency=agency), work, workers=None if small else workers
+    )
+    worst = -1
+
+    def rows() -> Iterator[Mapping[str, Any]]:
+        nonlocal worst
+        for batch in found:
+            for finding in batch:
+                worst = max(worst, LEVELS.index(finding.level))
+                yield _row(finding)
+
+    count = emit(rows(), _COLUMNS, format_)
+    app.say(_("{count} findings.").format(count=count))
+    return 1 if fail_on and worst >= LEVELS.index(fail_on) else 0
+
+
+_COLUMNS = (
+    Column("@timestamp"),
+    Column("rule.level", kind="level"),
+    Column("rule.title"),
+    Column("agency.id"),
+    Column("matched"),
+    Column("log.file.path"),
+)
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    return {
+        "@timestamp": finding.timestamp,
+        "rule.id": finding.rule,
+        "rule.title": finding.title,
+        "rule.level": finding.level,
+        "agency.id": finding.agency,
+        "log.file.path": finding.path,
+        "log.offset": finding.offset,
+        "matched": finding.matched,
+    }
+
+
+def _size(paths: Sequence[Path]) -> int:
+    """Return the bytes below ``paths``, not counting further once that is clearly much."""
+    from citysoc.pipeline.stream import SMALL_BYTES
+
+    total = 0
+    for path in paths:
+        files = (Path(f) / n for f, _, ns in os.walk(path) for n in ns) if path.is_dir() else iter([path])
+        for file in files:
+            total += file.stat().st_size if file.is_file() else 0
+            if total >= SMALL_BYTES:
+                return total
+    return total

@@ -1,0 +1,51 @@
+"""Open what the service works with, for the commands that write."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from typing import TYPE_CHECKING
+
+from citysoc.commands.rulesets import work_of
+from citysoc.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from citysoc.commands.context import App
+    from citysoc.service import Service
+
+
+@contextlib.contextmanager
+def open_service(app: App) -> Iterator[Service]:
+    """Yield the service of the configuration; one process at a time may hold it.
+
+    Raises:
+        StoreError: another process is writing.
+    """
+    from citysoc.service import Service
+
+    config = app.config
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    with _alone(config.data_dir / "writer.lock"):
+        state = app.state(read_only=False)
+        try:
+            yield Service(config=config, work=work_of(config), state=state, store=app.store)
+        finally:
+            state.close()
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock file inside the block; the system lets go of it when the process ends."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(
+                "Another citysoc process is writing to this store.",
+                where=str(path.parent),
+                hint="Stop `citysoc run` first, or drop the files where a source of the service finds them.",
+            ) from error
+        yield

@@ -1,0 +1,146 @@
+"""From the configuration's sources to collectors, and from collectors to the line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from citysoc import clock, telemetry
+from citysoc.collectors.files import FilesCollector, stale_keys
+from citysoc.config.streams import paths_of
+from citysoc.errors import InputError, SourceError
+from citysoc.framing.registry import FRAMERS
+from citysoc.parsers.registry import parser
+from citysoc.parsers.sniff import identify
+from citysoc.state import progress
+
+if TYPE_CHECKING:
+    import concurrent.futures as cf
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from citysoc.config.load import Config
+    from citysoc.config.models import FilesSource
+    from citysoc.flow import Batch
+    from citysoc.pipeline.line import Line
+    from citysoc.state import State
+
+_log = telemetry.logger("pipeline.pull")
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What one pull of a source brought.
+
+    Args:
+        records: how many records came in.
+        batches: in how many batches.
+        failures: stream to what went wrong there; the other streams were pulled all the same.
+    """
+
+    records: int
+    batches: int
+    failures: dict[str, str]
+
+
+def file_collectors(source: FilesSource, config: Config) -> list[FilesCollector]:
+    """Return one collector for each agency that the source serves."""
+    return [
+        FilesCollector(
+            stream=f"{agency}/{source.id}",
+            agency=agency,
+            patterns=(pattern,) if isinstance(pattern, str) else tuple(pattern),
+            identify=_identify(source.parser),
+            parser_options=source.parser_options,
+            timezone=source.timezone,
+            follow=source.follow,
+        )
+        for agency, pattern in paths_of(source, config.registry, config.root)
+    ]
+
+
+def given_files(
+    paths: Sequence[Path],
+    *,
+    parser_name: str = "auto",
+    agency: str = "unknown",
+    source: str = "import",
+    timezone: str = "Asia/Ho_Chi_Minh",
+) -> FilesCollector:
+    """Return a collector of the files and directories that a person named.
+
+    Raises:
+        InputError: a path does not exist, or no parser has that name.
+    """
+    for path in paths:
+        if not path.exists():
+            raise InputError("There is no such file or directory.", where=str(path))
+    if parser_name != "auto":
+        parser(parser_name)
+    return FilesCollector(
+        stream=f"{agency}/{source}",
+        agency=agency,
+        patterns=tuple(str(path.absolute()) for path in paths),
+        literal=True,
+        identify=_identify(parser_name),
+        timezone=timezone,
+        follow=False,
+    )
+
+
+def pull(
+    line: Line,
+    state: State,
+    collectors: Iterable[FilesCollector],
+    *,
+    on_batch: Callable[[Batch], None] | None = None,
+) -> Pulled:
+    """Pull what is new and wait until it is committed.
+
+    A stream that cannot be read is reported in ``failures``; it does not stop the others.
+
+    Raises:
+        StoreError: the line has stopped.
+    """
+    records = batches = 0
+    failures: dict[str, str] = {}
+    last: cf.Future[None] | None = None
+    for collector in collectors:
+        positions = progress.positions(state, collector.stream)
+        try:
+            for batch in collector.pull(positions):
+                last = line.feed(batch)
+                records += batch.received
+                batches += 1
+                if on_batch:
+                    on_batch(batch)
+        except SourceError as error:
+            failures[collector.stream] = str(error)
+            _log.warning("source.failed", stream=collector.stream, error=str(error))
+        if gone := stale_keys(positions, clock.now()):
+            progress.forget_positions(state, collector.stream, gone)
+    if last is not None:
+        last.result()  # commits go in order: when the last is done, all are
+    return Pulled(records, batches, failures)
+
+
+def batches_of(
+    paths: Sequence[Path], *, parser_name: str = "auto", agency: str = "unknown"
+) -> Iterator[Batch]:
+    """Yield the batches of files for commands that store nothing.
+
+    Raises:
+        InputError: a path does not exist.
+        SourceError: a path cannot be read.
+    """
+    return given_files(paths, parser_name=parser_name, agency=agency).pull({})
+
+
+def _identify(name: str) -> Callable[[bytes, str], tuple[str, str]]:
+    """Return how to learn a file's parser and framer: by looking, or because the source names it."""
+    if name == "auto":
+        return identify
+    framing = parser(name).framing
+    if framing not in FRAMERS:
+        raise AssertionError(f"parser {name} names the unknown framing {framing}")
+    return lambda _head, _name: (name, framing)

@@ -1,0 +1,47 @@
+"""Events and findings of files on the fly: the same work as in the line, without a store."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
+
+from citysoc.pipeline import pool
+from citysoc.pipeline.work import Worker
+
+if TYPE_CHECKING:
+    import concurrent.futures as cf
+    from collections.abc import Callable, Iterable, Iterator
+
+    from citysoc.flow import Batch, Finding
+    from citysoc.pipeline.work import Work
+
+T = TypeVar("T")
+
+SMALL_BYTES = 16 << 20
+"""Below this much input, starting worker processes costs more than they bring."""
+
+
+def findings(batches: Iterable[Batch], work: Work, *, workers: int | None) -> Iterator[list[Finding]]:
+    """Yield the findings of each batch, in the order of the batches.
+
+    Args:
+        batches: what to judge.
+        work: the rules.
+        workers: processes, 0 for one a core; None works in this one.
+    """
+    if workers is None:
+        worker = Worker(work)
+        return (worker.findings(batch) for batch in batches)
+    return _ordered(batches, work, workers, pool.findings)
+
+
+def _ordered(batches: Iterable[Batch], work: Work, workers: int, task: Callable[[Batch], T]) -> Iterator[T]:
+    """Yield the results of tasks in order, with a bounded number of them under way."""
+    with pool.open_pool(work, workers) as executor:
+        under_way: deque[cf.Future[T]] = deque()
+        for batch in batches:
+            under_way.append(executor.submit(task, batch))
+            if len(under_way) > 3 * pool.size(workers):
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()

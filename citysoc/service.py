@@ -1,0 +1,217 @@
+"""The service: collects on schedule and by listening, until it is told to stop.
+
+One process owns input, the store and the state. Stopping is orderly: collectors first, then what is
+on the line is committed, then deliveries under way end. A kill at any instant is safe as well
+(see ``state.progress``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from citysoc import clock, schedule, telemetry
+from citysoc.alerts import silence
+from citysoc.collectors.syslog import SyslogCollector
+from citysoc.config.load import resolve_secret
+from citysoc.config.models import FilesSource, SyslogSource
+from citysoc.config.streams import streams
+from citysoc.errors import StoreError
+from citysoc.flow import UNKNOWN_AGENCY
+from citysoc.notify.webhook import deliver
+from citysoc.pipeline import Line
+from citysoc.pipeline.commit import Committer
+from citysoc.pipeline.pull import file_collectors, pull
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from citysoc.config.load import Config
+    from citysoc.flow import Batch
+    from citysoc.pipeline import Work
+    from citysoc.state import State
+    from citysoc.stores.base import EventStore
+
+_log = telemetry.logger("service")
+
+DELIVERY_SECONDS = 5
+WATCH_SECONDS = 60
+COMPACTION_CRON = {"hour": 2, "minute": 30}
+RETENTION_CRON = {"hour": 3, "minute": 15}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything the service works with.
+
+    Args:
+        config: the configuration.
+        work: what the workers need.
+        state: the state database, opened for writing.
+        store: the event store.
+    """
+
+    config: Config
+    work: Work
+    state: State
+    store: EventStore
+
+    @property
+    def committer(self) -> Committer:
+        """What makes batches durable."""
+        settings = self.config.settings
+        return Committer(self.state, self.store, settings.alerts, settings.webhooks)
+
+    def line(self, *, workers: int | None = None) -> Line:
+        """Open a line; ``workers`` None means as configured.
+
+        What a killed process left behind is finished or dropped first.
+        """
+        service = self.config.settings.service
+        committer = self.committer
+        committer.recover()
+        return Line(
+            self.work,
+            committer,
+            workers=service.workers if workers is None else workers,
+            commit_records=service.commit_records,
+            commit_seconds=service.commit_seconds,
+        )
+
+    async def deliver(self) -> str | None:
+        """Send what is due to the webhooks; return one line on it, None when nothing was due."""
+        sent = await deliver(
+            self.state,
+            self.config.settings.webhooks,
+            resolve_secret=lambda reference: resolve_secret(reference, self.config.root),
+            now=clock.now,
+        )
+        total = sent.sent + sent.retried + sent.dead
+        return f"sent {sent.sent}, to be tried again {sent.retried}, given up {sent.dead}" if total else None
+
+    def watch(self, now: dt.datetime) -> str | None:
+        """Find streams that fell silent or spoke again; return one line on it."""
+        with self.state.transaction() as db:
+            changes = silence.watch(db, streams(self.config), now=now, webhooks=self.config.settings.webhooks)
+        return f"{len(changes)} streams changed" if changes else None
+
+
+async def run(service: Service, *, until: asyncio.Event | None = None) -> None:
+    """Run until a signal, or until ``until`` is set.
+
+    Raises:
+        CitysocError: what stopped the line.
+    """
+    stop = until or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: a test
+            loop.add_signal_handler(number, stop.set)
+    line = await asyncio.to_thread(service.line)
+    scheduler = schedule.start(
+        service.state, jobs(service, line), timezone=service.config.settings.service.timezone
+    )
+    try:
+        async with listening(service, line, on_failure=stop.set):
+            _log.info("service.started", sources=len(service.config.sources))
+            await stop.wait()
+    finally:
+        _log.info("service.stopping")
+        scheduler.shutdown(wait=False)
+        await asyncio.to_thread(line.close)
+        await service.deliver()
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    service: Service, line: Line, *, on_failure: Callable[[], None]
+) -> AsyncIterator[list[SyslogCollector]]:
+    """Keep the listeners of the configuration open inside the block; yield them."""
+
+    async def emit(batch: Batch) -> None:
+        try:
+            await asyncio.to_thread(line.feed, batch)
+        except StoreError:
+            on_failure()
+            raise
+
+    collectors = [
+        _listener(source, service.config)
+        for source in service.config.sources
+        if isinstance(source, SyslogSource) and source.enabled
+    ]
+    tasks = [asyncio.create_task(collector.serve(emit)) for collector in collectors]
+    for task in tasks:
+        task.add_done_callback(lambda done: None if done.cancelled() else on_failure())
+    try:
+        yield collectors
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+def _listener(source: SyslogSource, config: Config) -> SyslogCollector:
+    def agency_of(address: str) -> str:
+        if source.agency:
+            return source.agency
+        agency = config.registry.by_address(address)
+        return agency.id if agency else UNKNOWN_AGENCY
+
+    return SyslogCollector(source=source, agency_of=agency_of)
+
+
+def jobs(service: Service, line: Line) -> list[schedule.Job]:
+    """Return what the running service does on schedule."""
+    found = [
+        schedule.Job(f"pull {source.id}", _pulling(service, line, source), every_seconds=source.every_seconds)
+        for source in service.config.sources
+        if isinstance(source, FilesSource) and source.enabled
+    ]
+
+    async def delivery(_since: dt.datetime, _until: dt.datetime) -> str | None:
+        return await service.deliver()
+
+    async def watching(_since: dt.datetime, until: dt.datetime) -> str | None:
+        return await asyncio.to_thread(service.watch, until)
+
+    async def compaction(_since: dt.datetime, _until: dt.datetime) -> str | None:
+        removed = await asyncio.to_thread(service.store.compact)
+        return f"{removed} files rewritten" if removed else None
+
+    async def retention(_since: dt.datetime, until: dt.datetime) -> str | None:
+        import datetime as dt
+
+        before = until - dt.timedelta(days=service.config.settings.store.retention_days)
+        removed = await asyncio.to_thread(service.store.retain, before)
+        return f"{removed} events removed" if removed else None
+
+    return [
+        *found,
+        schedule.Job("deliver", delivery, every_seconds=DELIVERY_SECONDS),
+        schedule.Job("watch", watching, every_seconds=WATCH_SECONDS),
+        schedule.Job("compact", compaction, cron=COMPACTION_CRON),
+        schedule.Job("retain", retention, cron=RETENTION_CRON),
+    ]
+
+
+def _pulling(
+    service: Service, line: Line, source: FilesSource
+) -> Callable[[dt.datetime, dt.datetime], Awaitable[Any]]:
+    collectors = file_collectors(source, service.config)
+
+    async def work(_since: dt.datetime, _until: dt.datetime) -> str | None:
+        pulled = await asyncio.to_thread(pull, line, service.state, collectors)
+        if pulled.failures:
+            names = ", ".join(sorted(pulled.failures))
+            return f"{pulled.records} records; could not read {names}"
+        return f"{pulled.records} records" if pulled.records else None
+
+    return work
