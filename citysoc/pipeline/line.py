@@ -158,10 +158,17 @@ class Line:
         self._queue.put(_UnderWay(result, group.committed))
 
     def _submit_lingering(self) -> None:
-        """Send a group that does not fill up on its way, unless the workers are busy anyway."""
-        with self._order:
+        """Send a group that does not fill up on its way, unless a feeder or the workers are busy anyway.
+
+        Never waits: a feeder may hold the order while it waits for room, which only this thread makes.
+        """
+        if not self._order.acquire(blocking=False):
+            return
+        try:
             if self._group.batches and self._room.acquire(blocking=False):
                 self._submit()
+        finally:
+            self._order.release()
 
     def _run(self) -> None:
         """Take results in order, commit them together when it is time; the thread's whole life."""

@@ -1,0 +1,1 @@
+"""The demonstration: a simulated month of the city through the real pipeline."""
