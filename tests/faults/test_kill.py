@@ -33,9 +33,10 @@ def line(number: int) -> str:
     if number % 20 == 7:
         return f"broken line {number}"
     return (
-        f"date=2026-10-{1 + number % 28:02d} time=08:{number % 60:02d}:00 devname=fw-yte devid=FGT60F0000000001 "
+        f"date=2026-10-{1 + number % 28:02d} time=08:{number % 60:02d}:00 devname=fw-yte "
         f"logid=0000000013 type=traffic subtype=forward level=notice vd=root srcip=10.1.0.{number % 250} "
-        f"srcport={1024 + number % 60000} dstip=198.51.100.7 dstport=443 action=accept proto=6 sessionid={number}"
+        f"srcport={1024 + number % 60000} dstip=198.51.100.7 dstport=443 "
+        f"devid=FGT60F0000000001 action=accept proto=6 sessionid={number}"
     )
 
 
