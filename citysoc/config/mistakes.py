@@ -51,7 +51,7 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], document: Document)
     if known := _plain_sentences().get(kind):
         return known
     if kind == "extra_forbidden":
-        return _("there is no such key"), _nearest_key(model, document, details["loc"])
+        return _("there is no such key"), _nearest_key(model, details["loc"])
     if kind in {"literal_error", "union_tag_invalid"}:
         return _choice(context, document.at(details["loc"]))
     if kind == "string_pattern_mismatch" and context.get("pattern") == _IDENTIFIER:
@@ -99,7 +99,7 @@ def _network_hint(text: str) -> str | None:
         return None
 
 
-def _nearest_key(model: type[BaseModel], document: Document, loc: Sequence[str | int]) -> str | None:
+def _nearest_key(model: type[BaseModel], loc: Sequence[str | int]) -> str | None:
     if loc[-1] == "<<":
         return _("Merge keys are not understood; write the values out.")
     known = sorted({name for found in _models_at(model, loc[:-1]) for name in found.model_fields})
