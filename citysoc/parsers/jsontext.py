@@ -1,0 +1,36 @@
+"""Read one JSON object from a line, within bounds, or say why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from citysoc.flow import Unparsed
+
+NOT_OBJECT = Unparsed("json.not_object", "The record is JSON, but not an object.")
+INVALID = Unparsed("json.invalid", "The record is not valid JSON.")
+
+
+def load(line: str) -> dict[str, Any] | Unparsed:
+    """Return the object of a line; the reader itself refuses nesting deeper than 254 levels or so."""
+    try:
+        value = orjson.loads(line)
+    except ValueError:
+        return INVALID
+    return value if type(value) is dict else NOT_OBJECT
+
+
+def objects(head: bytes, count: int = 10) -> list[dict[str, Any]]:
+    """Return the JSON objects of the first lines of a file, for sniffing."""
+    found = []
+    for line in head.lstrip(b"\xef\xbb\xbf").split(b"\n", count)[:count]:
+        line = line.strip()
+        if line.startswith(b"{"):
+            try:
+                value = orjson.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                found.append(value)
+    return found
