@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import clock, telemetry
 from citysoc.errors import CitysocError
+from citysoc.state.values import stamp
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -75,7 +76,7 @@ def _record(
     state: State, name: str, *, since: dt.datetime, started: dt.datetime, outcome: str, detail: str | None
 ) -> None:
     """Write a run down; a run with nothing to do after another such run only extends that one."""
-    now = clock.iso(clock.now())
+    now = stamp(clock.now())
     with state.transaction() as db:
         last = db.execute(
             "SELECT id, outcome FROM jobs WHERE name = ? ORDER BY id DESC LIMIT 1", (name,)
@@ -83,13 +84,13 @@ def _record(
         if outcome == "nothing" and last and last["outcome"] == "nothing":
             db.execute(
                 "UPDATE jobs SET covers_until = ?, started_at = ?, ended_at = ? WHERE id = ?",
-                (clock.iso(started), clock.iso(started), now, last["id"]),
+                (stamp(started), stamp(started), now, last["id"]),
             )
             return
         db.execute(
             "INSERT INTO jobs (name, covers_from, covers_until, started_at, ended_at, outcome, detail)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (name, clock.iso(since), clock.iso(started), clock.iso(started), now, outcome, detail),
+            (name, stamp(since), stamp(started), stamp(started), now, outcome, detail),
         )
         db.execute(
             "DELETE FROM jobs WHERE name = ? AND id <= (SELECT max(id) FROM jobs WHERE name = ?) - ?",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,10 @@ from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, number
 from citysoc.commands.times import Span, span_options
 from citysoc.i18n import _
+from citysoc.state.values import stamp
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
 STATES = ("ok", "late", "silent", "never")
@@ -117,7 +118,7 @@ def _figures(app: App, span: Span) -> dict[str, Mapping[str, int]]:
 
 
 def _edge(moment: dt.datetime | None, otherwise: str) -> str:
-    return clock.iso(moment.astimezone(dt.UTC)) if moment else otherwise
+    return stamp(moment) if moment else otherwise
 
 
 def _sum_up(app: App, rows: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from citysoc import clock, telemetry
 from citysoc.alerts.intake import take
 from citysoc.state import progress
 from citysoc.state.progress import Changes, Heard
+from citysoc.state.values import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,8 +130,8 @@ class Committer:
 
 
 def _hear(changes: Changes, account: Account) -> None:
-    arrival = clock.iso(account.arrived)
-    event = clock.iso(account.last_event) if account.last_event else ""
+    arrival = stamp(account.arrived)
+    event = stamp(account.last_event) if account.last_event else ""
     earlier = changes.heard.get(account.stream)
     if earlier:
         arrival, event = max(arrival, earlier.arrival), max(event, earlier.event)

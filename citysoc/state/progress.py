@@ -19,6 +19,7 @@ import orjson
 
 from citysoc import clock
 from citysoc.flow import Finding
+from citysoc.state.values import stamp
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -71,7 +72,7 @@ class Changes:
 
     def tally(self, stream: str, arrived: dt.datetime) -> Tally:
         """Return the figures of the hour in which a batch arrived."""
-        hour = clock.iso(arrived.replace(minute=0, second=0, microsecond=0))
+        hour = stamp(arrived.replace(minute=0, second=0, microsecond=0))
         return self.tallies.setdefault((stream, hour), Tally())
 
 
@@ -103,7 +104,7 @@ def prepare(db: sqlite3.Connection, changes: Changes) -> int:
     """Write down what a commit will change; return the commit's number."""
     cursor = db.execute(
         "INSERT INTO commits (payload, prepared_at) VALUES (?, ?)",
-        (_pack(changes), clock.iso(clock.now())),
+        (_pack(changes), stamp(clock.now())),
     )
     number = cursor.lastrowid
     if number is None:
@@ -124,7 +125,7 @@ def drop(db: sqlite3.Connection, number: int) -> None:
 
 def apply(db: sqlite3.Connection, number: int, changes: Changes) -> None:
     """Let a commit take effect; the caller adds alerts and outbox in the same transaction."""
-    now = clock.iso(clock.now())
+    now = stamp(clock.now())
     db.executemany(
         "INSERT INTO checkpoints (stream, key, value, updated_at) VALUES (?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",

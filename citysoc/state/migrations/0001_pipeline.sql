@@ -1,4 +1,4 @@
--- Where the pipeline is. Times are RFC 3339 text in UTC.
+-- Where the pipeline is. Times are RFC 3339 text in UTC, of fixed width (microseconds), so that text order is time order.
 
 CREATE TABLE migrations (
   number INTEGER PRIMARY KEY,
