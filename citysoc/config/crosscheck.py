@@ -65,6 +65,7 @@ def together(
     bodies = list(_items(registry, "agencies"))
     problems = [*_twice(listed), *_ports(listed)]
     problems += [problem for item in listed for problem in _source(item, bodies, parsers)]
+    problems += _rule_directories(main)
     # With a file of sources unreadable, every name in it would look unknown.
     if all(document.root for document in sources):
         problems += _expectations(bodies, listed)
@@ -213,6 +214,13 @@ def _expectations(bodies: Sequence[_Named], sources: Sequence[_Named]) -> Iterat
             elif known[name] not in {None, body.id}:
                 message = _("the source {id} is that of {other} alone").format(id=name, other=known[name])
                 yield body.document.problem(keys, message)
+
+
+def _rule_directories(main: Document) -> Iterator[ConfigError]:
+    for number, name in _texts(main.at(("rules", "directories"))):
+        if not (main.path.parent / name).is_dir():
+            message = _("there is no such folder: {folder}").format(folder=name[:200])
+            yield main.problem(("rules", "directories", number), message)
 
 
 def _receivers(main: Document, bodies: Sequence[_Named]) -> Iterator[ConfigError]:
