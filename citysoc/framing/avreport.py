@@ -1,8 +1,8 @@
 """Malware reports in the national exchange format: one record for each fact about one machine.
 
 An AVReport (official letter 2290/BTTTT-CATTT of 2018 with QCVN 102:2016, and the variant of 2025 in a SOAP
-envelope) holds sections: Malware, Connection, Vulnerability, OS, Update, QualityFeature. Elements are known by
-their local names; namespaces and envelopes differ between the variants and mean nothing here.
+envelope) holds sections: Malware, Connection, Vulnerability, OS, Update, QualityFeature. Elements are known
+by their local names; namespaces and envelopes differ between the variants and mean nothing here.
 
 A record is a compact JSON object with sorted keys: ``kind`` (the section, lower case), ``machine`` (the
 machine's attributes) and ``values`` (the leaf elements). The header is such an object of the envelope:
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree.ElementTree import ParseError  # nosec B405
 
@@ -34,6 +35,7 @@ MAX_DEPTH = 40
 MAX_VALUE_CHARS = 8192
 """A longer value (a path, a name) is cut: no machine has one."""
 _MAX_MACHINE_VALUE_CHARS = 512
+_MAX_MACHINE_VALUES = 20
 _MAX_VALUES = 100
 _CHUNK_BYTES = 64 << 10
 _ENVELOPE = {
@@ -76,6 +78,8 @@ def _records(stream: BinaryIO, limits: Limits) -> Iterator[tuple[bytes, bytes | 
                 return
             parser.feed(chunk)
             yield from report.take()
+        if not size:
+            return
         parser.close()
     except (ParseError, DefusedXmlException, _TooDeepError, ValueError, LookupError) as error:
         yield from report.take()
@@ -197,7 +201,8 @@ class _Report:
 
     def _fact(self, level: _Level) -> None:
         """An element with children closes: it is a fact if it has values of its own."""
-        section = self._levels[self._inside] if len(self._levels) > (self._inside or 0) else level
+        place = self._inside or 0
+        section = self._levels[place] if len(self._levels) > place else level
         if not level.leaves:
             return
         machine = level if level.name == "Machine" else self._levels[-1]
@@ -206,7 +211,9 @@ class _Report:
         fact: dict[str, Any] = {
             "kind": kind,
             "machine": {
-                name: value[:_MAX_MACHINE_VALUE_CHARS] for name, value in attributes.items() if value
+                name: value[:_MAX_MACHINE_VALUE_CHARS]
+                for name, value in islice(attributes.items(), _MAX_MACHINE_VALUES)
+                if value
             },
             "values": level.leaves,
         }
