@@ -25,6 +25,7 @@ from citysoc.notify.webhook import deliver
 from citysoc.pipeline import Line
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.pull import file_collectors, pull
+from citysoc.reports.build import build, due_month, is_built
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -98,6 +99,15 @@ class Service:
         with self.state.transaction() as db:
             changes = silence.watch(db, streams(self.config), now=now, webhooks=self.config.settings.webhooks)
         return f"{len(changes)} streams changed" if changes else None
+
+    def report(self, now: dt.datetime) -> str | None:
+        """Build last month's report when it is due and not there; return one line on it."""
+        settings = self.config.settings.service
+        period = due_month(now, settings.timezone)
+        if period is None or is_built(self.config, period):
+            return None
+        build(self.config, self.state, self.store, period, languages=(settings.language,), now=now)
+        return f"report of {period.name}"
 
 
 async def run(service: Service, *, until: asyncio.Event | None = None) -> None:
@@ -193,12 +203,17 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
         removed = await asyncio.to_thread(service.store.retain, before)
         return f"{removed} events removed" if removed else None
 
+    async def report(_since: dt.datetime, until: dt.datetime) -> str | None:
+        return await asyncio.to_thread(service.report, until)
+
+    hour, minute = service.config.settings.reports.day_of_month_time.split(":")
     return [
         *found,
         schedule.Job("deliver", delivery, every_seconds=DELIVERY_SECONDS),
         schedule.Job("watch", watching, every_seconds=WATCH_SECONDS),
         schedule.Job("compact", compaction, cron=COMPACTION_CRON),
         schedule.Job("retain", retention, cron=RETENTION_CRON),
+        schedule.Job("report", report, cron={"hour": int(hour), "minute": int(minute)}),
     ]
 
 

@@ -1,0 +1,207 @@
+"""The figures of a period as values: computed once, kept as JSON, rendered in any language.
+
+Three words are never mixed: *events* (lượt, sự kiện) are records that carry a class, *alerts* (cảnh báo)
+are findings counted once, *incidents* (sự cố) are alerts that belong together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A half-open period, [since, until), aware; and what people call it."""
+
+    since: dt.datetime
+    until: dt.datetime
+    name: str
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A figure beside that of the period before; None where that period has no data at all."""
+
+    value: int
+    before: int | None = None
+
+    @property
+    def change(self) -> float | None:
+        """The change in percent, None where there is nothing to compare with."""
+        return None if not self.before else (self.value - self.before) * 100 / self.before
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """Events of one class: how many, of these stopped by a device, and share of all in percent."""
+
+    code: str
+    events: Compared
+    stopped: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One line of a ranking: a key, a label and figures by name."""
+
+    key: str
+    label: str
+    count: int
+    more: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyRow:
+    """One agency's month."""
+
+    id: str
+    name: str
+    level: str
+    records: int
+    events: int
+    alerts: int
+    incidents: int
+    silent: int
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """One incident against its clocks; times are RFC 3339."""
+
+    id: str
+    title: str
+    agency: str
+    agency_name: str
+    entity: str
+    severity: str
+    state: str
+    verdict: str | None
+    detected_at: str
+    closed_at: str | None
+    notice_due_at: str
+    report_due_at: str
+    notice_sent_at: str | None
+    report_sent_at: str | None
+    alerts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Centrally managed antivirus: expected by the registry, and seen in the period."""
+
+    agencies: int
+    machines: int
+    agencies_seen: int
+    machines_seen: int
+    machines_infected: int
+    not_cleaned: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A stream that does not speak as it should."""
+
+    stream: str
+    agency: str
+    agency_name: str
+    source: str
+    state: str
+    last_arrival: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """What became of the records that arrived in the period."""
+
+    received: int
+    stored: int
+    duplicate: int
+    quarantined: int
+    rejected: int
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every record is accounted for."""
+        return self.received == self.stored + self.duplicate + self.quarantined + self.rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Everything that a report says in numbers.
+
+    Args:
+        period: of event time.
+        as_of: when the last record before the computation arrived, RFC 3339; None without records.
+        agencies: how many the registry has.
+        records: events stored, with and without a class.
+        cases: events with a class.
+        attack: of these, attacks; likewise ``spyware`` and ``virus``: the user's three words.
+        alerts: alerts whose first event lies in the period.
+        incidents: incidents detected on events of the period.
+        classes: events by class, most first.
+        outcomes: events by outcome.
+        days: local date to events by the three words.
+        hours: local hour of the day to events.
+        office_share: share of events in Huế's working hours, percent.
+        levels: alerts by level.
+        rules: the rules with most alerts.
+        busiest: agencies with most events.
+        table: every agency of the registry.
+        malware: threat names.
+        infected: agencies with most infected machines.
+        attackers: source addresses.
+        targets: attacked hosts and addresses.
+        incident_rows: incidents, oldest first.
+        coverage: antivirus.
+        streams: how many streams are in which state.
+        quiet: the streams that are late, silent or never seen.
+        completeness: conservation over arrival time.
+        unclassified: alerts' events that carry no class.
+    """
+
+    period: Period
+    as_of: str | None
+    agencies: int
+    records: Compared
+    cases: Compared
+    attack: Compared
+    spyware: Compared
+    virus: Compared
+    alerts: Compared
+    incidents: Compared
+    classes: tuple[ClassRow, ...]
+    outcomes: tuple[Ranked, ...]
+    days: dict[str, dict[str, int]]
+    hours: dict[str, int]
+    office_share: float
+    levels: tuple[Ranked, ...]
+    rules: tuple[Ranked, ...]
+    busiest: tuple[Ranked, ...]
+    table: tuple[AgencyRow, ...]
+    malware: tuple[Ranked, ...]
+    infected: tuple[Ranked, ...]
+    attackers: tuple[Ranked, ...]
+    targets: tuple[Ranked, ...]
+    incident_rows: tuple[IncidentRow, ...]
+    coverage: Coverage
+    streams: dict[str, int]
+    quiet: tuple[StreamRow, ...]
+    completeness: Completeness
+
+    def to_json(self) -> bytes:
+        """Return the figures as JSON with sorted keys: same figures, same bytes."""
+        data: dict[str, Any] = {"schema": SCHEMA_VERSION, "figures": self}
+        return orjson.dumps(
+            data,
+            option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS,
+        )

@@ -1,0 +1,97 @@
+"""Numbers, dates and names as a report in the language in force writes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import unicodedata
+from zoneinfo import ZoneInfo
+
+from citysoc.i18n import _, language
+
+
+def integer(value: int) -> str:
+    """Return a whole number: 5.661 in Vietnamese, 5,661 in English."""
+    from babel.numbers import format_decimal
+
+    return str(format_decimal(value, locale=language()))
+
+
+def percent(value: float | None, *, signed: bool = False) -> str:
+    """Return a share or a change with one digit: 11,8 % in Vietnamese; a dash for None."""
+    from babel.numbers import format_decimal
+
+    if value is None:
+        return "–"
+    text = format_decimal(value, format="+#,##0.0;-#,##0.0" if signed else "#,##0.0", locale=language())
+    return f"{text}%"
+
+
+def date(moment: dt.datetime, zone: str) -> str:
+    """Return a date as tables write it: 05/10/2026."""
+    return f"{moment.astimezone(ZoneInfo(zone)):%d/%m/%Y}"
+
+
+def time(text: str | None, zone: str) -> str:
+    """Return an RFC 3339 time as tables write it: 05/10/2026 14:03; a dash for None."""
+    if not text:
+        return "–"
+    return f"{dt.datetime.fromisoformat(text).astimezone(ZoneInfo(zone)):%d/%m/%Y %H:%M}"
+
+
+def long_date(day: dt.date) -> str:
+    """Return a date as Decree 30/2020 writes it: ngày 05 tháng 01 năm 2026.
+
+    Days below 10 and the months 1 and 2 get a leading zero, the other months none.
+    """
+    if language() == "vi":
+        month = f"{day.month:02}" if day.month <= 2 else str(day.month)
+        return f"ngày {day.day:02} tháng {month} năm {day.year}"
+    return f"{day.day} {day:%B %Y}"
+
+
+def clean(text: str, letters: int = 300) -> str:
+    """Return hostile text fit for print: no control or direction-turning characters, a bounded length."""
+    kept = "".join(
+        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in unicodedata.normalize("NFC", text)
+    )
+    return kept if len(kept) <= letters else kept[: letters - 1] + "…"
+
+
+def level_name(level: str) -> str:
+    """Return a level in the reader's language."""
+    names = {
+        "critical": _("Critical"),
+        "high": _("High"),
+        "medium": _("Medium"),
+        "low": _("Low"),
+        "informational": _("Informational"),
+    }
+    return names.get(level, level)
+
+
+def state_name(state: str) -> str:
+    """Return the state of an alert, incident or stream in the reader's language."""
+    names = {
+        "new": _("New"),
+        "acknowledged": _("Acknowledged"),
+        "in_progress": _("In progress"),
+        "closed": _("Closed"),
+        "late": _("Late"),
+        "silent": _("Silent"),
+        "never": _("Never seen"),
+        "ok": _("Speaking"),
+    }
+    return names.get(state, state)
+
+
+def outcome_name(outcome: str) -> str:
+    """Return an outcome in the reader's language."""
+    names = {
+        "blocked": _("Blocked"),
+        "cleaned": _("Cleaned"),
+        "quarantined": _("Quarantined"),
+        "deleted": _("Deleted"),
+        "failed": _("Not handled"),
+        "allowed": _("Allowed"),
+    }
+    return names.get(outcome, outcome)
