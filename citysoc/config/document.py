@@ -142,15 +142,16 @@ def _label(node: Node, index: int) -> str | int:
 def read(path: Path) -> Document:
     """Return the file at ``path``, with its mistakes as YAML. Never raises."""
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            hint = _("A configuration file may have {limit} MiB.").format(limit=MAX_BYTES >> 20)
-            return _broken(path, 1, _("the file is too large"), hint)
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return _broken(path, 0, _("there is no such file"), _("`citysoc init DIR` writes a first one."))
-    except OSError as error:
-        return _broken(path, 0, _("cannot be read: {reason}").format(reason=error.strerror), None)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        return _broken(path, 0, _("cannot be read: {reason}").format(reason=reason), None)
+    if len(raw) > MAX_BYTES:
+        hint = _("A configuration file may have {limit} MiB.").format(limit=MAX_BYTES >> 20)
+        return _broken(path, 1, _("the file is too large"), hint)
     return parse(raw, path)
 
 

@@ -150,12 +150,13 @@ def _secret_file(path: Path, reference: str) -> str:
         if len(raw) > MAX_SECRET_BYTES:
             raise ConfigError(_("The secret's file is too large."), where=reference)
         return raw.decode()
-    except OSError as error:
-        message = _("The secret's file cannot be read: {reason}.").format(reason=error.strerror)
-        raise ConfigError(message, where=reference) from error
     except UnicodeDecodeError:
         # Not chained: the original error carries the bytes of the secret.
         raise ConfigError(_("The secret's file is not UTF-8 text."), where=reference) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        message = _("The secret's file cannot be read: {reason}.").format(reason=reason)
+        raise ConfigError(message, where=reference) from error
 
 
 def _model(model: type[Read], found: Document) -> tuple[Read | None, list[ConfigError]]:
