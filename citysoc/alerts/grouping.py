@@ -47,8 +47,8 @@ class Grouping:
         self._window = policy.incident_window_seconds * 1_000_000
         self._least = RANK[policy.incident_min_level]
         self._by_id: dict[str, Incident] = {}
-        self._by_entity: dict[tuple[str, str], list[Incident]] = {}
-        self._looked_up: set[tuple[str, str]] = set()
+        self._by_entity: dict[tuple[str, str], dict[str, Incident]] = {}
+        self._spans: dict[tuple[str, str], tuple[int, int]] = {}
         self._opened: list[Incident] = []
         self._changed: dict[str, Incident] = {}
         self._told: dict[str, str] = {}
@@ -60,7 +60,7 @@ class Grouping:
 
     def load(self, spans: Mapping[tuple[str, str], tuple[int, int]], ids: Iterable[str]) -> None:
         """Read the incidents of some entities near some spans of event time, and those of some ids."""
-        self._looked_up.update(spans)
+        self._spans.update(spans)
         rows = [
             (agency, entity, stamp(first - self._window), stamp(last + self._window))
             for (agency, entity), (first, last) in spans.items()
@@ -76,23 +76,27 @@ class Grouping:
                 " AND last_seen >= low AND first_seen <= high",
                 [value for row in chunk for value in row],
             )
-            for row in found:
-                incident = self._keep(row)
-                self._by_entity.setdefault((row["for_agency"], row["for_entity"]), []).append(incident)
+            self._keep(found)
         self._load_ids([id_ for id_ in set(ids) if id_ not in self._by_id])
 
     def _load_ids(self, ids: list[str]) -> None:
+        """Read incidents that alerts of this batch belong to: they may grow until they reach others."""
         for start in range(0, len(ids), _ROWS):
             chunk = ids[start : start + _ROWS]
             marks = ",".join("?" * len(chunk))
-            for row in self._db.execute(f"SELECT * FROM incidents WHERE id IN ({marks})", chunk):  # noqa: S608
-                self._keep(row)
+            found = self._db.execute(
+                "SELECT e.agency AS for_agency, e.entity AS for_entity, incidents.*"  # noqa: S608  placeholders
+                f" FROM incidents JOIN incident_entities e ON e.incident = id WHERE id IN ({marks})",
+                chunk,
+            )
+            self._keep(found)
 
-    def _keep(self, row: sqlite3.Row) -> Incident:
-        incident = self._by_id.get(row["id"])
-        if incident is None:
-            incident = self._by_id[row["id"]] = incident_of(row)
-        return incident
+    def _keep(self, rows: Iterable[sqlite3.Row]) -> None:
+        for row in rows:
+            incident = self._by_id.get(row["id"])
+            if incident is None:
+                incident = self._by_id[row["id"]] = incident_of(row)
+            self._by_entity.setdefault((row["for_agency"], row["for_entity"]), {})[incident.id] = incident
 
     def place(self, alert: Alert) -> None:
         """Let an alert that is new, or has grown or risen, take effect on its incident."""
@@ -103,10 +107,14 @@ class Grouping:
 
     def _join(self, alert: Alert) -> None:
         place = (alert.agency, entity_of(alert))
-        if place not in self._looked_up:  # a finding raised the level of an alert about something else
-            self.load({place: (alert.first, alert.last)}, ())
-        candidates = self._by_entity.setdefault(place, [])
-        near = [i for i in candidates if i.first - self._window <= alert.last <= i.last + self._window]
+        first, last = self._spans.get(place, (alert.last, alert.last))
+        if place not in self._spans or not first <= alert.last <= last:
+            # A finding about something else raised this alert's level: look further than its own time.
+            self.load({place: (min(first, alert.last), max(last, alert.last))}, ())
+        candidates = self._by_entity.setdefault(place, {})
+        near = [
+            i for i in candidates.values() if i.first - self._window <= alert.last <= i.last + self._window
+        ]
         still_open = [i for i in near if i.state != "closed"]
         if still_open:
             incident = min(still_open, key=lambda i: (_distance(i, alert.last), i.first, i.id))
@@ -114,7 +122,7 @@ class Grouping:
         else:
             previous = max(near, key=lambda i: (i.last, i.id)).id if near else None
             incident = self._open(alert, previous)
-            candidates.append(incident)
+            candidates[incident.id] = incident
         alert.incident = incident.id
 
     def _open(self, alert: Alert, previous: str | None) -> Incident:

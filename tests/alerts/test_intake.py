@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from citysoc.alerts.intake import Taken, take
@@ -250,7 +250,22 @@ def outcome(template, path, batches, policy):
     return found
 
 
+CHAIN = [
+    (0, "k1", "medium", "host:a", 30),
+    (1, "k1", "low", "host:a", 30),
+    (101, "k1", "medium", "host:a", 30),
+]
+RISE = [
+    (101, "k1", "medium", "host:b", 30),
+    (31, "k1", "low", "host:b", 30),
+    (0, "k2", "medium", "host:b", 30),
+    (16, "k1", "medium", "host:a", 30),
+]
+
+
 @settings(max_examples=100, deadline=None)
+@example(CHAIN, [1])  # an incident that grows within the batch until it reaches the next alert
+@example(RISE, [1, 2])  # a finding about one host raises the level of an alert about another
 @given(items, st.lists(st.integers(0, 40), max_size=6))
 def test_batches_may_be_cut_anywhere(template, items, cuts):
     """Same findings, other cuts: same alerts, same incidents, every finding counted once."""
