@@ -171,7 +171,7 @@ def test_networks_of_one_agency_may_nest(folder):
         ("agency: health", "agency: helth", 10, "no agency 'helth' Did you mean health?"),
         ("silent_after_seconds: 120", "silent_after_seconds: 59", 7, "less than late_after_seconds (60)"),
         ("id: syslog\n", "id: firewall\n", 12, "firewall is used twice"),
-        ("kind: syslog", "kind: syslog\n  - {id: s2, kind: syslog, host: 0.0.0.0}", 14, "syslog listens on port"),
+        ("kind: syslog", "kind: syslog\n  - {id: s2, kind: syslog, host: '::'}", 14, "syslog listens"),
         ("    agency: health\n", "", 10, "nothing says whose files"),
         ("agency: health", "agency: ward", 0, "the source exports is that of ward alone"),
         ("kind: syslog", "kind: syslog\n    port: 70000", 14, "less than or equal to 65535"),
