@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import ipaddress
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from citysoc.flow import Event
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
+_MAX_DEPTH = 100
+_EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
+_LATEST = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 
 
 @functools.cache
@@ -48,31 +58,17 @@ def to_table(events: Sequence[Event]) -> pa.Table:
     """
     import pyarrow as pa
 
-    count = len(events)
-    extras: list[dict[str, Any] | None] = [None] * count
-    columns: dict[str, list[Any]] = {}
-    for row, event in enumerate(events):
-        for name, value in event.items():
-            if value is None:
-                continue
-            column = columns.get(name)
-            if column is None:
-                if name not in FIELDS:
-                    _keep(extras, row, name, value)
-                    continue
-                column = columns[name] = [None] * count
-            column[row] = value
+    present = set().union(*events)
+    extras = _unknown(events, present - FIELDS.keys())
     arrays = []
     for name, kind in zip(schema().names, schema().types, strict=True):
         if name == EXTRA:
             break
-        if (values := columns.get(name)) is None:
-            arrays.append(pa.nulls(count, kind))
+        if name in present:
+            arrays.append(_array(FIELDS[name], [event.get(name) for event in events], kind, extras))
         else:
-            arrays.append(_array(FIELDS[name], values, kind, extras))
-    arrays.append(
-        pa.array([orjson.dumps(e, default=str).decode() if e else None for e in extras], pa.string())
-    )
+            arrays.append(pa.nulls(len(events), kind))
+    arrays.append(pa.array([_json(extra) if extra else None for extra in extras], pa.string()))
     return pa.Table.from_arrays(arrays, schema=schema())
 
 
@@ -83,6 +79,27 @@ def from_row(row: dict[str, Any]) -> Event:
     if extra:
         event.update(orjson.loads(extra))
     return event
+
+
+def fit(name: str, value: Any) -> Any:
+    """Return a value as its column of the dictionary holds it; None where it holds it in the extras.
+
+    Args:
+        name: a field of the dictionary.
+        value: what an event has there.
+    """
+    field = FIELDS[name]
+    return _fit_list(_FITS[field.type], value) if field.array else _FITS[field.type](value)
+
+
+def _unknown(events: Sequence[Event], names: set[str]) -> list[dict[str, Any] | None]:
+    """Return for each event its fields outside the dictionary, None where it has none."""
+    if not names:
+        return [None] * len(events)
+    return [
+        {name: value for name, value in event.items() if name in names and value is not None} or None
+        for event in events
+    ]
 
 
 def _keep(extras: list[dict[str, Any] | None], row: int, name: str, value: Any) -> None:
@@ -97,21 +114,67 @@ def _array(
     """Return a column; fast when every value fits as it is, value by value when one does not."""
     import pyarrow as pa
 
-    if field.type != "ip":
+    # Arrow cuts fractions off whole numbers and takes naive times for UTC, so it is not asked about types.
+    if set(map(type, values)) <= ({list, type(None)} if field.array else _NATURAL[field.type]):
         try:
-            return pa.array(values, kind)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+            array = pa.array(values, kind)
+            if _as_it_is(field, array, values):
+                return array
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeError):
             pass
-    fit = _FITS[field.type]
     fitted: list[Any] = []
     for row, value in enumerate(values):
         good = None
         if value is not None:
-            good = _fit_list(fit, value) if field.array else fit(value)
+            good = fit(field.name, value)
             if good is None:
                 _keep(extras, row, field.name, value)
         fitted.append(good)
     return pa.array(fitted, kind)
+
+
+def _as_it_is(field: Field, array: pa.Array, values: list[Any]) -> bool:
+    """Return whether what Arrow took without complaint is what ``fit`` would give."""
+    import pyarrow.compute as pc
+
+    if field.array:
+        array = array.flatten()
+        if array.null_count:
+            return False
+    if field.type == "ip":
+        return pc.all(pc.match_substring_regex(array, _IPV4)).as_py() is not False
+    if field.type == "float":
+        return pc.all(pc.is_finite(array)).as_py() is not False
+    if field.type == "date":
+        return all(value is None or value.tzinfo is not None for value in values)
+    return True
+
+
+def _json(extra: dict[str, Any]) -> str:
+    """Return extras as JSON, whatever they are."""
+    try:
+        return orjson.dumps(extra, default=_plain).decode()
+    except TypeError:  # numbers beyond 64 bits, lone surrogates, keys that are no text, depth
+        return orjson.dumps(_plain(extra)).decode()
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Return a value that JSON can hold; what it cannot hold as text."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if depth < _MAX_DEPTH and isinstance(value, dict):
+        return {_plain_text(key): _plain(item, depth + 1) for key, item in value.items()}
+    if depth < _MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, depth + 1) for item in value]
+    return _plain_text(value)
+
+
+def _plain_text(value: Any) -> str:
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _fit_list(fit: Callable[[Any], Any], value: Any) -> list[Any] | None:
@@ -121,41 +184,52 @@ def _fit_list(fit: Callable[[Any], Any], value: Any) -> list[Any] | None:
 
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return _plain_text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list | tuple):
         return None
-    return str(value)
+    return _plain_text(value)
 
 
 def _long(value: Any) -> int | None:
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if -(2**63) <= number < 2**63 and not isinstance(value, bool) else None
+    if isinstance(value, str):
+        number = int(value) if _WHOLE.fullmatch(value) else None
+    elif isinstance(value, float):
+        number = int(value) if value.is_integer() else None
+    else:
+        number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
 def _float(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _boolean(value: Any) -> bool | None:
     if isinstance(value, bool):
         return value
-    return {"true": True, "false": False}.get(str(value).lower())
+    return {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None
 
 
 @functools.lru_cache(maxsize=65_536)
 def _address(text: str) -> str | None:
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
+    if isinstance(address, ipaddress.IPv6Address):
+        # Elasticsearch knows no zone either, and takes a mapped address for the IPv4 address it is.
+        if address.scope_id is not None:
+            return None
+        return str(address.ipv4_mapped or address)
+    return str(address)
 
 
 def _ip(value: Any) -> str | None:
@@ -163,8 +237,8 @@ def _ip(value: Any) -> str | None:
 
 
 def _date(value: Any) -> dt.datetime | None:
-    if isinstance(value, dt.datetime):
-        return value if value.tzinfo else None
+    if isinstance(value, dt.datetime) and value.tzinfo and _EARLIEST <= value <= _LATEST:
+        return value.astimezone(dt.UTC)
     return None
 
 
@@ -176,4 +250,14 @@ _FITS: dict[str, Callable[[Any], Any]] = {
     "float": _float,
     "boolean": _boolean,
     "date": _date,
+}
+
+_NATURAL: dict[str, set[type]] = {
+    "keyword": {str, type(None)},
+    "text": {str, type(None)},
+    "ip": {str, type(None)},
+    "long": {int, type(None)},
+    "float": {float, int, type(None)},
+    "boolean": {bool, type(None)},
+    "date": {dt.datetime, type(None)},
 }
