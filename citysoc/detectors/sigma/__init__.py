@@ -1,0 +1,3 @@
+"""Match events against Sigma rules."""
+
+from __future__ import annotations
