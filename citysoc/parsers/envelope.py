@@ -13,6 +13,8 @@ from citysoc.parsers import values
 from citysoc.parsers.times import epoch, iso, named
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from citysoc.flow import Event
     from citysoc.parsers.base import Context
 
@@ -47,6 +49,10 @@ _STAMP = re.compile(
     r"|(?P<epoch>\d{10}\.\d{1,9}))"
     r"(?: (?P<zone>[A-Z]{3,4}(?=:)))?(?=[\s:]|$)(?P<mark>:?)\s{0,8}"
 )
+_BRACKETED = re.compile(
+    r"\[(?P<iso>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?)"
+    r"(?: #\d{1,10})?\](?P<mark>:?)\s{0,8}"
+)
 _FIRST = re.compile(r"(?P<token>[^\s]{1,255})\s*")
 _TAG = re.compile(
     r"(?P<app>[A-Za-z0-9_./#@()+*-][A-Za-z0-9_./#@()+*-]{0,127})"
@@ -78,6 +84,10 @@ def unwrap(line: str, context: Context) -> tuple[Event, str] | None:
         return fields, _modern(fields, unversioned, context)
     counter = _COUNTER.match(line, start)
     stamp = _STAMP.match(line, counter.end() if counter else start)
+    if stamp is None and (bracketed := _BRACKETED.match(line, start)):
+        if moment := _iso(bracketed["iso"], context.zone):
+            fields["@timestamp"] = moment
+        return fields, line[bracketed.end() :]
     if stamp is None:
         if not start:
             return None
@@ -95,7 +105,7 @@ def strip(line: str, marker: int, context: Context) -> tuple[Event, str]:
     """
     if marker <= 0:
         return {}, line[max(marker, 0) :]
-    opened = unwrap(f"{line[:marker]}", context)
+    opened = unwrap(f"{line[:marker]}%", context)  # something follows, or the host would pass for the text
     return (opened[0] if opened else {}), line[marker:]
 
 
@@ -129,7 +139,7 @@ def _set_app(fields: Event, app: str, pid: str | None) -> None:
 def _set_time(fields: Event, stamp: re.Match[str], context: Context) -> None:
     zone = context.zone
     if text := stamp["iso"]:
-        moment = iso(text.replace("/", "-").replace(",", "."), zone)
+        moment = _iso(text, zone)
     elif text := stamp["named"]:
         if stamp["zone"] in {"UTC", "GMT"}:
             text += "Z"
@@ -138,6 +148,10 @@ def _set_time(fields: Event, stamp: re.Match[str], context: Context) -> None:
         moment = epoch(stamp["epoch"])
     if moment:
         fields["@timestamp"] = moment
+
+
+def _iso(text: str, zone: dt.tzinfo) -> dt.datetime | None:
+    return iso(text[:19].replace("/", "-") + text[19:].replace(" ", "").replace(",", "."), zone)
 
 
 def _modern(fields: Event, header: re.Match[str], context: Context) -> str:

@@ -109,30 +109,28 @@ def _parser_name(batch: Batch) -> str:
 
 
 def _parse(parser: Parser, lines: Sequence[str], context: Context) -> list[Event | Unparsed]:
-    parsed = _attempt(parser, lines, context)
-    if parsed is not None:
-        return parsed
-    failed = Unparsed("parser.failed", f"The parser {parser.name} failed on this record.")
-    results: list[Event | Unparsed] = []
-    for line in lines:
-        alone = _attempt(parser, [line], context)
-        results.append(failed if alone is None else alone[0])
-    return results
-
-
-def _attempt(parser: Parser, lines: Sequence[str], context: Context) -> list[Event | Unparsed] | None:
-    """Return what the parser makes of the lines; None if it failed, which is a bug to be reported."""
+    """Return the parser's results; if it fails on the batch, those of the records it can read alone."""
     try:
         parsed = parser.parse(lines, context)
     except Exception:  # noqa: BLE001  around one component: a parser's bug must not stop the line
         telemetry.logger("parsers").exception("parser.failed", parser=parser.name, records=len(lines))
-        return None
-    if len(parsed) != len(lines):
-        telemetry.logger("parsers").error(
-            "parser.miscounted", parser=parser.name, records=len(lines), results=len(parsed)
-        )
-        return None
-    return parsed
+        parsed = []
+    if len(parsed) == len(lines):
+        return parsed
+    results = [_parse_alone(parser, line, context) for line in lines]
+    failed = sum(isinstance(result, Unparsed) and result.reason == "parser.failed" for result in results)
+    telemetry.logger("parsers").error("parser.quarantined", parser=parser.name, records=failed)
+    return results
+
+
+def _parse_alone(parser: Parser, line: str, context: Context) -> Event | Unparsed:
+    try:
+        parsed = parser.parse([line], context)
+    except Exception:  # noqa: BLE001  the same boundary, one record at a time; reported once a batch
+        parsed = []
+    if len(parsed) == 1:
+        return parsed[0]
+    return Unparsed("parser.failed", f"The parser {parser.name} failed on this record.")
 
 
 def _common(batch: Batch, parser: Parser, agency_facts: Mapping[str, Any]) -> Event:

@@ -1,0 +1,131 @@
+"""JSON lines: objects that already are ECS are taken as they are, others are kept under ``ndjson.*``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from citysoc.ecs.fields import FIELDS
+from citysoc.flow import Unparsed
+from citysoc.parsers import envelope, jsontext, values
+from citysoc.parsers.base import Context, Parser
+from citysoc.parsers.times import guess
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from citysoc.flow import Event
+    from citysoc.parsers.values import Table
+
+_TIMES = (
+    *("@timestamp", "timestamp", "time", "eventTime", "event_time", "ts", "datetime", "date", "created_at"),
+    *(
+        "createdDateTime",
+        "CreationTime",
+        "EdgeStartTimestamp",
+        "occured",
+        "occurred",
+        "_time",
+        "Time",
+        "logtime",
+    ),
+)
+_TABLE: Table = {
+    **dict.fromkeys(
+        ("src_ip", "srcip", "source_ip", "client_ip", "ClientIP", "remoteAddr"), ("source.ip", values.ip)
+    ),
+    **dict.fromkeys(("src_port", "srcport", "source_port", "ClientSrcPort"), ("source.port", values.integer)),
+    **dict.fromkeys(("dst_ip", "dstip", "dest_ip", "destination_ip"), ("destination.ip", values.ip)),
+    **dict.fromkeys(("dst_port", "dstport", "dest_port"), ("destination.port", values.integer)),
+    **dict.fromkeys(("message", "msg", "Message"), ("message", values.text)),
+    **dict.fromkeys(("hostname", "host_name", "dvchost"), ("host.name", values.text)),
+    **dict.fromkeys(("user", "username", "user_name", "UserId"), ("user.name", values.text)),
+    **dict.fromkeys(("level", "severity", "log_level"), ("log.level", values.lower)),
+    **dict.fromkeys(("action", "Operation"), ("event.action", values.text)),
+}
+_ECS_ROOTS = frozenset({"event", "source", "destination", "process", "file", "user", "host", "agent", "log"})
+_DATES = frozenset(name for name, field in FIELDS.items() if field.type == "date")
+_LISTS = frozenset(name for name, field in FIELDS.items() if field.array)
+_TEXTS = frozenset(
+    name for name, field in FIELDS.items() if field.type in {"keyword", "ip"} and not field.array
+)
+_CLAIMS = ("agency.", "citysoc.")
+
+
+def is_ecs(record: dict[str, Any]) -> bool:
+    """Return whether an object is an ECS event, nested or dotted."""
+    if "ecs.version" in record or isinstance(record.get("ecs"), dict):
+        return True
+    if "@timestamp" not in record:
+        return False
+    return any(
+        name.startswith(("event.", "source.", "process.", "host.", "log.", "file.", "user."))
+        or (name in _ECS_ROOTS and isinstance(value, dict))
+        for name, value in record.items()
+    )
+
+
+def from_object(record: dict[str, Any], context: Context) -> Event:
+    """Return the event of any JSON object."""
+    return _ecs(record, context) if is_ecs(record) else _other(record, context)
+
+
+def _ecs(record: dict[str, Any], context: Context) -> Event:
+    event: Event = {}
+    for name, value in values.flatten(record):
+        if name.startswith(_CLAIMS):  # whose event it is, and how it is classed, is not the sender's to say
+            event[f"ndjson.{name}"] = value
+        else:
+            event[name] = _fit(name, value, context)
+    if "@timestamp" in event and not isinstance(event["@timestamp"], dt.datetime):
+        event["ndjson.@timestamp"] = event.pop("@timestamp")
+    event.setdefault("event.module", "ndjson")
+    event.setdefault("event.dataset", "ndjson.event")
+    return event
+
+
+def _fit(name: str, value: Any, context: Context) -> Any:
+    """Return a value in the form that its ECS field asks for, as far as it can be had."""
+    if name in _DATES:
+        return guess(value, context.zone, context.arrived) or value
+    if name in _LISTS:
+        return value if isinstance(value, list) else [value]
+    if isinstance(value, list) and len(value) == 1 and name in FIELDS:
+        value = value[0]
+    if name in _TEXTS and isinstance(value, int | float):
+        return values.text(value)
+    return value
+
+
+def _other(record: dict[str, Any], context: Context) -> Event:
+    event: Event = {"event.module": "ndjson", "event.dataset": "ndjson.event"}
+    values.assign(event, values.flatten(record), _TABLE, "ndjson.")
+    for name in _TIMES:
+        if name in record and (moment := guess(record[name], context.zone, context.arrived)) is not None:
+            event["@timestamp"] = moment
+            break
+    return event
+
+
+def _parse(lines: Sequence[str], context: Context) -> list[Event | Unparsed]:
+    return [_parse_line(line, context) for line in lines]
+
+
+def _parse_line(line: str, context: Context) -> Event | Unparsed:
+    header: Event = {}
+    if not line.startswith("{") and (marker := line.find("{")) > 0 and line.startswith(("<", " ")):
+        header, line = envelope.strip(line, marker, context)
+    record = jsontext.load(line)
+    if isinstance(record, Unparsed):
+        return record
+    return {**header, **from_object(record, context)}
+
+
+def _sniff(head: bytes, name: str) -> int:
+    found = jsontext.objects(head)
+    if not found:
+        return 0
+    return 50 if is_ecs(found[0]) or name.endswith((".ndjson", ".jsonl")) else 40
+
+
+PARSER = Parser("ndjson", "JSON lines: ECS events, or any other objects.", "lines", _sniff, _parse)
