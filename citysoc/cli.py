@@ -89,16 +89,7 @@ def root(ctx: click.Context, config_path: Path | None, lang: str | None, quiet: 
     chosen = lang or i18n.from_environment()
     i18n.set_language(chosen)
     ctx.obj = App(config_path=config_path, lang=chosen, quiet=quiet)
-    _configure_logs(log_level)
-
-
-def _configure_logs(level: str) -> None:
-    """Set the level for this process and for the workers it may start."""
-    os.environ["CITYSOC_LOG_LEVEL"] = level
-    if level != "warning":
-        from citysoc import telemetry
-
-        telemetry.configure(level=level)
+    os.environ["CITYSOC_LOG_LEVEL"] = log_level  # telemetry reads it, here and in worker processes
 
 
 def main(args: list[str] | None = None) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any
 
 import structlog
 
 
-def configure(*, level: str = "warning", json: bool = False) -> None:
+def configure(*, level: str, json: bool = False) -> None:
     """Send log events to stderr.
 
     Args:
@@ -38,3 +39,7 @@ def configure(*, level: str = "warning", json: bool = False) -> None:
 def logger(room: str) -> Any:
     """Return the logger of a room (``collectors.files``, ``notify.webhook``)."""
     return structlog.get_logger(room=room)
+
+
+# A worker process and a library user get the same quiet default: warnings and errors, on stderr.
+configure(level=os.environ.get("CITYSOC_LOG_LEVEL", "warning"))

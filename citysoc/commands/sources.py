@@ -90,7 +90,7 @@ def _columns() -> tuple[Column, ...]:
 
 
 def _rows(app: App, span: Span) -> list[dict[str, Any]]:
-    from citysoc.alerts.silence import states
+    from citysoc.alerts.streams import states
     from citysoc.config.streams import streams
 
     state = app.state()
@@ -100,7 +100,7 @@ def _rows(app: App, span: Span) -> list[dict[str, Any]]:
     for stream in sorted(known.keys() | figures.keys()):
         row: dict[str, Any] = {"stream": stream, "agency": stream.partition("/")[0], "state": "ok"}
         if (found := known.get(stream)) is not None:
-            row |= {"state": found.state, "since": found.since, "expected": found.expected}
+            row |= {"state": found.state, "expected": found.expected}
             row |= {"last_arrival": found.last_arrival, "last_event": found.last_event}
         row |= figures.get(stream, dict.fromkeys(FIGURES, 0))
         row["balanced"] = row["received"] == sum(row[name] for name in FIGURES[1:])

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from citysoc.alerts.silence import states
+from citysoc.alerts.streams import states
 from citysoc.config.streams import streams as expected_streams
+from citysoc.enrich.taxonomy import HANDLED
 from citysoc.enrich.working_hours import in_office_hours
 from citysoc.reports.figures import (
     AgencyRow,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 TOP = 10
 WORDS = ("attack", "spyware", "virus")
-STOPPED = frozenset({"blocked", "cleaned", "quarantined", "deleted"})
 CASES = "_exists_:citysoc.class"
 DETECTIONS = "event.dataset:antivirus.detection"
 
@@ -144,7 +144,7 @@ class _Computation:
         for row in rows:
             code = row["citysoc.class"]
             counts[code] = counts.get(code, 0) + row["count"]
-            if row["citysoc.outcome"] in STOPPED:
+            if row["citysoc.outcome"] in HANDLED:
                 stopped[code] = stopped.get(code, 0) + row["count"]
         earlier = (
             {
@@ -297,9 +297,9 @@ class _Computation:
                 continue
             counts[row.state] += 1
             if row.state != "ok":
-                agency, _, source = row.stream.partition("/")
                 last = stamp(row.last_arrival) if row.last_arrival else None
-                quiet.append(StreamRow(row.stream, agency, self._name(agency), source, row.state, last))
+                name = self._name(row.agency)
+                quiet.append(StreamRow(row.stream, row.agency, name, row.source, row.state, last))
         order = {"never": 0, "silent": 1, "late": 2}
         return tuple(sorted(quiet, key=lambda row: (order[row.state], row.stream))), counts
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from citysoc import i18n
-from citysoc.enrich import taxonomy
 from citysoc.i18n import _
 from citysoc.reports import charts
 from citysoc.reports.text import (
+    class_name,
     clean,
     date,
     integer,
@@ -161,7 +161,7 @@ def _class_table(f: Figures) -> dict[str, Any]:
     rows = [
         (
             _n(number),
-            taxonomy.class_name(row.code),
+            class_name(row.code),
             _n(row.events.value),
             Number(percent(row.share)),
             Number(percent(row.events.change, signed=True)),

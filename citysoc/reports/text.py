@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import unicodedata
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from citysoc.enrich import taxonomy
 from citysoc.i18n import _, language
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def integer(value: int) -> str:
@@ -59,14 +64,21 @@ def clean(text: str, letters: int = 300) -> str:
 
 def level_name(level: str) -> str:
     """Return a level in the reader's language."""
-    names = {
-        "critical": _("Critical"),
-        "high": _("High"),
-        "medium": _("Medium"),
-        "low": _("Low"),
-        "informational": _("Informational"),
-    }
-    return names.get(level, level)
+    return _named(taxonomy.SEVERITIES, level)
+
+
+def outcome_name(outcome: str) -> str:
+    """Return an outcome in the reader's language."""
+    return _named(taxonomy.OUTCOMES, outcome)
+
+
+def class_name(code: str) -> str:
+    """Return a class in the reader's language."""
+    return _named(taxonomy.CLASSES, code)
+
+
+def _named(words: Mapping[str, taxonomy.Named], code: str) -> str:
+    return words[code].name(language()) if code in words else code
 
 
 def state_name(state: str) -> str:
@@ -82,16 +94,3 @@ def state_name(state: str) -> str:
         "ok": _("Speaking"),
     }
     return names.get(state, state)
-
-
-def outcome_name(outcome: str) -> str:
-    """Return an outcome in the reader's language."""
-    names = {
-        "blocked": _("Blocked"),
-        "cleaned": _("Cleaned"),
-        "quarantined": _("Quarantined"),
-        "deleted": _("Deleted"),
-        "failed": _("Not handled"),
-        "allowed": _("Allowed"),
-    }
-    return names.get(outcome, outcome)
