@@ -1,10 +1,11 @@
 """Malware reports in the national exchange format (AVReport), both variants, to events.
 
 A report is a snapshot: machine by machine what the antivirus knows at that moment, and the next one says
-most of it again. So identity is by content, and the content (``framing.avreport``) leaves the report's moment
-out: a detection is stored once, with the moment of the first report that named it, and again when its number
-of files grows, its path or its hash differ. States of machines (OS, QualityFeature, Vulnerability) are likewise
-stored when they change. The figure of machines without updates is stored for every report.
+most of it again. So identity is by content, and the content (``framing.avreport``) leaves the report's
+moment out: a detection is stored once, with the moment of the first report that named it, and again when
+its number of files grows, its path or its hash differ. States of machines (OS, QualityFeature,
+Vulnerability) are likewise stored when they change. The figure of machines without updates is stored for
+every report.
 What a snapshot cannot say: a machine cleaned and infected again by the same file counts once.
 """
 
