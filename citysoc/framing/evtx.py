@@ -1,0 +1,159 @@
+"""Records of a Windows event log (.evtx): each is one event as compact JSON, its offset the record number.
+
+The file is read by a process of its own (``evtx_reader``): damage can keep any reader of this format busy
+for ever, and the line must go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from citysoc.flow import Refused
+from citysoc.framing.base import Frames
+from citysoc.framing.documents import SAMPLE_BYTES, read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from citysoc.framing.base import Limits
+
+READER_MEMORY_BYTES = 2 << 30
+READER_CPU_SECONDS = 60
+_REPEATED = 1 << 48
+"""Where the numbers begin of records whose own number another record of the file has already."""
+
+
+def frame_evtx(
+    stream: BinaryIO,
+    *,
+    start: int,
+    header: bytes,  # noqa: ARG001  records of an event log need none
+    final: bool,  # noqa: ARG001  an event log is read as far as it is whole
+    limits: Limits,
+) -> Iterator[Frames]:
+    """Yield the events of a log; see ``framing.base.Framer``.
+
+    The offset of a record is its ``EventRecordID``; ``start`` and ``end`` count records, read or refused.
+    Refuses a document over the limit (``too_large``), one that is no event log (``evtx.unreadable``), a
+    damaged record or chunk (``evtx.damaged``), and what remains when the reader exceeds its bounds
+    (``evtx.unreadable``).
+    """
+    data = read_document(stream, limits)
+    if isinstance(data, Refused):
+        if start == 0:
+            yield Frames((), (), 1, refused=(data,))
+        return
+    run = _Run(start)
+    with contextlib.closing(_items(data, limits)) as items:
+        for number, item in enumerate(items):
+            if run.add(number, item, limits):
+                yield run.take(number + 1)
+    if run.records or run.refused:
+        yield run.take(run.seen)
+
+
+class _Run:
+    """Records that will leave together, and the numbers already given in this file."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.seen = 0
+        self.records: list[bytes] = []
+        self.offsets: list[int] = []
+        self.refused: list[Refused] = []
+        self.bytes = 0
+        self._taken: set[int] = set()
+
+    def add(self, number: int, item: tuple[int, bytes] | Refused, limits: Limits) -> bool:
+        """Take one item; return whether the run is full."""
+        self.seen = number + 1
+        if isinstance(item, Refused):
+            if number >= self.start:
+                self.refused.append(replace(item, offset=number))
+        else:
+            offset, record = item
+            if offset in self._taken:
+                offset = _REPEATED + number
+            self._taken.add(offset)
+            if number < self.start:
+                return False
+            if len(record) > limits.max_record_bytes:
+                detail = f"The record is longer than {limits.max_record_bytes} bytes."
+                self.refused.append(Refused("too_long", detail, offset, record[:SAMPLE_BYTES]))
+            else:
+                self.records.append(record)
+                self.offsets.append(offset)
+                self.bytes += len(record)
+        size = len(self.records) + len(self.refused)
+        return size >= limits.batch_records or self.bytes >= limits.batch_bytes
+
+    def take(self, end: int) -> Frames:
+        """Return what was gathered and start anew."""
+        frames = Frames(tuple(self.records), tuple(self.offsets), end, refused=tuple(self.refused))
+        self.records, self.offsets, self.refused, self.bytes = [], [], [], 0
+        return frames
+
+
+def _items(data: bytes, limits: Limits) -> Generator[tuple[int, bytes] | Refused, None, None]:
+    """Yield each record with its number, and the refusal of what could not be read."""
+    script = Path(__file__).with_name("evtx_reader.py")
+    command = [sys.executable, "-I", str(script), str(READER_MEMORY_BYTES), str(READER_CPU_SECONDS)]
+    with tempfile.TemporaryFile() as document:
+        document.write(data)
+        document.seek(0)
+        reader = subprocess.Popen(  # noqa: S603  our own script, no argument from outside
+            command, stdin=document, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        timer = threading.Timer(READER_CPU_SECONDS * 2, reader.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield from _lines(reader, limits)
+            if reader.wait():
+                detail = "The event log cannot be read to its end within the bounds."
+                yield Refused("evtx.unreadable", detail, sample=data[:SAMPLE_BYTES])
+        finally:
+            timer.cancel()
+            reader.kill()
+            if reader.stdout:
+                reader.stdout.close()
+            reader.wait()
+
+
+def _lines(reader: subprocess.Popen[bytes], limits: Limits) -> Iterator[tuple[int, bytes] | Refused]:
+    if reader.stdout is None:
+        return
+    longest = limits.max_record_bytes * 2
+    while line := reader.stdout.readline(longest):
+        while not line.endswith(b"\n") and (rest := reader.stdout.readline(longest)):
+            line = line[:longest] + rest[-1:]  # too long: only its start is kept
+        if not line.endswith(b"\n"):
+            return  # the reader died in the middle of a line
+        number, _, text = line[:-1].partition(b"\t")
+        if not number:
+            yield Refused("evtx.damaged", text.decode("utf-8", "replace"))
+        else:
+            yield _record_number(text, int(number)), text
+
+
+def _record_number(text: bytes, default: int) -> int:
+    """Return the ``EventRecordID`` of an event; the file's own number where it has none.
+
+    An exported log numbers its records anew in their frames; the event keeps the number it had.
+    """
+    marker = text.find(b'"EventRecordID":')
+    if marker >= 0:
+        digits = text[marker + 16 : marker + 40].lstrip(b' "')
+        end = 0
+        while end < len(digits) and digits[end : end + 1].isdigit():
+            end += 1
+        if 0 < end < 19:
+            return int(digits[:end])
+    return default
