@@ -68,7 +68,7 @@ def to_table(events: Sequence[Event]) -> pa.Table:
             arrays.append(_array(FIELDS[name], [event.get(name) for event in events], kind, extras))
         else:
             arrays.append(pa.nulls(len(events), kind))
-    arrays.append(pa.array([_json(extra) if extra else None for extra in extras], pa.string()))
+    arrays.append(pa.array([extra_text(extra) if extra else None for extra in extras], pa.string()))
     return pa.Table.from_arrays(arrays, schema=schema())
 
 
@@ -150,12 +150,14 @@ def _as_it_is(field: Field, array: pa.Array, values: list[Any]) -> bool:
     return True
 
 
-def _json(extra: dict[str, Any]) -> str:
+def extra_text(extra: dict[str, Any]) -> str:
     """Return extras as JSON, whatever they are."""
     try:
-        return orjson.dumps(extra, default=_plain).decode()
+        text = orjson.dumps(extra, default=_plain)
     except TypeError:  # numbers beyond 64 bits, lone surrogates, keys that are no text, depth
         return orjson.dumps(_plain(extra)).decode()
+    # What is no number (NaN) becomes null without complaint.
+    return (orjson.dumps(_plain(extra)) if b"null" in text else text).decode()
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

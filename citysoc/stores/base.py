@@ -89,6 +89,9 @@ class EventStore(Protocol):
             UsageError: the query cannot be understood; names the column.
         """
 
+    def scan(self, question: Question, *, fields: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield matching events as Arrow batches in the order of their time, for work on many events."""
+
     def count(self, question: Question) -> int:
         """Return how many events match."""
 
@@ -105,8 +108,9 @@ class EventStore(Protocol):
         """Return one row a group: the ``by`` fields, then the metrics.
 
         With an interval each row also has ``time``, the start of its interval in ``timezone``. A metric
-        is named ``count`` or ``kind:field``. A list field counts once for each of its values. Rows are
-        ordered by the first metric downwards, then by the group; by time first, with an interval.
+        is named ``count`` or ``kind:field``. A list field counts once for each of its values, an event
+        without a ``by`` field in the group None. Rows are ordered by the first metric downwards, then
+        by the group; by time first, with an interval.
         """
 
     def get(self, event_id: str) -> Event | None:
@@ -117,6 +121,9 @@ class EventStore(Protocol):
 
     def compact(self) -> int:
         """Rewrite small files into larger ones; return how many were removed."""
+
+    def verify(self) -> list[str]:
+        """Return what is wrong with the store, one sentence each; an empty list when all is well."""
 
     def retain(self, before: dt.datetime) -> int:
         """Remove events older than ``before``; return how many."""

@@ -16,10 +16,10 @@ from citysoc import clock
 from citysoc.ecs.fields import EXTRA, FIELDS
 from citysoc.ecs.schema import from_row, schema
 from citysoc.errors import StoreError
-from citysoc.stores import local_compact
+from citysoc.stores import local_compact, local_verify
 from citysoc.stores.base import Metric, Question, Status
 from citysoc.stores.local_groups import groups
-from citysoc.stores.local_sql import connect, source
+from citysoc.stores.local_sql import ask, connect, source
 from citysoc.stores.local_table import DataFile, Table, filled
 from citysoc.stores.query import And, Node, columns
 from citysoc.stores.query_parse import check_field, parse
@@ -181,6 +181,24 @@ class LocalStore:
         """Remove events older than ``before``; return how many."""
         return local_compact.retain(self._table, self._cursor, before)
 
+    def sql(self, statement: str) -> tuple[list[str], Iterator[dict[str, Any]]]:
+        """Return the columns and rows of a SELECT over the views ``events`` and ``quarantine``.
+
+        The statement can read the store and nothing else: no other file, no network, no change.
+
+        Raises:
+            UsageError: it is not one SELECT, or not valid SQL.
+        """
+        paths = [file.path for file in self._table.snapshot().files]
+        return ask(connect(self.path, self._memory_bytes, self._threads, paths), statement)
+
+    def verify(self) -> list[str]:
+        """Return what is wrong with the store, one sentence each; an empty list when all is well.
+
+        Reads every file whole: sizes and counts against the log, and that no id is there twice.
+        """
+        return local_verify.verify(self._table.snapshot().files, self._cursor)
+
     def _parse(self, question: Question) -> Node:
         return parse(question.query, timezone=self._zone)
 
@@ -205,7 +223,7 @@ class LocalStore:
                 until=min(until, question.until) if question.until else until,
             )
             bind = Parameters()
-            chosen = [file for file in files if file.last >= since and file.first < until]
+            chosen = [file for file in files if file.overlaps(since, until)]
             rows = source([file.path for file in chosen], needed, bind)
             direction = "DESC" if newest_first else "ASC"
             statement = (

@@ -48,12 +48,12 @@ def retain(table: Table, cursor: Cursor, before: dt.datetime) -> int:
         StoreError: a file cannot be read, or another process changed the same files.
     """
     files = [file for file in table.snapshot().files if file.first < before]
-    old = [file for file in files if file.last < before]
+    old = [file for file in files if file.ends_before(before)]
     if old:
         table.replace(old, [], data_change=True)
     rows = sum(file.rows for file in old)
     for file in files:
-        if file.last < before:
+        if file.ends_before(before):
             continue
         kept = _rewrite(table, cursor, [file], before)
         table.replace([file], [kept] if kept else [], data_change=True)

@@ -5,17 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from citysoc.ecs.schema import schema
-from citysoc.stores.query_sql import Parameters, sql_type
+from citysoc.errors import UsageError
+from citysoc.stores.query_sql import Parameters, quote, sql_type
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     import duckdb
+    import pyarrow as pa
 
 
-def connect(path: Path, memory_bytes: int, threads: int | None) -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB that reads and writes below ``path`` and nowhere else: no network, no extensions."""
+def connect(
+    path: Path, memory_bytes: int, threads: int | None, views_of: Sequence[str] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB that reads and writes below ``path`` and nowhere else: no network, no extensions.
+
+    Args:
+        path: the store.
+        memory_bytes: what it may use before it spills to the disk.
+        threads: how many; None for one a core.
+        views_of: files to show as the views ``events`` and ``quarantine``.
+    """
     import duckdb
 
     settings: dict[str, Any] = {
@@ -35,18 +46,84 @@ def connect(path: Path, memory_bytes: int, threads: int | None) -> duckdb.DuckDB
         "SET lock_configuration = true",
     ):
         connection.execute(statement)
+    if views_of is not None:
+        _show(connection, views_of)
     return connection
+
+
+def ask(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[str], Iterator[dict[str, Any]]]:
+    """Return the columns and rows of one SELECT that a person wrote.
+
+    Raises:
+        UsageError: it is something else, or wrong.
+    """
+    import duckdb
+
+    try:
+        statements = connection.extract_statements(statement)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise UsageError(
+                "Only one SELECT can be asked.", hint="The views are named events and quarantine."
+            )
+        reader = connection.sql(statement).to_arrow_reader(2048)
+    except duckdb.Error as error:
+        raise UsageError(f"The SQL cannot be answered: {error}") from error
+    names = _distinct(reader.schema.names)
+    return names, _rows(reader, names)
+
+
+def _rows(reader: pa.RecordBatchReader, names: list[str]) -> Iterator[dict[str, Any]]:
+    import duckdb
+    import pyarrow as pa
+
+    try:
+        for batch in reader:
+            columns = [column.to_pylist() for column in batch.columns]
+            for values in zip(*columns, strict=True):
+                yield dict(zip(names, values, strict=True))
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise UsageError(f"The SQL cannot be answered: {error}") from error
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return names of which no two are the same: SQL may give two columns one name."""
+    taken: dict[str, None] = {}
+    for name in names:
+        number, free = 1, name
+        while free in taken:
+            number += 1
+            free = f"{name}_{number}"
+        taken[free] = None
+    return list(taken)
+
+
+def _show(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> None:
+    names = schema().names
+    if paths:
+        files = "[" + ", ".join(map(literal, paths)) + "]"
+        rows = f"SELECT * FROM {_read(files, names)}"  # noqa: S608  paths and names are literals
+    else:
+        empty = ", ".join(f"NULL::{sql_type(f.type)} AS {quote(f.name)}" for f in schema())
+        rows = f"SELECT {empty} LIMIT 0"
+    for view, test in (("events", "IS NULL"), ("quarantine", "IS NOT NULL")):
+        connection.execute(
+            f'CREATE TEMP VIEW {view} AS SELECT * FROM ({rows}) WHERE "citysoc.unparsed" {test}'  # noqa: S608  fixed texts
+        )
 
 
 def source(paths: Sequence[str], names: Collection[str], bind: Parameters) -> str:
     """Return SQL for the rows of files, with these columns whether a file has them or not."""
+    return _read(bind(list(paths)), names)
+
+
+def _read(files: str, names: Collection[str]) -> str:
     columns = ", ".join(
         f"{literal(field.name)}: {{name: {literal(field.name)}, type: '{sql_type(field.type)}',"
         " default_value: NULL}"
         for field in schema()
         if field.name in names
     )
-    return f"read_parquet({bind(list(paths))}, schema = MAP {{{columns}}}, hive_partitioning = false)"
+    return f"read_parquet({files}, schema = MAP {{{columns}}}, hive_partitioning = false)"
 
 
 def literal(text: str) -> str:

@@ -37,6 +37,9 @@ NEWEST = dt.timedelta(days=2)
 KEEP_REMOVED_HOURS = 24
 """Files that a newer version no longer needs stay so long: the longest time that one query may take."""
 
+_ROUNDING = dt.timedelta(milliseconds=1)
+"""Delta allows a file's stated maximum to be cut to milliseconds."""
+
 _PLAIN = ("@timestamp", "event.id", "event.original", "event.ingested", "message", "log.offset", EXTRA)
 _CONFIGURATION = {
     "delta.dataSkippingStatsColumns": "`@timestamp`,`citysoc.unparsed`",
@@ -70,6 +73,14 @@ class DataFile:
     first: dt.datetime
     last: dt.datetime
 
+    def overlaps(self, since: dt.datetime | None, until: dt.datetime | None) -> bool:
+        """Return whether rows of a half-open span may be in the file."""
+        return (since is None or self.last + _ROUNDING >= since) and (until is None or self.first < until)
+
+    def ends_before(self, moment: dt.datetime) -> bool:
+        """Return whether all rows are certainly older than a moment."""
+        return self.last + _ROUNDING < moment
+
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
@@ -99,11 +110,7 @@ class Snapshot:
 
     def between(self, since: dt.datetime | None, until: dt.datetime | None) -> list[DataFile]:
         """Return the files that may hold events of a half-open span."""
-        return [
-            file
-            for file in self.files
-            if (since is None or file.last >= since) and (until is None or file.first < until)
-        ]
+        return [file for file in self.files if file.overlaps(since, until)]
 
 
 EMPTY = Snapshot(-1, 0, ())
@@ -310,8 +317,7 @@ class Table:
                 quarantined=row["num_records"] - row["null_count.citysoc.unparsed"],
                 bytes=row["size_bytes"],
                 first=row["min.@timestamp"],
-                # Delta cuts a stated maximum to milliseconds.
-                last=row["max.@timestamp"] + dt.timedelta(milliseconds=1),
+                last=row["max.@timestamp"],
             )
 
 

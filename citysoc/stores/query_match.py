@@ -1,0 +1,119 @@
+"""A query's tree evaluated on one event in plain Python: slow, obvious, the reference for the stores.
+
+Used where events pass by one at a time (``events tail``) and in tests, which hold the stores to it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from citysoc.ecs.fields import FIELDS
+from citysoc.ecs.schema import extra_text, fit
+from citysoc.stores.query import (
+    TEXT_FIELDS,
+    And,
+    Cidr,
+    Contains,
+    Everything,
+    Exists,
+    Gap,
+    Leaf,
+    Node,
+    Not,
+    Or,
+    Range,
+    Term,
+    Wildcard,
+    fold,
+)
+from citysoc.stores.query_values import NUMBER
+
+if TYPE_CHECKING:
+    from citysoc.flow import Event
+
+
+def matches(node: Node, event: Event) -> bool:
+    """Return whether the event matches."""
+    match node:
+        case Everything():
+            return True
+        case And(parts):
+            return all(matches(part, event) for part in parts)
+        case Or(parts):
+            return any(matches(part, event) for part in parts)
+        case Not(part):
+            return not matches(part, event)
+        case _:
+            return any(_test(node, value) for value in values(event, node.field))
+
+
+def values(event: Event, name: str) -> list[Any]:
+    """Return the values that an event has in a field, as the stores keep them: [] where it has none."""
+    value = event.get(name)
+    if value is None:
+        return []
+    if name in FIELDS:
+        value = fit(name, value)
+        if value is None:
+            return []
+        return list(value) if FIELDS[name].array else [value]
+    # Outside the dictionary values are text: what JSON makes of them.
+    kept = orjson.loads(extra_text({name: value}))[name]
+    items = kept if isinstance(kept, list) else [kept]
+    return [_text(item) for item in items if item is not None]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _test(leaf: Leaf, value: Any) -> bool:
+    match leaf:
+        case Exists():
+            return True
+        case Term(_, wanted):
+            return bool(fold(value) == fold(wanted) if isinstance(wanted, str) else value == wanted)
+        case Contains(_, text):
+            return fold(text) in fold(value)
+        case Wildcard(field, pattern):
+            return _like(pattern, fold(value), whole=field not in TEXT_FIELDS)
+        case Cidr(_, network):
+            return ipaddress.ip_address(value) in network
+        case Range():
+            return _between(leaf, value)
+
+
+def _like(pattern: tuple[str | Gap, ...], text: str, *, whole: bool) -> bool:
+    gaps = {Gap.ANY: ".*", Gap.ONE: "."}
+    expression = "".join(gaps[p] if isinstance(p, Gap) else re.escape(fold(p)) for p in pattern)
+    compiled = re.compile(expression, re.DOTALL)
+    return bool(compiled.fullmatch(text) if whole else compiled.search(text))
+
+
+def _between(leaf: Range, value: Any) -> bool:
+    example = leaf.low if leaf.low is not None else leaf.high
+    low, high = leaf.low, leaf.high
+    if isinstance(example, str):
+        value = fold(value)
+        low, high = (fold(edge) if isinstance(edge, str) else None for edge in (low, high))
+    elif isinstance(example, ipaddress.IPv4Address | ipaddress.IPv6Address):
+        value = ipaddress.ip_address(value)
+        if value.version != example.version:
+            return False
+    elif leaf.field not in FIELDS:
+        if not NUMBER.fullmatch(value):
+            return False
+        value = float(value)
+    return _above(value, low, equal=leaf.with_low) and _below(value, high, equal=leaf.with_high)
+
+
+def _above(value: Any, edge: Any, *, equal: bool) -> bool:
+    return edge is None or value > edge or (equal and value == edge)
+
+
+def _below(value: Any, edge: Any, *, equal: bool) -> bool:
+    return edge is None or value < edge or (equal and value == edge)
