@@ -16,7 +16,7 @@ from citysoc.flow import Refused
 from citysoc.framing.base import Frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from citysoc.framing.base import Limits
 
@@ -121,9 +121,8 @@ class _Utf16:
 _Code = _Bytes | _Utf16
 
 
-def _code(stream: BinaryIO) -> tuple[_Code, int]:
-    """Return how the file's text is coded and where it begins; reads the first three bytes."""
-    mark = stream.read(3)
+def _code(mark: bytes) -> tuple[_Code, int]:
+    """Return how text is coded that begins with these three bytes, and where it begins."""
     if mark == _UTF8_MARK:
         return _Bytes(), 3
     if codec := _UTF16_MARKS.get(mark[:2]):
@@ -162,17 +161,18 @@ def _block(data: bytes, begin: int, code: _Code, limit: int) -> _Block:
     return _Block(records, offsets, end, refused)
 
 
-def _blocks(stream: BinaryIO, position: int, *, code: _Code, final: bool, limits: Limits) -> Iterator[_Block]:
-    """Yield the whole lines from the stream's position on, a chunk at a time.
+def _blocks(
+    chunks: Iterable[bytes], position: int, *, code: _Code, final: bool, limits: Limits
+) -> Iterator[_Block]:
+    """Yield the whole lines of the bytes from ``position`` on, a chunk at a time.
 
     What is held at any time is one chunk and the beginning of one line. A line that is too long is
     refused once its end is known; until then it waits like any half-written line.
     """
     limit = limits.max_record_bytes
-    size = max(16, min(_CHUNK, limits.batch_bytes))
     begin, data = position, b""
     overlong: Refused | None = None
-    while chunk := stream.read(size):
+    for chunk in chunks:
         data += chunk
         if overlong:
             after = code.after_first(data)
@@ -205,11 +205,22 @@ def _remainder(data: bytes, begin: int, overlong: Refused | None, code: _Code, l
 
 
 def _open(stream: BinaryIO, start: int, *, final: bool, limits: Limits) -> tuple[int, Iterator[_Block]]:
-    """Return where reading begins, and the blocks from there on."""
-    code, first = _code(stream)
+    """Return where reading begins, and the blocks from there on. Never moves backwards."""
+    mark = stream.read(3)
+    code, first = _code(mark)
     start = max(start, first)
-    stream.seek(start)
-    return start, _blocks(stream, start, code=code, final=final, limits=limits)
+    size = max(16, min(_CHUNK, limits.batch_bytes))
+    chunks = _chunks(stream, mark[start:], start, size)
+    return start, _blocks(chunks, start, code=code, final=final, limits=limits)
+
+
+def _chunks(stream: BinaryIO, begun: bytes, start: int, size: int) -> Iterator[bytes]:
+    if begun:
+        yield begun
+    elif start > stream.tell():
+        stream.seek(start)
+    while chunk := stream.read(size):
+        yield chunk
 
 
 @dataclass(slots=True)
