@@ -1,8 +1,8 @@
 """Say of each event which case it is: class, one of the three words, and outcome; only where it is known.
 
 What decides stands in tables: ``malware.yml`` (threat names), ``rules.yml`` (signatures, categories,
-devices). A plain denial of traffic is policy, not an attack. A failed log-on by itself is no case at all: that many of
-them are one is for detection rules to say. What the tables do not know stays without a class.
+devices). A plain denial of traffic is policy, not an attack. A failed log-on by itself is no case at all:
+that many of them are one is for detection rules to say. What the tables do not know has no class.
 """
 
 from __future__ import annotations

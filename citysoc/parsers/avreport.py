@@ -18,7 +18,7 @@ import orjson
 
 from citysoc.flow import Unparsed
 from citysoc.framing.encodings import fold
-from citysoc.parsers.antivirus_values import addresses, hash_field, moment
+from citysoc.parsers.antivirus_values import addresses, hash_field, moment, verdict
 from citysoc.parsers.base import Parser
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def _malware(event: Event, values: _Values, _context: Context) -> Unparsed | Non
             "threat.software.name": name,
         }
     )
+    _set_outcome(event, values.get("MalwareBehavior", ""))
     for source, target in (
         ("MalwareType", "antivirus.type"),
         ("MalwareBehavior", "antivirus.behavior"),
@@ -125,6 +126,22 @@ def _malware(event: Event, values: _Values, _context: Context) -> Unparsed | Non
         event["file.name"] = _basename(path)
     _set_hashes(event, values, ("HashFile", "Md5", "Sha2"), "file")
     return None
+
+
+_STATUSES = frozenset({"chua xu ly", "diet khong thanh cong", "can khoi dong lai", "bo qua"}) | frozenset(
+    {"deleted", "quarantined", "cleaned", "blocked", "disinfected", "removed"}
+)
+
+
+def _set_outcome(event: Event, behavior: str) -> None:
+    """Take what the console did, which some write into the behaviour; what malware does is no such word."""
+    folded = fold(behavior[:80])
+    if not (folded.startswith("da ") or folded in _STATUSES):
+        return
+    if found := verdict("", behavior, {}):
+        event["event.action"] = found.action
+        event["citysoc.outcome"] = found.outcome
+        event["event.outcome"] = found.event_outcome
 
 
 def _connection(event: Event, values: _Values, _context: Context) -> Unparsed | None:
