@@ -144,7 +144,9 @@ def _rows(lines: list[str], delimiter: str, limits: Limits) -> Iterator[list[str
         feed = _Feed(lines, place, limits.max_record_bytes)
         reader = csv.reader(feed, delimiter=delimiter)
         for row, first, after, problem in _read(reader, feed):
-            if problem or (after - first > 1 and _is_runaway(row, lines[first], delimiter, width)):
+            if problem or (
+                after - first > 1 and _is_runaway(row, lines[first : first + 2], delimiter, width)
+            ):
                 yield from _plain_or_refused(lines[first:after], delimiter, first, limits)
                 place = after
                 break
@@ -207,9 +209,11 @@ class _Feed:
         return line.removesuffix("\r") + "\n"
 
 
-def _is_runaway(row: list[str], first: str, delimiter: str, width: int) -> bool:
-    """Tell whether a row of several lines is a stray quote: its first line alone has all columns."""
-    return width > 0 and len(row) != width and first.count(delimiter) + 1 >= width
+def _is_runaway(row: list[str], lines: list[str], delimiter: str, width: int) -> bool:
+    """Tell whether a row of several lines is a stray quote: lines of it have all columns by themselves."""
+    if width < 2 or lines[0].count(delimiter) + 1 < width:
+        return False
+    return len(row) != width or all(line.count(delimiter) + 1 >= width for line in lines)
 
 
 def _plain_or_refused(
