@@ -1,0 +1,303 @@
+"""Play a simulated month through the real pipeline, week by week, as it would have come in.
+
+The clock is set to the end of each week, the week's files appear in the inboxes, the collectors pull
+them; at the end the relays' syslog frames are sent to the real listener. So a stream that stopped in
+the second week is silent at the end of the fourth, as in life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import datetime as dt
+import os
+import secrets
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+import yaml
+
+import citysoc.config
+from citysoc import clock
+from citysoc.config.load import load, load_agencies
+from citysoc.config.models import FilesSource
+from citysoc.demo.receiver import receiving
+from citysoc.demo.verdict import Verdict, judge
+from citysoc.pipeline.pull import file_collectors, pull
+from citysoc.reports.build import build, month_period
+from citysoc.service import Service, listening
+from citysoc.simulation import city
+from citysoc.simulation.send import send
+from citysoc.simulation.write import simulate, syslog_frames
+from citysoc.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from citysoc.config.load import Config
+    from citysoc.demo.receiver import Receiver
+    from citysoc.flow import Batch
+    from citysoc.pipeline import Line, Work
+    from citysoc.reports.build import Built
+    from citysoc.reports.figures import Period
+    from citysoc.simulation.truth import GroundTruth
+    from citysoc.stores.base import EventStore
+
+STEPS = 5
+"""Into so many parts the month is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Which month is played.
+
+    Args:
+        month: ``YYYY-MM``, a month of the past.
+        records: about how many.
+        seed: the same seed gives the same month.
+    """
+
+    month: str = "2026-10"
+    records: int = 200_000
+    seed: int = 1
+
+    def period(self, timezone: str) -> Period:
+        """Return the month as a period."""
+        return month_period(int(self.month[:4]), int(self.month[5:]), timezone)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the simulation is called with."""
+        return {"month": self.month, "records": self.records, "seed": self.seed}
+
+
+class Progress(Protocol):
+    """Shows how far a stage is."""
+
+    def stage(self, title: str, total: int | None) -> Callable[[int], None]:
+        """Begin a stage; the function it returns moves its bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What the demonstration brought.
+
+    Args:
+        config: its configuration, to go on with.
+        truth: what was planted.
+        verdicts: attack by attack, whether it was found.
+        built: the report.
+        accepted: webhook messages whose signature was right, by type.
+        refused: messages whose signature was wrong.
+        seconds: stage to duration.
+        figures: conservation totals.
+        states: stream state to number of streams.
+    """
+
+    config: Config
+    truth: GroundTruth
+    verdicts: tuple[Verdict, ...]
+    built: Built
+    accepted: dict[str, int]
+    refused: int
+    seconds: dict[str, float]
+    figures: dict[str, int]
+    states: dict[str, int] = field(default_factory=dict)
+
+
+async def play(
+    directory: Path,
+    work: Callable[[Config], Work],
+    open_store: Callable[[Path], EventStore],
+    scenario: Scenario,
+    *,
+    progress: Progress,
+) -> Played:
+    """Simulate a month, pull it through the pipeline, deliver its alerts, build its report.
+
+    Args:
+        directory: an empty or absent directory for everything.
+        work: from the configuration to what the workers need.
+        open_store: from a path to the event store there.
+        scenario: which month.
+        progress: shows how far it is.
+    """
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+    seconds: dict[str, float] = {}
+    with receiving(secret) as receiver:
+        config = prepare(directory, url=receiver.url, secret=secret, seed=scenario.seed)
+        with _timed(seconds, "simulate"):
+            moved = progress.stage("simulate", scenario.records)
+            truth = await asyncio.to_thread(
+                simulate,
+                config.registry,
+                **scenario.arguments,
+                directory=directory / "staging",
+                progress=_absolute(moved),
+            )
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+        state = State(config.state_path)
+        try:
+            service = Service(config, work(config), state, open_store(config.store_path))
+            with _timed(seconds, "pipeline"):
+                await _month(service, directory, scenario, truth, progress)
+            with _timed(seconds, "deliver"):
+                await _deliver(service, progress)
+            with _timed(seconds, "report"):
+                built = await asyncio.to_thread(_report, service, scenario)
+            return _played(service, truth, built, receiver, seconds)
+        finally:
+            state.close()
+
+
+def prepare(directory: Path, *, url: str, secret: str, seed: int) -> Config:
+    """Write the demonstration's configuration: the example city, a local webhook, a free syslog port."""
+    example = Path(citysoc.config.__file__).parent / "example"
+    (directory / "inbox").mkdir(parents=True, exist_ok=True)
+    shutil.copytree(example / "sources", directory / "sources", dirs_exist_ok=True)
+    _write_registry(example / "agencies.yaml", directory / "agencies.yaml", seed)
+    syslog = directory / "sources" / "syslog.yaml"
+    syslog.write_text(syslog.read_text(encoding="utf-8").replace("port: 5514", "port: 0"), encoding="utf-8")
+    (directory / "webhook.secret").write_text(secret, encoding="utf-8")
+    (directory / "webhook.secret").chmod(0o600)
+    settings = {
+        "reports": {"superior": "ỦY BAN NHÂN DÂN THÀNH PHỐ HUẾ", "issuer": "TRUNG TÂM GIÁM SÁT AN NINH MẠNG"},
+        "webhooks": [
+            {
+                "id": "local-receiver",
+                "url": url,
+                "secret": "file:webhook.secret",
+                "min_level": "high",
+                "allow_private_network": True,
+            }
+        ],
+    }
+    (directory / "citysoc.yaml").write_text(
+        yaml.safe_dump(settings, allow_unicode=True, sort_keys=False), encoding="utf-8"
+    )
+    return load(directory / "citysoc.yaml")
+
+
+def _write_registry(example: Path, path: Path, seed: int) -> None:
+    """Write the example registry, with the loopback address that each simulated relay sends from."""
+    registry = load_agencies(example)
+    agencies = []
+    for site in city.build(registry, seed).sites:
+        agency = site.agency.model_dump(mode="json", exclude_defaults=True)
+        if "syslog" in site.agency.expects:
+            agency["senders"] = [site.relay]
+        agencies.append(agency)
+    data = {"example": True, "agencies": agencies}
+    # JSON is YAML: written and read much faster.
+    path.write_bytes(orjson.dumps(data, option=orjson.OPT_INDENT_2))
+
+
+async def _month(
+    service: Service, directory: Path, scenario: Scenario, truth: GroundTruth, progress: Progress
+) -> None:
+    """Let the month pass in steps: files appear, collectors pull, silence is heard; then syslog."""
+    period = scenario.period(service.config.settings.service.timezone)
+    length = (period.until - period.since) / STEPS
+    moved = progress.stage("pipeline", truth.written)
+    collectors = [
+        collector
+        for source in service.config.sources
+        if isinstance(source, FilesSource)
+        for collector in file_collectors(source, service.config)
+    ]
+    with clock.pretending(period.since):
+        service.watch(clock.now())  # from here on every stream is expected
+    with service.line() as line:
+        for step in range(1, STEPS + 1):
+            until = period.since + length * step
+            with clock.pretending(until - dt.timedelta(seconds=30)):
+                await asyncio.to_thread(_reveal, directory, until.timestamp())
+                await asyncio.to_thread(pull, line, service.state, collectors, on_batch=_counted(moved))
+                if step == STEPS:
+                    await _syslog(service, line, scenario)
+                    moved(truth.frames)
+                service.watch(clock.now())
+    shutil.rmtree(directory / "staging", ignore_errors=True)
+
+
+def _reveal(directory: Path, until: float) -> None:
+    """Move the files that were last written before a moment into the inboxes."""
+    staging, inbox = directory / "staging" / "inbox", directory / "inbox"
+    for folder, _, names in os.walk(staging):
+        target = inbox / Path(folder).relative_to(staging)
+        for name in names:
+            source = Path(folder) / name
+            if source.stat().st_mtime <= until:
+                target.mkdir(parents=True, exist_ok=True)
+                source.rename(target / name)
+
+
+async def _syslog(service: Service, line: Line, scenario: Scenario) -> None:
+    """Send the relays' frames to the real listener, and wait until all of them came in."""
+    failed = asyncio.Event()
+    async with listening(service, line, on_failure=failed.set) as collectors:
+        for collector in collectors:
+            await asyncio.wait_for(collector.ready.wait(), 10)
+            frames = syslog_frames(service.config.registry, **scenario.arguments)
+            await asyncio.to_thread(send, frames, host="127.0.0.1", ports=collector.bound)
+
+
+async def _deliver(service: Service, progress: Progress) -> None:
+    """Send everything in the outbox; a refused message stays there for its next attempt."""
+    moved = progress.stage("deliver", None)
+    while (told := await service.deliver()) is not None:
+        moved(1)
+        if "sent 0" in told:
+            break
+
+
+def _report(service: Service, scenario: Scenario) -> Built:
+    period = scenario.period(service.config.settings.service.timezone)
+    return build(
+        service.config, service.state, service.store, period, languages=("vi", "en"), now=clock.now()
+    )
+
+
+def _played(
+    service: Service, truth: GroundTruth, built: Built, receiver: Receiver, seconds: dict[str, float]
+) -> Played:
+    completeness = built.figures.completeness
+    return Played(
+        config=service.config,
+        truth=truth,
+        verdicts=judge(service.state, service.store, truth.planted),
+        built=built,
+        accepted=dict(receiver.accepted),
+        refused=receiver.refused,
+        seconds=seconds,
+        figures={name: getattr(completeness, name) for name in completeness.__slots__},
+        states=dict(built.figures.streams),
+    )
+
+
+def _absolute(moved: Callable[[int], None]) -> Callable[[int], None]:
+    """Turn a bar that moves by steps into one that is told where it stands."""
+    before = 0
+
+    def at(position: int) -> None:
+        nonlocal before
+        moved(position - before)
+        before = position
+
+    return at
+
+
+def _counted(moved: Callable[[int], None]) -> Callable[[Batch], None]:
+    return lambda batch: moved(batch.received)
+
+
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[stage] = time.monotonic() - started

@@ -1,0 +1,90 @@
+"""What is measured: the command line's first answer, detection on a file, the pipeline end to end.
+
+Each function yields rows: what, figure, goal. Times of whole processes are medians of several runs.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from citysoc.commands.rulesets import shipped_rules
+from citysoc.config.load import load_agencies
+from citysoc.simulation.write import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Row: TypeAlias = tuple[str, str, str]
+RUNS = 5
+EXAMPLE = Path(__file__).parents[2] / "citysoc" / "config" / "example"
+
+
+def citysoc(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "citysoc", *arguments], cwd=cwd, check=True, capture_output=True
+    )
+
+
+def median_seconds(*arguments: str) -> float:
+    """Return the median wall time of a command, after one run that warms caches."""
+    citysoc(*arguments)
+    times = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        citysoc(*arguments)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def first_answer(_records: int) -> Iterator[Row]:
+    """Time ``citysoc --help``."""
+    yield "citysoc --help", f"{median_seconds('--help'):.2f} s", "< 0.3 s"
+
+
+def small_file(_records: int) -> Iterator[Row]:
+    """Time ``citysoc detect`` on one small file with a warm rule cache."""
+    sample = next(iter(sorted(shipped_rules().parents[1].parent.glob("tests/parsers/fortigate/*.log"))))
+    yield (
+        "citysoc detect FILE, shipped rules, warm",
+        f"{median_seconds('detect', str(sample)):.2f} s",
+        "< 1.5 s",
+    )
+
+
+def end_to_end(records: int) -> Iterator[Row]:
+    """Time files → store with all shipped rules, two workers."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        citysoc("init", str(home / "city"))
+        simulate(load_agencies(EXAMPLE / "agencies.yaml"), records=records, directory=home / "logs", seed=7)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        started = time.perf_counter()
+        done = citysoc(
+            "--config", str(home / "city" / "citysoc.yaml"), "ingest", str(home / "logs" / "inbox")
+        )
+        wall = time.perf_counter() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        stored = int(
+            "".join(c for c in done.stderr.decode().partition(" received")[0].split("\n")[-1] if c.isdigit())
+        )
+        size = sum(f.stat().st_size for f in (home / "city" / "data" / "events").rglob("*.parquet"))
+        yield f"end to end, {stored:,} records, wall", f"{stored / wall:,.0f} events/s", "≥ 10,000 events/s"
+        yield "end to end, CPU of all processes", f"{stored / cpu:,.0f} events/CPU-s", ""
+        yield (
+            "end to end, peak memory of the largest process",
+            f"{after.ru_maxrss / 1024:,.0f} MiB",
+            "< 1024 MiB",
+        )
+        yield "bytes an event on disk", f"{size / stored:,.0f} B", ""
+
+
+ALL: tuple[Callable[[int], Iterator[Row]], ...] = (first_answer, small_file, end_to_end)
