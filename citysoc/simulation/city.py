@@ -156,8 +156,26 @@ def _site(agency: Agency, number: int, seed: int) -> Site:
         web=(f"{agency.id}.{names.DOMAIN}", address[3]),
         server=(f"{prefix.lower()}-srv01", address[2]),
         resolver=address[4],
-        relay=relays[0] if relays else f"127.46.{number // 250}.{number % 250 + 2}",
+        relay=relays[0] if relays else _relay(number),
     )
+
+
+def with_relays(agencies: Iterable[Agency]) -> tuple[Agency, ...]:
+    """Return the registry in which every agency that expects syslog has a sender on this machine.
+
+    The simulation sends each agency's syslog from an address of 127.0.0.0/8, which the registry must
+    know for the records to find their agency.
+    """
+    return tuple(
+        agency.model_copy(update={"senders": (*agency.senders, _relay(number))})
+        if "syslog" in agency.expects and not any(s.startswith("127.") for s in agency.senders)
+        else agency
+        for number, agency in enumerate(agencies)
+    )
+
+
+def _relay(number: int) -> str:
+    return f"127.46.{number // 250}.{number % 250 + 2}"
 
 
 def _network(agency: Agency, number: int) -> ipaddress.IPv4Network:

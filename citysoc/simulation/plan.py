@@ -63,7 +63,7 @@ class Plan:
         """Return the stream's records in order of time; what they are is counted in ``kinds``."""
         rng = random.Random(f"{self.seed}/background/{stream.id}")
         end = self.end(stream)
-        known = background.kinds_of(stream.vendor)
+        known = background.KINDS[stream.vendor]
         chosen = rng.choices(known, [kind.share for kind in known], k=self.amounts[stream.id])
         kinds.update(f"{stream.vendor}.{kind.name}" for kind in chosen)
         busy = self._office_moments(rng, sum(kind.office for kind in chosen), end)
