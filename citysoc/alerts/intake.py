@@ -95,7 +95,7 @@ def alert_key(rule: str, agency: str, group: Mapping[str, Any]) -> bytes:
 
 def alert_id(key: bytes, first_event: str) -> str:
     """Return an alert's id: stable, made of its key and the event that raised it."""
-    return hashlib.blake2b(first_event.encode("utf-8", "replace"), digest_size=10, key=key).hexdigest()
+    return hashlib.blake2b(first_event.encode("utf-8", "replace"), digest_size=8, key=key).hexdigest()
 
 
 def _keyed(findings: Iterable[Finding], policy: Alerts) -> list[_Keyed]:

@@ -299,10 +299,10 @@ def test_a_slow_receiver_does_not_delay_another(state, httpserver):
 
 @pytest.mark.parametrize(
     "address",
-    (
+    [
         *("127.0.0.1", "10.1.2.3", "192.168.1.1", "172.16.0.1", "100.64.0.1", "169.254.169.254", ANY),
         *("::1", "fd00::1", "fe80::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "224.0.0.1"),
-    ),
+    ],
 )
 def test_the_own_network_is_out_of_reach(state, address):
     async def resolver(host, port):
