@@ -57,7 +57,8 @@ def _lines(
     weights = [kind.share for kind in kinds]
     steps = itertools.count() if count is None else iter(range(count))
     while chunk := list(itertools.islice(steps, 1000)):
-        for step, kind in zip(chunk, rng.choices(kinds, weights, k=len(chunk)), strict=True):
+        # Always a thousand draws, so that a shorter run is the beginning of a longer one.
+        for step, kind in zip(chunk, rng.choices(kinds, weights, k=1000), strict=False):
             at = step * _STEP % stamps.length
             line = kind.write(rng, stamps, at, site)
             if isinstance(line, bytes):

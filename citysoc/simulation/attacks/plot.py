@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from citysoc.clock import iso
 from citysoc.simulation import calendar
 from citysoc.simulation.formats.facts import Flow
-from citysoc.simulation.stamps import DAY, HOUR, MINUTE, Stamps
+from citysoc.simulation.stamps import DAY, HOUR, MINUTE, SECOND, Stamps
 from citysoc.simulation.truth import Planted
 
 if TYPE_CHECKING:
@@ -152,8 +152,9 @@ class Plot:
             agency=next(iter(self.agencies)),
             agencies=tuple(self.agencies),
             entities=tuple(self._entities),
-            start=iso(self.stamps.moment(min(moments))),
-            end=iso(self.stamps.moment(max(moments))),
+            # Whole seconds, so that the texts sort as the moments do.
+            start=iso(self.stamps.moment(min(moments) // SECOND * SECOND)),
+            end=iso(self.stamps.moment(-(-max(moments) // SECOND) * SECOND)),
             records=len(moments),
             telling=self._telling if self._needs == "rule" else 0,
             streams={stream: len(items) for stream, items in self.items.items()},
