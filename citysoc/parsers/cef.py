@@ -171,18 +171,13 @@ def _finish(event: Event, raw: dict[str, str]) -> None:
         event["cef.outcome"] = event.pop("event.outcome")
     if field := _HASHES.get(len(raw.get("fileHash", ""))):
         event.setdefault(field, raw["fileHash"])
-    action = event.get("event.action")
-    if isinstance(action, str):
-        settled = {"event.action": action.lower()}
-        keyvalue.settle_action(settled)
-        if "citysoc.outcome" in settled:
-            event["citysoc.outcome"] = settled["citysoc.outcome"]
+    keyvalue.settle_action(event)
     if "threat.software.name" in event:
         event["event.kind"] = "alert"
         event["event.category"] = ["malware"]
-        host = event.get("destination.domain") or event.get("source.domain")
-        if host:
-            event.setdefault("host.name", host)
+        places = ("destination.domain", "source.domain", "observer.hostname")
+        if host := next((event[place] for place in places if place in event), None):
+            event["host.name"] = host
     elif "source.ip" in event or "destination.ip" in event:
         event["event.category"] = ["network"]
 

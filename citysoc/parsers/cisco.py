@@ -34,8 +34,8 @@ _CONNECTIONS = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (
         (
-            rf"Built (?P<direction>inbound|outbound) {_PROTO} connection \d{{1,20}} for {_end('s')}{_NOTE}{_NOTE}"
-            rf" to {_end('d')}"
+            rf"Built (?P<direction>inbound|outbound) {_PROTO} connection \d{{1,20}} for "
+            rf"{_end('s')}{_NOTE}{_NOTE} to {_end('d')}"
         ),
         (
             rf"Teardown {_PROTO} connection \d{{1,20}} for {_end('s')}{_NOTE} to {_end('d')}{_NOTE}"

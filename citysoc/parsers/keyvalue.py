@@ -30,6 +30,7 @@ _SPACED = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _STARTS = re.compile(r'[A-Za-z_][\w.\-]{0,63}=("|\S)')
+_ENDPOINT = re.compile(r"[\d.]{7,15}:(\d{1,5})(?::|$)")
 MAX_PAIRS = 1000
 
 
@@ -119,20 +120,24 @@ TABLE: Table = {
 }
 """Names in small letters that mean the same with many vendors."""
 
-_BLOCKED = frozenset(
-    {"deny", "denied", "drop", "dropped", "block", "blocked", "reject", "rejected", "prevent"}
-)
-_ALLOWED = frozenset({"allow", "allowed", "accept", "accepted", "permit", "permitted", "pass", "passed"})
+_OUTCOMES = {
+    **dict.fromkeys(
+        ("deny", "denied", "drop", "dropped", "block", "blocked", "prevent", "prevented"), "blocked"
+    ),
+    **dict.fromkeys(("reject", "rejected", "terminated"), "blocked"),
+    **dict.fromkeys(("allow", "allowed", "accept", "accepted", "permit", "permitted"), "allowed"),
+    **dict.fromkeys(("pass", "passed"), "allowed"),
+    **dict.fromkeys(("quarantine", "quarantined"), "quarantined"),
+    **dict.fromkeys(("delete", "deleted"), "deleted"),
+    **dict.fromkeys(("clean", "cleaned", "cure", "cured", "disinfect", "disinfected"), "cleaned"),
+}
 
 
 def settle_action(event: Event) -> None:
-    """Set ``citysoc.outcome`` where the device's action says plainly blocked or allowed."""
+    """Set ``citysoc.outcome`` where the device's action says plainly what became of it."""
     action = event.get("event.action")
-    if isinstance(action, str):
-        if action in _BLOCKED:
-            event["citysoc.outcome"] = "blocked"
-        elif action in _ALLOWED:
-            event["citysoc.outcome"] = "allowed"
+    if isinstance(action, str) and (outcome := _OUTCOMES.get(action.lower())):
+        event["citysoc.outcome"] = outcome
 
 
 def read(text: str, context: Context, prefix: str) -> Event:
@@ -148,12 +153,21 @@ def read(text: str, context: Context, prefix: str) -> Event:
     event: Event = {}
     lowered = [(name.lower(), value) for name, value in found]
     values.assign(event, lowered, TABLE, prefix)
+    _split_endpoints(event, lowered)
     if moment := _moment(dict(lowered), context.zone, context.arrived):
         event["@timestamp"] = moment
     settle_action(event)
     if "source.ip" in event or "destination.ip" in event:
         event.setdefault("event.category", ["network"])
     return event
+
+
+def _split_endpoints(event: Event, found: list[tuple[str, str]]) -> None:
+    """Set the ports of ``src=10.1.2.3:4507:WAN`` and the like."""
+    for name, value in found:
+        if name in {"src", "dst"} and (match := _ENDPOINT.match(value)):
+            field = "source.port" if name == "src" else "destination.port"
+            event.setdefault(field, int(match[1]))
 
 
 def _moment(found: dict[str, str], zone: ZoneInfo, arrived: dt.datetime) -> dt.datetime | None:

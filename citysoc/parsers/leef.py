@@ -89,11 +89,7 @@ def parse_message(message: str, context: Context) -> Event | Unparsed:
         if name in raw and (moment := guess(raw[name], context.zone, context.arrived)) is not None:
             event["@timestamp"] = moment
             break
-    action = event.get("event.action")
-    if isinstance(action, str):
-        settled = {"event.action": action.lower()}
-        keyvalue.settle_action(settled)
-        event.update({name: value for name, value in settled.items() if name == "citysoc.outcome"})
+    keyvalue.settle_action(event)
     if "source.ip" in event or "destination.ip" in event:
         event["event.category"] = ["network"]
     return event

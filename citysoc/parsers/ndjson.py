@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.ecs.fields import FIELDS
 from citysoc.flow import Unparsed
-from citysoc.parsers import envelope, jsontext, values
+from citysoc.parsers import envelope, jsontext, keyvalue, values
 from citysoc.parsers.base import Context, Parser
 from citysoc.parsers.times import guess
 
@@ -41,7 +41,8 @@ _TABLE: Table = {
     **dict.fromkeys(("hostname", "host_name", "dvchost"), ("host.name", values.text)),
     **dict.fromkeys(("user", "username", "user_name", "UserId"), ("user.name", values.text)),
     **dict.fromkeys(("level", "severity", "log_level"), ("log.level", values.lower)),
-    **dict.fromkeys(("action", "Operation"), ("event.action", values.text)),
+    **dict.fromkeys(("action_taken", "action", "Operation"), ("event.action", values.text)),
+    **dict.fromkeys(("threat_name", "threatName", "virus_name"), ("threat.software.name", values.text)),
 }
 _ECS_ROOTS = frozenset({"event", "source", "destination", "process", "file", "user", "host", "agent", "log"})
 _DATES = frozenset(name for name, field in FIELDS.items() if field.type == "date")
@@ -104,6 +105,10 @@ def _other(record: dict[str, Any], context: Context) -> Event:
         if name in record and (moment := guess(record[name], context.zone, context.arrived)) is not None:
             event["@timestamp"] = moment
             break
+    if "threat.software.name" in event:
+        event["event.kind"] = "alert"
+        event["event.category"] = ["malware"]
+        keyvalue.settle_action(event)
     return event
 
 

@@ -77,6 +77,7 @@ _DNSMASQ = re.compile(
     r"(?P<answer>.{1,255}))"
 )
 _NETFILTER = re.compile(r"\bIN=\S{0,32} OUT=")
+_UPTIME = re.compile(r"^\[ {0,8}\d{1,12}\.\d{1,9}\] ?")
 _NETFILTER_PAIR = re.compile(r"\b([A-Z]{2,8})=(\S*)")
 
 
@@ -103,9 +104,10 @@ def add_netfilter(event: Event, message: str) -> bool:
     event["event.category"] = ["network"]
     event["event.type"] = ["connection"]
     event["event.dataset"] = "syslog.netfilter"
-    prefix = message[: start.start()].rpartition("]")[2].strip(" :*-").lower()
-    if prefix:
-        event["rule.name"] = message[: start.start()].rpartition("] ")[2].strip(" :")[:256]
+    name = _UPTIME.sub("", message[: start.start()]).strip(" :*-[]")
+    prefix = name.lower()
+    if name:
+        event["rule.name"] = name[:256]
         if any(word in prefix for word in ("drop", "block", "reject", "deny", "denied")):
             event["event.action"], event["citysoc.outcome"] = "drop", "blocked"
         elif any(word in prefix for word in ("accept", "allow", "permit")):

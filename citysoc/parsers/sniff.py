@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from citysoc.parsers import registry
 
 FALLBACK = "syslog"
@@ -22,9 +20,6 @@ def identify(head: bytes, name: str) -> tuple[str, str]:
     """
     best, sure = FALLBACK, 0
     for candidate in sorted(registry.PARSERS):
-        module = registry.PARSERS[candidate].partition(":")[0]
-        if importlib.util.find_spec(module) is None:  # not there yet
-            continue
         confidence = registry.parser(candidate).sniff(head, name)
         if confidence > sure:
             best, sure = candidate, confidence

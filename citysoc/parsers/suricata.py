@@ -138,8 +138,11 @@ def from_object(record: dict[str, Any]) -> Event | Unparsed:
 
 def recognise(record: dict[str, Any]) -> bool:
     """Return whether an object is one of Suricata's EVE log."""
-    return isinstance(record.get("event_type"), str) and (
-        "flow_id" in record or "src_ip" in record or ("timestamp" in record and "stats" in record)
+    kind = record.get("event_type")
+    return (
+        isinstance(kind, str)
+        and kind.islower()
+        and ("flow_id" in record or "src_ip" in record or ("timestamp" in record and "stats" in record))
     )
 
 

@@ -8,9 +8,8 @@ understood (``syslog.no_header``).
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from citysoc.flow import Unparsed
 from citysoc.parsers import (
@@ -23,9 +22,9 @@ from citysoc.parsers import (
     leef,
     ndjson,
     programs,
-    registry,
     suricata,
     webaccess,
+    windows,
     zeek,
 )
 from citysoc.parsers.base import Context, Parser
@@ -41,11 +40,11 @@ NO_HEADER = Unparsed(
     "syslog.no_header", "The line has no syslog header and is in no format that is known without one."
 )
 _PROGRAM = re.compile(r"[^\w.-]+")
-_WINDOWS_KEYS = frozenset({"winlog", "Event", "EventID", "EventRecordID", "win"})
 _AUDIT = re.compile(
     r"(?:audit: )?type=(?P<type>[A-Z0-9_]{1,48}|\d{1,5}) (?:msg=)?"
     r"audit\((?P<time>\d{9,11}\.\d{1,6}):(?P<serial>\d{1,20})\): ?"
 )
+_AUDIT_QUOTE = re.compile(r"msg='|'\s{0,4}$")  # user messages nest their pairs in quotes
 _APACHE_ERROR = re.compile(
     r"(?:\[(?P<time>[A-Z][a-z]{2} [^\]]{16,32})\] )?\[(?P<level>:?[\w:]{3,32})\] "
     r"(?:\[pid [^\]]{1,32}\] )?(?:\[client (?P<client>[^\]]{2,64})\] )?"
@@ -96,13 +95,9 @@ def _json(message: str, context: Context) -> Event | Unparsed | None:
         return suricata.from_object(record)
     if zeek.recognise(record):
         return zeek.from_object(record, context)
-    if _is_windows(record) and importlib.util.find_spec("citysoc.parsers.windows"):
-        return registry.parser("windows").parse([message], context)[0]
+    if (event := windows.from_object(record, context)) is not None:
+        return event
     return ndjson.from_object(record, context)
-
-
-def _is_windows(record: dict[str, Any]) -> bool:
-    return not _WINDOWS_KEYS.isdisjoint(record)
 
 
 def _bare(line: str, context: Context) -> Event | Unparsed:
@@ -178,7 +173,7 @@ def _structured(event: Event, message: str, context: Context) -> bool:
         event["event.code"] = found["type"]
         event["event.sequence"] = int(found["serial"][:18])
         event["auditd.type"] = found["type"]
-        pairs = keyvalue.pairs(message[found.end() :].replace("'", '"'))
+        pairs = keyvalue.pairs(_AUDIT_QUOTE.sub("", message[found.end() :]))
         for name, value in pairs:
             if value:
                 event[f"auditd.{name}"] = value
@@ -253,6 +248,8 @@ def _from_structured_data(event: Event, header: Event) -> None:
             event[field] = converted
     if "source.ip" in event:
         event.setdefault("event.category", ["network"])
+        if header.get("log.syslog.msgid", "").endswith("_DENY"):
+            event.setdefault("event.action", "deny")
         keyvalue.settle_action(event)
 
 

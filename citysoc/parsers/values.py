@@ -39,7 +39,7 @@ _TRANSPORTS = {
     "89": "ospf",
     "132": "sctp",
 }
-_NUMBERS = {name: number for number, name in _TRANSPORTS.items()}
+_NAMES = frozenset(_TRANSPORTS.values())
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -100,12 +100,8 @@ def transport(value: Any) -> str | None:
     if value.isdigit():
         return _TRANSPORTS.get(value)
     name = value.partition("/")[0].lower()
-    return {"icmpv6": "ipv6-icmp", "ipv6_icmp": "ipv6-icmp"}.get(name, name)
-
-
-def iana_number(name: str) -> str | None:
-    """Return the IANA number of a transport's name."""
-    return _NUMBERS.get(name)
+    name = {"icmpv6": "ipv6-icmp", "ipv6_icmp": "ipv6-icmp", "icmp6": "ipv6-icmp"}.get(name, name)
+    return name if name in _NAMES else None
 
 
 def nanoseconds(value: Any) -> int | None:

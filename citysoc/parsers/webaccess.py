@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from citysoc.parsers.values import Table
 
 _COMMON = re.compile(
-    r"(?:(?P<vhost>[\w.-]{1,255}(?::\d{1,5})?) )?(?P<client>[^\s\[\]\"]{1,255}) (?P<ident>\S{1,128}) "
-    r"(?P<user>[^\[\"]{1,256}?) \[(?P<time>[^\]]{10,40})\] \"(?P<request>(?:[^\"\\]++|\\.)*+)\" "
+    r"(?:(?P<vhost>[\w.-]{1,255}(?::\d{1,5})?) )??(?P<client>[^\s\[\]\"]{1,255}) \S{1,128} "
+    r"(?P<user>(?!- )[^\s\[\"]{1,256}(?: [^\s\[\"]{1,64})?|-) \[(?P<time>[^\]]{10,40})\] "
+    r"\"(?P<request>(?:[^\"\\]++|\\.)*+)\" "
     r"(?P<status>\d{3}|-)(?: (?P<size>\d{1,18}|-))?"
     r"(?: \"(?P<referrer>(?:[^\"\\]++|\\.)*+)\"(?: \"(?P<agent>(?:[^\"\\]++|\\.)*+)(?:\"|$))?)?(?P<rest>.*)$",
     re.DOTALL,
@@ -34,7 +35,7 @@ _SQUID = re.compile(
 _REQUEST = re.compile(
     r"(?P<method>[A-Za-z-]{1,32}) (?P<url>.*?)(?: HTTP/(?P<version>\d(?:\.\d)?))?$", re.DOTALL
 )
-_LOOKS_COMMON = re.compile(r"\S{1,255} \S{1,128} [^\[]{1,256}\[\d{1,2}/[A-Za-z]{3}/\d{4}:")
+_LOOKS_COMMON = re.compile(r"(?:\S{1,255} ){3,5}\[\d{1,2}/[A-Za-z]{3}/\d{4}:")
 _PORT = re.compile(r":(\d{1,5})$")
 
 _W3C: Table = {

@@ -28,7 +28,6 @@ _COMMON: Table = {
     "id.resp_h": ("destination.ip", values.ip),
     "id.resp_p": ("destination.port", values.integer),
     "proto": ("network.transport", values.lower),
-    "service": ("network.protocol", values.lower),
     "user": ("user.name", None),
     "username": ("user.name", None),
     "community_id": ("network.community_id", None),
@@ -40,6 +39,7 @@ _FILES: Table = {
 }
 _PATHS: dict[str, Table] = {
     "conn": {
+        "service": ("network.protocol", values.lower),
         "duration": ("event.duration", values.nanoseconds),
         "orig_bytes": ("source.bytes", values.integer),
         "resp_bytes": ("destination.bytes", values.integer),
