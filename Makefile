@@ -30,18 +30,18 @@ lint: setup      ## formatting, types, import directions, docs against --help
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check README.md README.vi.md docs/*.md
+	$(BIN)/cog --check -I docs -p "import generate" docs/*.md
 
 fix: setup       ## format, sort imports, write generated documentation again
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/cog -r README.md README.vi.md docs/*.md
+	$(BIN)/cog -r -I docs -p "import generate" docs/*.md
 
 bench: setup     ## measure; prints figures, asserts nothing
 	$(BIN)/python -m tests.bench
 
 docs: setup      ## write the generated parts of the documentation again
-	$(BIN)/cog -r README.md README.vi.md docs/*.md
+	$(BIN)/cog -r -I docs -p "import generate" docs/*.md
 
 lock: setup      ## resolve the dependencies again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \

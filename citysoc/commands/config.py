@@ -42,7 +42,15 @@ def check(app: App, path: Path | None) -> None:
 
 @command.command()
 @click.option("--sources", "with_sources", is_flag=True, help="The sources too, with their defaults.")
-@click.option("-f", "--format", "format_", type=click.Choice(["yaml", "json"]), default="yaml")
+@click.option(
+    "-f",
+    "--format",
+    "format_",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="How to print.",
+)
 @pass_app
 def show(app: App, with_sources: bool, format_: str) -> None:
     """Print the configuration in force, defaults included; secrets stay references."""

@@ -1,0 +1,112 @@
+"""Writes the generated parts of the documentation, so that they cannot drift from the code.
+
+Used from blocks in the Markdown files; `make docs` writes them, `make lint` checks them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import get_args
+
+import click
+from pydantic import BaseModel
+
+from citysoc.cli import COMMANDS, root
+from citysoc.config import models
+from citysoc.parsers.registry import PARSERS, parser
+
+
+def commands() -> str:
+    """Return the help of every command as Markdown."""
+    parts = []
+    context = click.Context(root, info_name="citysoc", terminal_width=100, max_content_width=100)
+    parts.append(f"```text\n{root.get_help(context)}\n```\n")
+    for name in COMMANDS:
+        command = root.get_command(context, name)
+        if command is None:
+            raise AssertionError(f"no command {name}")
+        parts += _command(command, context, name, depth=2)
+    return "\n".join(parts)
+
+
+def _command(command: click.Command, parent: click.Context, name: str, depth: int) -> list[str]:
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+    heading = "#" * depth
+    parts = [f"{heading} {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"]
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            if found is not None and not found.hidden:
+                parts += _command(found, context, child, depth + 1)
+    return parts
+
+
+def parsers() -> str:
+    """Return the table of parsers."""
+    rows = ["| parser | reads |", "|---|---|"]
+    rows += [f"| `{name}` | {parser(name).summary} |" for name in PARSERS]
+    return "\n".join(rows)
+
+
+def settings() -> str:
+    """Return the tables of the configuration's models."""
+    shown: list[type[BaseModel]] = [
+        models.Settings,
+        models.Service,
+        models.Store,
+        models.Rules,
+        models.Alerts,
+        models.Webhook,
+        models.Reports,
+        models.Agency,
+        models.Antivirus,
+        models.Contact,
+        models.FilesSource,
+        models.SyslogSource,
+    ]
+    return "\n".join(_model(model) for model in shown)
+
+
+def _model(model: type[BaseModel]) -> str:
+    about = _arguments(model)
+    rows = [f"### {model.__name__}\n", _first_line(model) + "\n", "| key | default | what |", "|---|---|---|"]
+    for name, field in model.model_fields.items():
+        default = (
+            "required" if field.is_required() else f"`{_plain(field.get_default(call_default_factory=True))}`"
+        )
+        rows.append(f"| `{name}` | {default} | {about.get(name, '') or _choices(field.annotation)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _arguments(model: type[BaseModel]) -> dict[str, str]:
+    """Return what the docstrings of a model and its bases say of each key."""
+    about: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if not (isinstance(base, type) and issubclass(base, BaseModel)):
+            continue
+        _, _, block = (inspect.getdoc(base) or "").partition("Args:\n")
+        name = ""
+        for line in block.splitlines():
+            if line.startswith("    ") and not line.startswith("     ") and ":" in line:
+                name, _, text = line.strip().partition(":")
+                about[name] = text.strip()
+            elif name and line.strip():
+                about[name] += " " + line.strip()
+    return {name: text.replace("|", "\\|") for name, text in about.items()}
+
+
+def _first_line(model: type[BaseModel]) -> str:
+    return (inspect.getdoc(model) or "").splitlines()[0]
+
+
+def _choices(annotation: object) -> str:
+    found = [str(choice) for choice in get_args(annotation) if isinstance(choice, str)]
+    return "one of " + ", ".join(found) if found else ""
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, BaseModel):
+        return "see below"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None or value in ("", {}) else str(value)
