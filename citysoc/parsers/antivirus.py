@@ -81,9 +81,8 @@ def parse(lines: Sequence[str], context: Context) -> list[Event | Unparsed]:
 
 
 def _parse_row(line: str, table: _Table) -> Event | Unparsed:
-    try:
-        cells = next(csv.reader((line,)), [])
-    except csv.Error:
+    cells = _cells(line)
+    if cells is None:
         return Unparsed("csv.invalid", "The row is no line of CSV.")
     values, event = _sort_cells(cells, table)
     if "threat" in values:
@@ -106,6 +105,14 @@ def _parse_row(line: str, table: _Table) -> Event | Unparsed:
     return event
 
 
+def _cells(line: str, delimiter: str = ",") -> list[str] | None:
+    """Return the cells of a line; None where it is no CSV."""
+    try:
+        return next(csv.reader((line,), delimiter=delimiter), [])
+    except csv.Error:
+        return None
+
+
 _DETECTION: Mapping[str, Any] = {
     "event.kind": "alert",
     "event.category": ("malware",),
@@ -123,7 +130,7 @@ _MACHINE_STATE: Mapping[str, Any] = {
 
 
 def _table(header: str, options: Mapping[str, Any], zone: ZoneInfo) -> _Table:
-    names = next(csv.reader((header,)), []) if header else []
+    names = _cells(header) or []
     columns = {fold(str(name)): str(field) for name, field in _mapping(options.get("columns")).items()}
     keys: list[str] = []
     own: list[str] = []
@@ -287,13 +294,20 @@ def sniff_csv(head: bytes, name: str) -> int:
 
 def _confidence(lines: Sequence[str], delimiter: str, name: str) -> int:
     for line in lines:
-        row = next(csv.reader((line.strip("\r\n"),), delimiter=delimiter), []) if len(line) < 65_536 else []
+        row = _cells(line.strip("\r\n"), delimiter) or []
         if known(row) >= 2:
+            if any(_is_data(cell) for cell in row):
+                return 0
             keys = {COLUMNS[key] for cell in row if (key := fold(cell)) in COLUMNS}
             if "threat" in keys and len(keys) >= 3:
                 return 92
             return 60 if len(keys) >= 4 or name.lower().endswith((".csv", ".tsv")) else 20
     return 15 if name.lower().endswith(".csv") else 0
+
+
+def _is_data(cell: str) -> bool:
+    """Tell whether a cell is no column's name: it holds a time, an address, a number."""
+    return sum(map(str.isdigit, cell)) >= 4 and fold(cell) not in COLUMNS
 
 
 def sniff_xlsx(head: bytes, name: str) -> int:
