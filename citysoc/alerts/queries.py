@@ -10,7 +10,7 @@ from citysoc.errors import UsageError
 from citysoc.flow import LEVELS
 from citysoc.i18n import _
 from citysoc.state.outbox import RANK
-from citysoc.state.values import load, moment, stamp
+from citysoc.state.values import dump, load, moment, stamp
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -141,9 +141,8 @@ def _select(state: State, table: str, level: str, at: str, wanted: Filter) -> li
     among("state", wanted.states)
     among("agency", wanted.agencies)
     if wanted.rules and table == "incidents":
-        marks = ",".join("?" * len(wanted.rules))
-        clauses.append(f"EXISTS (SELECT 1 FROM json_each(rules) WHERE value IN ({marks}))")
-        parameters.extend(wanted.rules)
+        clauses.append("EXISTS (SELECT 1 FROM json_each(rules) r JOIN json_each(?) w ON r.value = w.value)")
+        parameters.append(dump(list(wanted.rules)))
     else:
         among("rule", wanted.rules)
     among("entity", (wanted.entity,) if wanted.entity else ())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from citysoc.config.models import Webhook
-    from citysoc.notify.webhook import Outcome
+    from citysoc.notify.attempt import Outcome
     from citysoc.state import State
 
 BASE_SECONDS = 30.0

@@ -19,7 +19,7 @@ from citysoc import clock
 from citysoc.config.models import Webhook
 from citysoc.errors import ConfigError
 from citysoc.notify import claims
-from citysoc.notify.outbox import Delivered, deliver
+from citysoc.notify.webhook import Delivered, deliver
 from citysoc.state import State
 from citysoc.state.outbox import Message, enqueue, prune
 
@@ -65,7 +65,7 @@ def put(state, webhooks, number=1, now=NOW):
 
 def run(state, webhooks, now=NOW, **options):
     options = {"resolve_secret": lambda _: SECRET} | options
-    return asyncio.run(deliver(state, webhooks, now=now, **options))
+    return asyncio.run(deliver(state, webhooks, now=lambda: now, **options))
 
 
 def rows(state, webhook="desk"):
@@ -360,7 +360,7 @@ def test_a_late_deliverer_cannot_undo_what_another_finished(state, httpserver):
     (stale,) = claims.claim(state, hook(httpserver), now=NOW, limit=1)
     later = NOW + dt.timedelta(minutes=5)
     assert run(state, [hook(httpserver)], now=later).sent == 1
-    from citysoc.notify.webhook import Outcome
+    from citysoc.notify.attempt import Outcome
 
     claims.settle(state, stale, Outcome("retry", "late"), now=later, delay_seconds=1)
     assert rows(state)[0]["state"] == "delivered"

@@ -1,0 +1,86 @@
+"""What the commands of alerts, incidents and webhooks share: who acts, one thing shown whole."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from citysoc.commands.output import Column, emit
+from citysoc.flow import LEVELS
+from citysoc.i18n import _
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping, Sequence
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+SHORT_ID = 8
+
+
+def _who(_context: click.Context, _option: click.Parameter, value: str | None) -> str:
+    """Return who acts: ``--by``, else ``CITYSOC_USER``, else the account of the terminal."""
+    names = (value, os.environ.get("CITYSOC_USER"), os.environ.get("USER"), os.environ.get("LOGNAME"))
+    return next((name for name in names if name), "unknown")
+
+
+def by_option(function: Function) -> Function:
+    """Add ``--by``: who acts, as the audit trail writes it; it arrives as ``who``."""
+    text = "Who does this, for the audit trail; CITYSOC_USER or your account by default."
+    option = click.option("--by", "who", metavar="ROLE", callback=_who, help=text)
+    return option(function)
+
+
+def level_option(function: Function) -> Function:
+    """Add ``-m/--min-level``."""
+    option = click.option("-m", "--min-level", type=click.Choice(LEVELS), help="At least this level.")
+    return option(function)
+
+
+def is_table(format_: str | None) -> bool:
+    """Say whether people will read the output as a table."""
+    return format_ == "table" or (format_ is None and sys.stdout.isatty())
+
+
+def for_table(row: Mapping[str, Any], *, time: str) -> dict[str, Any]:
+    """Return a row for a narrow table: a short id, minutes, the verdict beside the state."""
+    state = f"{row['state']}/{row['verdict']}" if row.get("verdict") else row["state"]
+    return {**row, "id": row["id"][:SHORT_ID], "state": state, time: minutes(row[time])}
+
+
+def minutes(moment: dt.datetime | None) -> str:
+    """Return a moment in Huế's time to the minute: ``05/10/2026 14:03``."""
+    from citysoc.commands.output import local_time
+
+    return local_time(moment)[:-3] if moment else ""
+
+
+def emit_one(
+    value: Mapping[str, Any], parts: Mapping[str, Sequence[Mapping[str, Any]]], format_: str | None
+) -> None:
+    """Show one thing whole: as a table field by field, its parts below; otherwise as one object."""
+    if not is_table(format_):
+        emit([{**value, **parts}], [Column(name) for name in (*value, *parts)], format_)
+        return
+    rows = [
+        {"field": name, "value": item if _is_plain(item) else _lines(item)}
+        for name, item in value.items()
+        if item not in (None, "", [], {})
+    ]
+    emit(rows, (Column("field", _("Field")), Column("value", _("Value"))), "table")
+    for name, items in parts.items():
+        if items:
+            click.echo(_(name.capitalize()))
+            emit(items, [Column(key) for key in items[0]], "table")
+
+
+def _is_plain(item: Any) -> bool:
+    return not isinstance(item, dict | list)
+
+
+def _lines(item: Any) -> str:
+    if isinstance(item, dict):
+        return "; ".join(f"{name}={value}" for name, value in item.items())
+    return ", ".join(str(part) for part in item)
