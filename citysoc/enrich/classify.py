@@ -65,7 +65,7 @@ def classify(events: Iterable[Event]) -> None:
     """Set ``citysoc.class``, ``citysoc.threat`` and ``citysoc.outcome`` in place, each where it is known."""
     for event in events:
         module = event.get("event.module")
-        if module is None:
+        if not isinstance(module, str):
             continue
         case = _READERS.get(module, _of_any)(event)
         if case is None:
@@ -75,7 +75,7 @@ def classify(events: Iterable[Event]) -> None:
             event["citysoc.class"] = code
         if threat is not None:
             event["citysoc.threat"] = threat
-        if "citysoc.outcome" not in event and (outcome := _OUTCOMES.get(event.get("event.action", ""))):
+        if "citysoc.outcome" not in event and (outcome := _OUTCOMES.get(_text(event.get("event.action")))):
             event["citysoc.outcome"] = outcome
 
 
