@@ -134,7 +134,7 @@ def extension(text: str) -> list[tuple[str, str]]:
     ends = [key.start() for key in keys[1:]] + [len(text)]
     return [
         (key[1], _unescape(text[key.end() : end].strip(" \t\r\n")))
-        for key, end in zip(keys, ends, strict=True)
+        for key, end in zip(keys, ends, strict=False)  # without keys there is one end too many
     ]
 
 

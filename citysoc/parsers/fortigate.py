@@ -257,7 +257,7 @@ def _parse_line(line: str, context: Context) -> Event | Unparsed:
 
 def _sniff(head: bytes, name: str) -> int:
     del name
-    lines = head.split(b"\n", 20)[:20]
+    lines = [line for line in head.split(b"\n", 20)[:20] if line.strip()]
     hits = sum(b"type=" in line and (b"devid=" in line or b"logid=" in line) for line in lines)
     return 85 if hits * 2 > len(lines) else 0
 
