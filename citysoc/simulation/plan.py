@@ -68,8 +68,10 @@ class Plan:
         kinds.update(f"{stream.vendor}.{kind.name}" for kind in chosen)
         busy = self._office_moments(rng, sum(kind.office for kind in chosen), end)
         drawn = [(next(busy) if kind.office else int(rng.random() * end), kind) for kind in chosen]
-        regular = [(at, known[0]) for at in self.regular(rng, end)]
-        kinds[f"{stream.vendor}.{known[0].name}"] += len(regular)
+        # What speaks at any hour keeps the stream alive: nobody logs on at midnight for that.
+        steady = next((kind for kind in known if not kind.office), known[0])
+        regular = [(at, steady) for at in self.regular(rng, end)]
+        kinds[f"{stream.vendor}.{steady.name}"] += len(regular)
         shift, stamps, site = self.faults.shifts.get(stream.id, 0), self.stamps, stream.site
         records = [(at, kind.write(rng, stamps, at + shift, site)) for at, kind in drawn + regular]
         records += self.items.get(stream.id, ())

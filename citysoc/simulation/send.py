@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from citysoc.errors import DeliveryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from citysoc.simulation.write import Frame
 
@@ -29,9 +29,7 @@ class Sent:
     tcp: int = 0
 
 
-def send(
-    frames: Iterable[Frame], *, host: str, port: int, tcp_port: int | None = None, per_second: int = 4000
-) -> Sent:
+def send(frames: Iterable[Frame], *, host: str, ports: Mapping[str, int], per_second: int = 4000) -> Sent:
     """Send frames, each from its sender's address.
 
     Over TCP every second sender counts octets, the others end each message with a line feed (RFC 6587).
@@ -39,8 +37,7 @@ def send(
     Args:
         frames: what to send.
         host: the listener's IPv4 address; a loopback one, since the senders are 127.0.0.0/8.
-        port: the listener's port.
-        tcp_port: its TCP port where that differs.
+        ports: the listener's port by transport, ``udp`` and ``tcp``.
         per_second: how fast.
 
     Returns:
@@ -51,14 +48,14 @@ def send(
     """
     counts = {"udp": 0, "tcp": 0}
     began = time.monotonic()
-    with _Sockets(host, {"udp": port, "tcp": tcp_port or port}) as sockets:
+    with _Sockets(host, ports) as sockets:
         for number, frame in enumerate(frames, 1):
             try:
                 sockets.open(frame.sender, frame.transport).sendall(_framed(frame))
             except OSError as error:
                 raise DeliveryError(
                     f"Sending syslog from {frame.sender} over {frame.transport} failed: {error.strerror}.",
-                    where=f"{host}:{port}",
+                    where=f"{host}:{ports.get(frame.transport)}",
                     hint="Start the listener first, and use a system where all of 127.0.0.0/8 is local.",
                 ) from error
             counts[frame.transport] += 1
@@ -78,7 +75,7 @@ def _framed(frame: Frame) -> bytes:
 class _Sockets:
     """One socket a sender and transport; all are closed, and opened anew, when they are too many."""
 
-    def __init__(self, host: str, ports: dict[str, int]) -> None:
+    def __init__(self, host: str, ports: Mapping[str, int]) -> None:
         self._host = host
         self._ports = ports
         self._open: dict[tuple[str, str], socket.socket] = {}

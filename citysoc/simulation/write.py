@@ -1,7 +1,8 @@
 """A simulated month on disk: ``inbox/<agency>/<source>/...`` as the example configuration reads it.
 
-Busy logs rotate daily, others weekly or not at all; rotated files may be packed. The antivirus
-console exports weekly. Syslog is not written but sent: see ``syslog_frames``.
+Busy logs rotate daily, others weekly; rotated files may be packed. The antivirus console exports weekly.
+A file's time is that of its last record, so the month can be played week by week. Syslog is not written
+but sent: see ``syslog_frames``.
 """
 
 from __future__ import annotations
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from citysoc.simulation.plan import Plan
 
 DAILY_FROM = 3000
-"""Streams with more records a month than this rotate daily."""
-WEEKLY_FROM = 200
+"""Streams with more records a month than this rotate daily, all others weekly."""
 
 _NAMES = {
     "firewall": ("firewall-", ".log"),
@@ -145,7 +145,7 @@ def _write_log(
     if stream.id in month_plan.faults.breaking:
         found += _break(rng, stream, records, tally)
     tally.written = len(records)
-    days = 1 if len(records) >= DAILY_FROM else 7 if len(records) >= WEEKLY_FROM else 31
+    days = 1 if len(records) >= DAILY_FROM else 7
     parts = [(n, list(part)) for n, part in groupby(records, lambda record: record[0] // DAY // days)]
     late = rng.choice(parts[:-1])[0] if stream.id in month_plan.faults.late and len(parts) > 1 else None
     prefix, suffix = _NAMES[stream.source]
@@ -158,7 +158,7 @@ def _write_log(
             data += zeek.footer(_zeek_day(month_plan, (number + 1) * days))
         name = f"{prefix}{day}{suffix}"
         # A late file has the records of its own days but comes when the month is over.
-        seen = month_plan.stamps.length if number == late else part[-1][0]
+        seen = month_plan.stamps.length - 1 if number == late else part[-1][0]
         _put(folder / (name + packing), _packed(data, packing, name), month_plan, seen)
         tally.files += 1
         if number == late:
@@ -218,6 +218,7 @@ def _packed(data: bytes, packing: str, name: str) -> bytes:
 
 def _put(path: Path, data: bytes, month_plan: Plan, at: int) -> None:
     path.write_bytes(data)
+    # Whoever looks at the end of the day, the week or the month sees what was written until then.
     second = (month_plan.stamps.epoch + at) // 1000 + 1
     os.utime(path, (second, second))
 
@@ -235,7 +236,7 @@ def _write_exports(
         again = [row for row in rows if start - overlap <= row.at < start]
         data, suffix = _export(month_plan, stream, again + new, until)
         day = month_plan.stamps.compact_day(until - 1)
-        _put(folder / f"xuat-{day}{suffix}", data, month_plan, until)
+        _put(folder / f"xuat-{day}{suffix}", data, month_plan, until - 1)
         tally.files += 1
         tally.repeated += len(again)
         tally.events += len(new)

@@ -54,7 +54,7 @@ def test_frames_leave_from_their_senders():
     udp = [Frame(f"127.46.0.{n % 5 + 2}", "udp", b"<13>ban tin %d" % n) for n in range(1500)]
     tcp = [Frame("127.46.0.9", "tcp", b"<13>a"), Frame("127.46.0.8", "tcp", b"<13>bc")]
     with receiver() as (port, came, datagrams):
-        sent = send([*udp, *tcp], host="127.0.0.1", port=port, per_second=20_000)
+        sent = send([*udp, *tcp], host="127.0.0.1", ports={"udp": port, "tcp": port}, per_second=20_000)
     assert (sent.udp, sent.tcp) == (1500, 2)
     assert datagrams == [(frame.sender, frame.payload) for frame in udp]
     assert came["tcp", "127.46.0.9"] == b"<13>a\n"
@@ -65,7 +65,7 @@ def test_more_senders_than_sockets(monkeypatch):
     monkeypatch.setattr("citysoc.simulation.send._MAX_SOCKETS", 3)
     udp = [Frame(f"127.46.1.{n % 10 + 2}", "udp", b"<13>%d" % n) for n in range(50)]
     with receiver() as (port, _, datagrams):
-        send(udp, host="127.0.0.1", port=port)
+        send(udp, host="127.0.0.1", ports={"udp": port, "tcp": port})
     assert datagrams == [(frame.sender, frame.payload) for frame in udp]
 
 
@@ -74,4 +74,4 @@ def test_nobody_listening_is_said_plainly():
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     with pytest.raises(DeliveryError, match="Start the listener first"):
-        send([Frame("127.46.0.2", "tcp", b"<13>x")], host="127.0.0.1", port=port)
+        send([Frame("127.46.0.2", "tcp", b"<13>x")], host="127.0.0.1", ports={"udp": port, "tcp": port})

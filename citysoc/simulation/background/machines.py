@@ -43,6 +43,12 @@ def _logon(rng: random.Random, stamps: Stamps, at: int, site: Site) -> bytes:
     )
 
 
+def _service(rng: random.Random, stamps: Stamps, at: int, site: Site) -> bytes:
+    # The services of a machine log on by themselves, at any hour.
+    computer = someone(rng, site).computer
+    return windows.logon(stamps, at, computer, user="SYSTEM", address="-", logon_type=5, success=True)
+
+
 def _typo(rng: random.Random, stamps: Stamps, at: int, site: Site) -> bytes:
     host = someone(rng, site)
     unknown = rng.random() < 0.2
@@ -122,6 +128,7 @@ _DETECTIONS = (Kind("detection", 1.0, True, _detection),)
 KINDS: dict[str, tuple[Kind, ...]] = {
     "winlog": (
         Kind("logon", 0.40, True, _logon),
+        Kind("service", 0.06, False, _service),
         Kind("typo", 0.04, True, _typo),
         Kind("process", 0.24, True, _process),
         Kind("process-sysmon", 0.14, True, _process_sysmon),
