@@ -1,0 +1,175 @@
+"""The detector: every event is shown to the rules whose logsource it belongs to, and to no other."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from citysoc.clock import UTC
+from citysoc.detectors.sigma.match import View, matched, moment_of, predicate
+from citysoc.flow import UNKNOWN_AGENCY, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from citysoc.detectors.sigma.match import Predicate
+    from citysoc.flow import Event
+
+MAX_ROUTES = 8192
+_ENTITIES = ("host.name", "user.name", "source.ip")
+_KINDS = {"host.name": "host", "user.name": "user", "source.ip": "source.ip"}
+_NEVER = dt.datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule that can be matched: its plan, and its predicate.
+
+    Args:
+        plan: what ``plan.compile_document`` made of it.
+        test: says whether an event's view matches.
+        codes: the ``event.code`` values without which it cannot match; None where any may.
+    """
+
+    plan: Mapping[str, Any]
+    test: Predicate = field(repr=False)
+    codes: frozenset[str] | None = None
+
+
+class SigmaDetector:
+    """Matches events against rules; keeps nothing between events but what it learned of routes.
+
+    Args:
+        plans: compiled rules; JSON-able, so that a worker process can be given them.
+    """
+
+    def __init__(self, plans: Sequence[Mapping[str, Any]]) -> None:
+        self.plans = tuple(sorted(plans, key=lambda plan: str(plan["id"])))
+        self._rules = tuple(_rule(plan) for plan in self.plans)
+        self._fields = tuple(
+            sorted(
+                {"event.code"}
+                | {name for plan in self.plans for part in plan["sees"] for other in part for name in other}
+            )
+        )
+        self._code_place = self._fields.index("event.code")
+        self._routes: dict[tuple[Any, ...], tuple[Rule, ...]] = {}
+
+    def __reduce__(self) -> tuple[type[SigmaDetector], tuple[tuple[Mapping[str, Any], ...]]]:
+        """Travel to another process as plans; predicates are made anew there."""
+        return SigmaDetector, (self.plans,)
+
+    @property
+    def rules(self) -> int:
+        """The number of rules."""
+        return len(self._rules)
+
+    def detect(self, events: Sequence[Event]) -> list[Finding]:
+        """Return the findings of a batch, ordered by event, then rule id. Never raises."""
+        findings: list[Finding] = []
+        for event in events:
+            rules = self.route(event)
+            if not rules:
+                continue
+            view = View(event)
+            findings += [_finding(rule.plan, view) for rule in rules if rule.test(view)]
+        return findings
+
+    def route(self, event: Event) -> tuple[Rule, ...]:
+        """Return the rules that see an event, by id."""
+        get = event.get
+        try:
+            key = tuple([get(name) for name in self._fields])
+            found = self._routes.get(key)
+        except TypeError:  # a list among them
+            key = tuple([_hashable(get(name)) for name in self._fields])
+            found = self._routes.get(key)
+        if found is None:
+            found = self._find(key)
+            if len(self._routes) >= MAX_ROUTES:
+                self._routes.clear()
+            self._routes[key] = found
+        return found
+
+    def _find(self, key: tuple[Any, ...]) -> tuple[Rule, ...]:
+        facts = {name: _folded(value) for name, value in zip(self._fields, key, strict=True)}
+        codes = facts["event.code"]
+        return tuple(
+            rule
+            for rule in self._rules
+            if (rule.codes is None or not rule.codes.isdisjoint(codes)) and _sees(rule.plan["sees"], facts)
+        )
+
+
+def _rule(plan: Mapping[str, Any]) -> Rule:
+    codes = plan["codes"]
+    return Rule(plan, predicate(plan["test"]), None if codes is None else frozenset(codes))
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(map(_hashable, value[:20]))
+    return str(value) if isinstance(value, dict) else value
+
+
+def _folded(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    items = value if isinstance(value, list | tuple) else (value,)
+    return tuple(str(item).casefold() for item in items)
+
+
+def _sees(
+    parts: Sequence[Sequence[Mapping[str, Sequence[str]]]], facts: Mapping[str, tuple[str, ...]]
+) -> bool:
+    return all(
+        any(
+            all(_has_one(facts[name], wanted) for name, wanted in alternative.items())
+            for alternative in alternatives
+        )
+        for alternatives in parts
+    )
+
+
+def _has_one(values: tuple[str, ...], wanted: Sequence[str]) -> bool:
+    return any(
+        value.startswith(one[:-1]) if one.endswith("*") else value == one
+        for value in values
+        for one in wanted
+    )
+
+
+def _finding(plan: Mapping[str, Any], view: View) -> Finding:
+    event = view.event
+    entity_field = _entity_field(plan["entity"], event)
+    names = plan["group_by"] or ([entity_field] if entity_field else [])
+    offset = event.get("log.offset")
+    return Finding(
+        rule=plan["id"],
+        title=plan["title"],
+        level=plan["level"],
+        agency=str(event.get("agency.id") or UNKNOWN_AGENCY),
+        event_id=str(event.get("event.id") or ""),
+        timestamp=moment_of(event.get("@timestamp")) or moment_of(event.get("event.ingested")) or _NEVER,
+        matched=matched(plan["test"], view),
+        tags=tuple(plan["tags"]),
+        group={name: event[name] for name in names if event.get(name) is not None},
+        window_seconds=plan["window_seconds"],
+        entity=f"{_KINDS[entity_field]}:{_one(event[entity_field])}" if entity_field else "",
+        path=str(event.get("log.file.path") or ""),
+        offset=offset if isinstance(offset, int) else 0,
+    )
+
+
+def _entity_field(wanted: str, event: Mapping[str, Any]) -> str:
+    for name in (wanted,) if wanted else _ENTITIES:
+        if _one(event.get(name)):
+            return name
+    return ""
+
+
+def _one(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        value = value[0] if value else None
+    return "" if value is None else str(value)

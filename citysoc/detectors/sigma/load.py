@@ -1,0 +1,114 @@
+"""Rule files to their documents, within bounds: what cannot be read is a finding about the file, not an end."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+MAX_BYTES = 2 << 20
+MAX_NODES = 200_000
+"""So many values a file may have once its aliases are written out."""
+MAX_DEPTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """One file of rules, or why it cannot be read.
+
+    Args:
+        path: where it is.
+        content: its bytes.
+        digest: a hash of them.
+        problem: why it cannot be read; empty if it can.
+    """
+
+    path: Path
+    content: bytes
+    digest: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document of a file: its first line and its value, or why it has none."""
+
+    line: int
+    value: Any
+    problem: str = ""
+
+
+def rule_files(paths: Sequence[Path]) -> list[RuleFile]:
+    """Return the rule files under the paths, sorted by path, each once."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            children = sorted(
+                child
+                for child in path.rglob("*")
+                if child.suffix in {".yml", ".yaml"} and not child.name.startswith(".")
+            )
+            found.update(dict.fromkeys(children))
+        else:
+            found[path] = None
+    return [_read(path) for path in found]
+
+
+def _read(path: Path) -> RuleFile:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        return RuleFile(path, b"", "", f"the file cannot be read: {error.strerror or error}")
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+    if len(content) > MAX_BYTES:
+        return RuleFile(path, b"", digest, f"the file is larger than {MAX_BYTES} bytes")
+    return RuleFile(path, content, digest)
+
+
+def documents(content: bytes) -> Iterator[Document]:
+    """Yield the YAML documents of a file; a broken one ends it."""
+    loader = None
+    try:
+        loader = yaml.CSafeLoader(content)
+        while loader.check_node():
+            node: Any = loader.get_node()
+            line = node.start_mark.line + 1
+            if not _is_bounded(node):
+                yield Document(line, None, "the document is too large or refers to itself")
+                continue
+            value = loader.construct_document(node)
+            if value is not None:
+                yield Document(line, value)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or " ".join(str(error).split())
+        yield Document(mark.line + 1 if mark else 1, None, f"the YAML is broken: {reason}")
+    except (ValueError, RecursionError, UnicodeError) as error:  # impossible dates and the like
+        yield Document(1, None, f"the YAML is broken: {error}")
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _is_bounded(root: Any) -> bool:
+    """Return whether a document is small enough with every alias written out."""
+    left = MAX_NODES
+    stack = [(root, 0)]
+    while stack:
+        node, depth = stack.pop()
+        left -= 1
+        if left < 0 or depth > MAX_DEPTH:
+            return False
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                stack += ((key, depth + 1), (value, depth + 1))
+        elif isinstance(node, yaml.SequenceNode):
+            stack += ((item, depth + 1) for item in node.value)
+    return True

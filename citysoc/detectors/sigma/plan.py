@@ -1,0 +1,394 @@
+"""A rule as a plan: nested lists that JSON can hold and ``match`` turns into a predicate.
+
+    ["all", [node ...]]  ["any", [node ...]]  ["not", node]
+    ["text", how, cased, field, [text ...]]     how: is, starts, ends, has; any of the texts
+    ["like", cased, field, [piece ...]]         wildcards: pieces of text, "*" and "?" as ["*"], ["?"]
+    ["re", field, pattern, flags]               flags: some of i, m, s
+    ["cidr", field, [network ...]]
+    ["number", field, operator, number]         operator: lt lte gt gte
+    ["part", field, part, operator, number]     of a time: minute hour day week month year
+    ["ref", field, how, cased, other field]
+    ["exists", field]  ["null", field]
+    ["keyword", cased, [piece ...]]             anywhere in a value; ["keyword_re", pattern, flags]
+
+Texts are folded already (``text.fold``) unless ``cased``. pySigma is imported here only, and only when a rule
+is compiled: a warm start never needs it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from citysoc.detectors.sigma import mapping
+from citysoc.detectors.sigma.text import compose, fold
+from citysoc.errors import RuleError
+from citysoc.flow import LEVELS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Node: TypeAlias = list[Any]
+
+MAX_LOOK_CHARS = 16_384
+"""A value's first so many characters are what an expression with look-around or references sees."""
+_ENTITIES = {"host": "host.name", "user": "user.name", "source.ip": "source.ip"}
+_DEFAULT_WINDOW_SECONDS = 3600
+
+
+def compile_document(document: Any, stem: str) -> dict[str, Any]:
+    """Return the plan of one rule; one that cannot be honoured has the status ``refused`` and the reason.
+
+    Args:
+        document: the rule as YAML gives it.
+        stem: names the rule where it has no id: its file's name.
+    """
+    if not isinstance(document, dict):
+        return _refused({"id": stem, "title": stem}, "the document is no rule: it is not a mapping")
+    head = {
+        "id": str(document.get("id") or document.get("name") or stem)[:200],
+        "title": compose(str(document.get("title") or stem))[:500],
+        "level": str(document.get("level") or "medium").lower(),
+        "tags": [str(tag) for tag in document.get("tags") or () if isinstance(tag, str)][:100]
+        if isinstance(document.get("tags"), list)
+        else [],
+    }
+    if head["level"] not in LEVELS:
+        head["level"] = "medium"
+    try:
+        return head | _compile(document)
+    except RuleError as error:
+        return _refused(head, error.message)
+    except RecursionError:
+        return _refused(head, "the rule is nested too deep")
+
+
+def _refused(head: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    return {"level": "medium", "tags": [], **head, "status": "refused", "reason": reason}
+
+
+def _compile(document: dict[str, Any]) -> dict[str, Any]:
+    if "correlation" in document:
+        raise RuleError("correlations come with the correlator; this rule is not evaluated")
+    if "filter" in document:
+        raise RuleError("filters come with the correlator; this filter is not applied")
+    if "action" in document and "detection" not in document:
+        raise RuleError("collections with `action` are not part of Sigma 2; write whole rules")
+    rule = _parse(document)
+    seen = mapping.sight(rule.logsource.product, rule.logsource.category, rule.logsource.service)
+    if seen is None:
+        raise RuleError("no events are known for this logsource; name a product, category or service we have")
+    notes = [seen.note] if seen.note else []
+    _apply_names(rule)
+    conditions = [_convert(condition.parsed, notes) for condition in rule.detection.parsed_condition]
+    test = simplify(["any", conditions])
+    entity, group_by, window = _alerting(document.get("citysoc"))
+    return {
+        "status": "degraded" if notes else "ok",
+        "reason": "; ".join(dict.fromkeys(notes)),
+        "sees": [
+            [{k: list(v) for k, v in alternative.items()} for alternative in part] for part in seen.parts
+        ],
+        "test": test,
+        "codes": necessary(test, "event.code"),
+        "entity": entity,
+        "group_by": group_by,
+        "window_seconds": window,
+    }
+
+
+def selections(document: dict[str, Any]) -> dict[str, Node]:
+    """Return each named selection of a rule that compiles as a node of its own, for an explanation.
+
+    Raises:
+        RuleError: the rule cannot be honoured.
+    """
+    from sigma.exceptions import SigmaError
+
+    rule = _parse(document)
+    _apply_names(rule)
+    found = {}
+    for name, detection in rule.detection.detections.items():
+        try:
+            found[name] = simplify(_convert(detection.postprocess(rule.detection), []))
+        except SigmaError as error:
+            raise RuleError(_sentence(error)) from error
+    return found
+
+
+def _parse(document: dict[str, Any]) -> Any:
+    from sigma.exceptions import SigmaError
+    from sigma.rule import SigmaRule
+
+    plain = {name: value for name, value in document.items() if name not in {"citysoc", "date", "modified"}}
+    if isinstance(plain.get("detection"), dict):
+        plain["detection"] = _spelled(plain["detection"])
+    plain.pop("related", None)  # not looked at here, so not a reason to refuse
+    plain.pop("tags", None)
+    if not _is_uuid(plain.get("id")):
+        plain.pop("id", None)
+    plain["title"] = str(plain.get("title") or "untitled")[:250]
+    if str(plain.get("level", "")).lower() not in LEVELS:
+        plain.pop("level", None)
+    plain.pop("status", None)
+    try:
+        return SigmaRule.from_dict(plain)
+    except SigmaError as error:
+        raise RuleError(_sentence(error)) from error
+    except (TypeError, ValueError, AttributeError, KeyError, IndexError, re.error) as error:
+        # pySigma takes a rule's shape on trust in places
+        raise RuleError(f"the rule has not the shape of a Sigma rule: {_sentence(error)}") from error
+
+
+def _is_uuid(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value) is not None
+    )
+
+
+def _spelled(value: Any) -> Any:
+    """Return a detection with modifiers as pySigma spells them: it knows ``utf16le`` as ``wide`` only."""
+    if isinstance(value, dict):
+        return {
+            re.sub(r"\|utf16le(?=\||$)", "|wide", name) if isinstance(name, str) else name: _spelled(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_spelled(item) for item in value]
+    return value
+
+
+def _sentence(error: BaseException) -> str:
+    return " ".join(str(error).split())[:500] or type(error).__name__
+
+
+def _apply_names(rule: Any) -> None:
+    """Give the rule's fields the names that events have."""
+    from sigma.exceptions import SigmaError
+
+    try:
+        mapping.pipeline(rule.logsource.product, rule.logsource.category).apply(rule)
+    except SigmaError as error:
+        raise RuleError(_sentence(error)) from error
+    for detection in rule.detection.detections.values():
+        _mend(detection)
+
+
+def _mend(detection: Any) -> None:
+    """A field that may be in two places is absent, or different, when it is so in both of them."""
+    from sigma.conditions import ConditionAND, ConditionOR
+    from sigma.rule import SigmaDetection
+    from sigma.types import SigmaExists, SigmaNull
+
+    items = detection.detection_items
+    for item in items:
+        if isinstance(item, SigmaDetection):
+            _mend(item)
+    mapped = detection.item_linking is ConditionOR and not any(isinstance(i, SigmaDetection) for i in items)
+    if mapped and all(
+        item.negated
+        or all(isinstance(v, SigmaNull) or (isinstance(v, SigmaExists) and not v) for v in item.value)
+        for item in items
+    ):
+        detection.item_linking = ConditionAND
+
+
+def _alerting(own: Any) -> tuple[str, list[str], int]:
+    """Return entity field, group fields and window of the rule's own ``citysoc:`` attribute."""
+    if own is None:
+        return "", [], _DEFAULT_WINDOW_SECONDS
+    if not isinstance(own, dict) or not set(own) <= {"group_by", "window_seconds", "entity"}:
+        raise RuleError("`citysoc:` may hold group_by, window_seconds and entity, nothing else")
+    entity = own.get("entity", "")
+    if entity and entity not in _ENTITIES:
+        raise RuleError(f"`citysoc: entity` is {entity!r}; it may be {', '.join(_ENTITIES)}")
+    group_by = own.get("group_by", [])
+    if not isinstance(group_by, list) or not all(isinstance(name, str) for name in group_by):
+        raise RuleError("`citysoc: group_by` is a list of field names")
+    window = own.get("window_seconds", _DEFAULT_WINDOW_SECONDS)
+    if not isinstance(window, int) or isinstance(window, bool) or not 0 < window <= 31 * 86400:
+        raise RuleError("`citysoc: window_seconds` is a whole number of seconds, at most 31 days")
+    return _ENTITIES.get(entity, ""), list(group_by), window
+
+
+def _convert(condition: Any, notes: list[str]) -> Node:
+    """Return pySigma's condition tree as a node."""
+    from sigma.conditions import (
+        ConditionAND,
+        ConditionFieldEqualsValueExpression,
+        ConditionNOT,
+        ConditionOR,
+        ConditionValueExpression,
+    )
+
+    if isinstance(condition, ConditionFieldEqualsValueExpression):
+        return _field_test(condition.field, condition.value, notes)
+    if isinstance(condition, ConditionValueExpression):
+        return _keyword_test(condition.value, notes)
+    if isinstance(condition, ConditionNOT):
+        return ["not", _convert(condition.args[0], notes)]
+    if isinstance(condition, ConditionAND | ConditionOR):
+        kind = "all" if isinstance(condition, ConditionAND) else "any"
+        return [kind, [_convert(part, notes) for part in condition.args]]
+    raise RuleError("the condition names no selection that exists")
+
+
+def _field_test(field: str, value: Any, notes: list[str]) -> Node:  # noqa: C901, PLR0911  one line a type
+    from sigma import types
+
+    if isinstance(value, types.SigmaString):
+        return _string_test(field, value)
+    if isinstance(value, types.SigmaTimestampPart):
+        return ["part", field, value.timestamp_part.name.lower(), "eq", value.number]
+    if isinstance(value, types.SigmaNumber):
+        return ["text", "is", False, field, [str(value.number)]]
+    if isinstance(value, types.SigmaBool):
+        return ["text", "is", False, field, ["true" if value.boolean else "false"]]
+    if isinstance(value, types.SigmaRegularExpression):
+        return ["re", field, *_expression(value, notes)]
+    if isinstance(value, types.SigmaCIDRExpression):
+        return ["cidr", field, [str(value.network)]]
+    if isinstance(value, types.SigmaCompareExpression):
+        operator = value.op.name.lower()
+        if isinstance(value.number, types.SigmaTimestampPart):
+            return ["part", field, value.number.timestamp_part.name.lower(), operator, value.number.number]
+        return ["number", field, operator, value.number.number]
+    if isinstance(value, types.SigmaFieldReference):
+        how = {(True, True): "has", (True, False): "starts", (False, True): "ends"}
+        return ["ref", field, how.get((value.starts_with, value.ends_with), "is"), False, value.field]
+    if isinstance(value, types.SigmaExists):
+        return ["exists", field] if value else ["not", ["exists", field]]
+    if isinstance(value, types.SigmaNull):
+        return ["null", field]
+    if isinstance(value, types.SigmaExpansion):
+        return ["any", [_field_test(field, item, notes) for item in value.values]]
+    raise RuleError(f"a value of the kind {type(value).__name__} cannot be matched")
+
+
+def _pieces(value: Any, *, cased: bool) -> list[Any]:
+    """Return the parts of a Sigma string: texts, and wildcards as ``["*"]`` and ``["?"]``."""
+    from sigma import types
+
+    pieces: list[Any] = []
+    for part in value.s:
+        if isinstance(part, types.Placeholder):
+            raise RuleError(f"the placeholder %{part.name}% has no values")
+        if part is types.SpecialChars.WILDCARD_MULTI:
+            if not pieces or pieces[-1] != ["*"]:
+                pieces.append(["*"])
+        elif part is types.SpecialChars.WILDCARD_SINGLE:
+            pieces.append(["?"])
+        elif part:
+            text = compose(part) if cased else fold(part)
+            if pieces and isinstance(pieces[-1], str):
+                pieces[-1] += text
+            else:
+                pieces.append(text)
+    return pieces
+
+
+def _string_test(field: str, value: Any) -> Node:
+    from sigma import types
+
+    cased = isinstance(value, types.SigmaCasedString)
+    pieces = _pieces(value, cased=cased)
+    shape = "".join("t" if isinstance(piece, str) else piece[0] for piece in pieces)
+    text = next((piece for piece in pieces if isinstance(piece, str)), "")
+    how = {"": "is", "t": "is", "t*": "starts", "*t": "ends", "*t*": "has"}.get(shape)
+    if how is not None:
+        return ["text", how, cased, field, [text]]
+    if shape == "*":
+        return ["exists", field]
+    return ["like", cased, field, pieces]
+
+
+def _keyword_test(value: Any, notes: list[str]) -> Node:
+    from sigma import types
+
+    if isinstance(value, types.SigmaRegularExpression):
+        return ["keyword_re", *_expression(value, notes)]
+    if isinstance(value, types.SigmaExpansion):
+        return ["any", [_keyword_test(item, notes) for item in value.values]]
+    if isinstance(value, types.SigmaNumber):
+        return ["keyword", False, [["*"], str(value.number), ["*"]]]
+    if not isinstance(value, types.SigmaString):
+        raise RuleError("a keyword is a text, a number or a regular expression")
+    cased = isinstance(value, types.SigmaCasedString)
+    pieces = _pieces(value, cased=cased)
+    if not any(isinstance(piece, str) for piece in pieces):
+        raise RuleError("a keyword without a letter would match everything")
+    if pieces[0] != ["*"]:
+        pieces.insert(0, ["*"])
+    if pieces[-1] != ["*"]:
+        pieces.append(["*"])
+    return ["keyword", cased, pieces]
+
+
+def _expression(value: Any, notes: list[str]) -> tuple[str, str]:
+    """Return pattern and flags; refuses what neither engine can run in bounded time."""
+    from citysoc.detectors.sigma.expressions import is_linear, may_explode
+
+    if value.contains_placeholder():
+        raise RuleError("a placeholder in a regular expression has no values")
+    pattern = compose(str(value.regexp))
+    flags = "".join(sorted({"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}[f.name] for f in value.flags))
+    if not is_linear(pattern, flags):
+        if may_explode(pattern, flags):
+            raise RuleError(
+                f"the expression /{pattern[:80]}/ could run without end; write it without "
+                "repeats inside repeats, or without look-around"
+            )
+        notes.append(
+            f"the expression /{pattern[:80]}/ needs look-around or references: it is not run in linear time and "
+            f"sees the first {MAX_LOOK_CHARS} characters of a value"
+        )
+    return pattern, flags
+
+
+def simplify(node: Node) -> Node:
+    """Return the same test with fewer nodes: nested groups joined, texts of one field in one test."""
+    kind = node[0]
+    if kind == "not":
+        inner = simplify(node[1])
+        return inner[1] if inner[0] == "not" else ["not", inner]
+    if kind not in {"all", "any"}:
+        return node
+    parts: list[Node] = []
+    for part in map(simplify, node[1]):
+        parts += part[1] if part[0] == kind else [part]
+    if kind == "any":
+        parts = _joined(parts)
+    return parts[0] if len(parts) == 1 else [kind, parts]
+
+
+def _joined(parts: Sequence[Node]) -> list[Node]:
+    joined: list[Node] = []
+    places: dict[tuple[Any, ...], Node] = {}
+    for part in parts:
+        key = tuple(part[:-1]) if part[0] in {"text", "cidr"} else None
+        if key is not None and key in places:
+            places[key][-1] += [item for item in part[-1] if item not in places[key][-1]]
+            continue
+        if key is not None:
+            part = places[key] = [*part[:-1], list(part[-1])]
+        joined.append(part)
+    return joined
+
+
+def necessary(node: Node, field: str) -> list[str] | None:
+    """Return the values of which ``field`` must have one for the test to hold; None where it need not."""
+    kind = node[0]
+    if kind == "text":
+        return list(node[4]) if node[1] == "is" and node[3] == field and not node[2] else None
+    if kind == "all":
+        known = [values for part in node[1] if (values := necessary(part, field)) is not None]
+        if not known:
+            return None
+        return sorted(set(known[0]).intersection(*known[1:]))
+    if kind == "any":
+        each = [necessary(part, field) for part in node[1]]
+        if any(values is None for values in each):
+            return None
+        return sorted({item for values in each for item in values or ()})
+    return None

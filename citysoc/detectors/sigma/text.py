@@ -1,0 +1,56 @@
+"""Text as rules compare it: folded, composed, whatever the value's type."""
+
+from __future__ import annotations
+
+import datetime as dt
+import unicodedata
+from typing import Any
+
+import orjson
+
+from citysoc import clock
+
+_MAX_ITEMS = 1000
+"""So many items of a list are looked at."""
+
+
+def fold(text: str) -> str:
+    """Return text without regard to case and composition: ``ĐỘC HẠI`` in any form is ``độc hại`` in NFC."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def compose(text: str) -> str:
+    """Return text in NFC, its case kept."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Return a value of an event as texts: one for a scalar, one for each item of a list, none for None."""
+    if isinstance(value, str):
+        return (value,)
+    if value is None:
+        return ()
+    if isinstance(value, list | tuple):
+        return tuple(_scalar(item) for item in value[:_MAX_ITEMS] if item is not None)
+    return (_scalar(value),)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dt.datetime):
+        return clock.iso(value) if value.tzinfo else value.isoformat()
+    if isinstance(value, dict | list | tuple):
+        return _nested(value)
+    return str(value)
+
+
+def _nested(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (TypeError, ValueError):  # text that is no Unicode, nesting without end
+        return ""

@@ -1,0 +1,184 @@
+"""From rule files to a detector and a verdict on every rule; compiled rules are kept in a cache.
+
+The cache is one file for a set of paths: a JSON object from the hash of a file's content to its rules' plans. A
+changed rule, pipeline or engine changes a hash, so nothing in it can be stale; a broken cache is made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from citysoc import telemetry
+from citysoc.detectors.sigma import mapping
+from citysoc.detectors.sigma.detector import SigmaDetector
+from citysoc.detectors.sigma.load import documents, rule_files
+from citysoc.flow import LEVELS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from citysoc.detectors.sigma.load import RuleFile
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The verdict on one rule.
+
+    Args:
+        rule: its id; the file's name where it has none.
+        title: its title.
+        level: its level.
+        path: its file.
+        line: the line where it begins.
+        status: ``ok``; ``degraded``: evaluated, but less than it asks for; ``refused``: not evaluated.
+        reason: why, where it is not ok; or why an ok rule is not in use.
+        in_use: whether the detector has it.
+    """
+
+    rule: str
+    title: str
+    level: str
+    path: Path
+    line: int
+    status: Literal["ok", "degraded", "refused"]
+    reason: str = ""
+    in_use: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A detector, and the verdict on every rule that was looked at, ordered by path and line."""
+
+    detector: SigmaDetector
+    checks: tuple[Check, ...]
+
+
+def load(
+    paths: Sequence[Path],
+    *,
+    cache_dir: Path | None,
+    disabled: Collection[str] = (),
+    min_level: str = "informational",
+) -> Loaded:
+    """Load the rules under the paths.
+
+    Args:
+        paths: files and folders.
+        cache_dir: where compiled rules are kept; None keeps none.
+        disabled: ids of rules that are not to be used.
+        min_level: rules below it are not used.
+    """
+    files = rule_files(paths)
+    cache = _Cache(cache_dir, paths)
+    plans: list[dict[str, Any]] = []
+    checks: list[Check] = []
+    owners: dict[str, Path] = {}
+    lowest = LEVELS.index(min_level) if min_level in LEVELS else 0
+    for file in files:
+        for plan in cache.plans(file):
+            check = _check(file, plan, owners, frozenset(disabled), lowest)
+            checks.append(check)
+            if check.in_use:
+                plans.append(plan)
+    cache.save()
+    return Loaded(SigmaDetector(plans), tuple(checks))
+
+
+def _check(
+    file: RuleFile, plan: dict[str, Any], owners: dict[str, Path], disabled: Collection[str], lowest: int
+) -> Check:
+    rule, status, reason = plan["id"], plan["status"], plan["reason"]
+    in_use = status != "refused"
+    if in_use and rule in owners:
+        status, in_use = "refused", False
+        reason = f"another rule has the same id: {owners[rule]}"
+    elif in_use:
+        owners[rule] = file.path
+        if rule in disabled:
+            in_use, reason = False, "disabled by the configuration"
+        elif LEVELS.index(plan["level"]) < lowest:
+            in_use, reason = False, f"below the level {LEVELS[lowest]}"
+    return Check(rule, plan["title"], plan["level"], file.path, plan["line"], status, reason, in_use)
+
+
+class _Cache:
+    """Plans by the hash of their file's content."""
+
+    def __init__(self, directory: Path | None, paths: Iterable[Path]) -> None:
+        self._old: dict[str, list[dict[str, Any]]] = {}
+        self._new: dict[str, list[dict[str, Any]]] = {}
+        self._path: Path | None = None
+        if directory is not None:
+            names = "\0".join(str(path.absolute()) for path in paths)
+            key = hashlib.blake2b(f"{names}\0{mapping.fingerprint()}".encode(), digest_size=16).hexdigest()
+            self._path = directory / "sigma" / f"{key}.json"
+            self._old = _read(self._path)
+
+    def plans(self, file: RuleFile) -> list[dict[str, Any]]:
+        """Return the plans of a file's rules, compiled now if the cache has them not."""
+        if file.problem:
+            return [_unreadable(file.path.stem, file.problem, 1)]
+        key = f"{file.digest}.{file.path.stem}"
+        found = self._new.get(key) or self._old.get(key)
+        if found is None:
+            found = _compile(file)
+        self._new[key] = found
+        return found
+
+    def save(self) -> None:
+        """Write the cache if it changed; a cache that cannot be written is only slow."""
+        if self._path is None or self._new.keys() == self._old.keys():
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._path.parent, suffix=".part")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(orjson.dumps(self._new))
+                Path(name).replace(self._path)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    Path(name).unlink()
+                raise
+        except OSError as error:
+            telemetry.logger("sigma").warning("cache.not_written", path=str(self._path), error=str(error))
+
+
+def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
+    try:
+        found = orjson.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _compile(file: RuleFile) -> list[dict[str, Any]]:
+    from citysoc.detectors.sigma.plan import compile_document
+
+    plans = []
+    for document in documents(file.content):
+        if document.problem:
+            plans.append(_unreadable(file.path.stem, document.problem, document.line))
+        else:
+            plans.append(compile_document(document.value, file.path.stem) | {"line": document.line})
+    return plans
+
+
+def _unreadable(stem: str, problem: str, line: int) -> dict[str, Any]:
+    return {
+        "id": stem,
+        "title": stem,
+        "level": "medium",
+        "tags": [],
+        "line": line,
+        "status": "refused",
+        "reason": problem,
+    }
