@@ -32,6 +32,9 @@ SHARES = {
 
 WEEK = 7 * DAY
 
+REPORTED_MACHINES = 3
+"""Machines of an agency whose state an AVReport tells."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -101,7 +104,7 @@ def make(agencies: Iterable[Agency], *, month: str, records: int, seed: int) -> 
     Args:
         agencies: the registry.
         month: ``YYYY-MM``.
-        records: how many good records to write about, attacks included; never fewer than it takes for
+        records: how many good records to write, attacks included; never fewer than it takes for
             every stream to speak each week.
         seed: the same seed gives the same month.
 
@@ -114,7 +117,7 @@ def make(agencies: Iterable[Agency], *, month: str, records: int, seed: int) -> 
     sound = [stream for stream in built.streams if faults.sound(stream)]
     planted, items = attacks.plant(stamps, sound, seed)
     speaking = [stream for stream in built.streams if stream.id not in faults.never]
-    regular = sum(-(-faults.silent.get(s.id, stamps.days) // 7) + 1 for s in speaking)
+    regular = sum(_regular(stream, faults.silent.get(stream.id, stamps.days)) for stream in speaking)
     left = max(0, records - regular - sum(fact.records for fact in planted))
     return Plan(
         stamps=stamps,
@@ -125,6 +128,16 @@ def make(agencies: Iterable[Agency], *, month: str, records: int, seed: int) -> 
         items=items,
         amounts=_share_out(speaking, left),
     )
+
+
+def _regular(stream: Stream, days: int) -> int:
+    """Return how many records a stream leaves in any case: one a week and one at the end."""
+    weeks = -(-days // 7)
+    if stream.vendor != "avreport":
+        return weeks + 1
+    # Each report tells the figure of updates and some machines' updates; their guard counts once.
+    machines = len(stream.site.hosts[:REPORTED_MACHINES])
+    return weeks + 1 + weeks * (1 + machines) + machines
 
 
 def _share_out(streams: list[Stream], records: int) -> dict[str, int]:

@@ -68,7 +68,7 @@ def simulate(
     Args:
         registry: the agencies.
         month: ``YYYY-MM``.
-        records: about how many good records; see ``plan.make``.
+        records: how many good records; see ``plan.make``.
         seed: the same seed gives the same bytes.
         directory: where ``inbox/`` and ``ground-truth.json`` are written.
         progress: called after each stream with the number of records written so far.
@@ -276,5 +276,5 @@ def _export(month_plan: Plan, stream: Stream, rows: Sequence[Detection], until: 
 def _machines(stream: Stream, second: int) -> list[antivirus.Machine]:
     return [
         antivirus.Machine(host.name, host.address, host.system, second - 86_400 * (n + 1))
-        for n, host in enumerate(stream.site.hosts[:3])
+        for n, host in enumerate(stream.site.hosts[: plan.REPORTED_MACHINES])
     ]

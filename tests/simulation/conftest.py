@@ -33,3 +33,10 @@ def month(agencies, tmp_path_factory):
     """A simulated month: its directory and its ground truth."""
     directory = tmp_path_factory.mktemp("city")
     return directory, simulate(agencies, month="2026-10", records=9000, seed=7, directory=directory)
+
+
+@pytest.fixture(scope="session")
+def quiet_month(whole_city, tmp_path_factory):
+    """The whole city when no records are asked for: each stream says what it must, attacks are planted."""
+    directory = tmp_path_factory.mktemp("quiet")
+    return directory, simulate(whole_city, records=0, seed=3, directory=directory)
