@@ -218,8 +218,8 @@ def _after_time(fields: Event, rest: str, *, after_mark: bool) -> str:
 def _take_level(fields: Event, rest: str) -> tuple[str, str]:
     """Take a leading level word (``err``, ``INFO``) off; return the rest and the word that leads it."""
     first = _FIRST.match(rest)
-    if first and first["token"].lower() in _LEVELS:
-        fields["log.level"] = first["token"].lower()
+    if first and (level := first["token"].rstrip(":").lower()) in _LEVELS:
+        fields["log.level"] = level
         rest = rest[first.end() :]
     return rest, rest.split(maxsplit=1)[0] if rest else ""
 

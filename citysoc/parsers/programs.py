@@ -47,7 +47,7 @@ _DROPBEAR = re.compile(
     rf" from {_FROM}:(?P<port>\d{{1,5}})$"
 )
 _PAM_FAILURE = re.compile(
-    r"\((?P<service>[\w-]{1,64}):auth\): authentication failure;(?P<rest>.*)", re.DOTALL
+    r"(?:\((?P<service>[\w-]{1,64}):auth\): )?authentication failure;(?P<rest>.*)", re.DOTALL
 )
 _PAM_SESSION = re.compile(
     r"\((?P<service>[\w-]{1,64}):session\): "
@@ -83,7 +83,7 @@ _NETFILTER_PAIR = re.compile(r"\b([A-Z]{2,8})=(\S*)")
 
 def add(event: Event, program: str, message: str) -> None:
     """Add to the event what the program's own reader finds in its message."""
-    if message.startswith("pam_unix") or "(pam_" in program:
+    if message.startswith(("pam_", "authentication failure;")):
         _pam(event, message)
         return
     reader = _READERS.get(program)
@@ -163,9 +163,6 @@ def _sshd(event: Event, message: str) -> None:
             event["event.type"] = ["connection"]
             if found["user"]:
                 event["user.name"] = found["user"]
-        elif message.startswith(("pam_", "PAM ")):
-            _pam(event, message)
-            return
         else:
             return
     set_address(event, found["ip"])
@@ -187,7 +184,8 @@ def _pam(event: Event, message: str) -> None:
         raw = dict(keyvalue.pairs(found["rest"]))
         logon(event, raw.get("user"), "failure")
         set_address(event, raw.get("rhost"))
-        event["syslog.pam_service"] = found["service"]
+        if found["service"]:
+            event["syslog.pam_service"] = found["service"]
     elif found := _PAM_SESSION.search(message):
         opened = found["verb"] == "opened"
         event["event.category"] = ["session"]
@@ -199,9 +197,6 @@ def _pam(event: Event, message: str) -> None:
 
 
 def _sudo(event: Event, message: str) -> None:
-    if message.startswith("pam_"):
-        _pam(event, message)
-        return
     found = _SUDO.match(message)
     if found is None:
         return
@@ -217,9 +212,6 @@ def _sudo(event: Event, message: str) -> None:
 
 
 def _su(event: Event, message: str) -> None:
-    if message.startswith("pam_"):
-        _pam(event, message)
-        return
     found = _SU.search(message)
     if found is None:
         return

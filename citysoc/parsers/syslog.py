@@ -46,7 +46,8 @@ _AUDIT = re.compile(
 )
 _AUDIT_QUOTE = re.compile(r"msg='|'\s{0,4}$")  # user messages nest their pairs in quotes
 _APACHE_ERROR = re.compile(
-    r"(?:\[(?P<time>[A-Z][a-z]{2} [^\]]{16,32})\] )?\[(?P<level>:?[\w:]{3,32})\] "
+    r"(?:\[(?P<time>[A-Z][a-z]{2} [^\]]{16,32})\] )?"
+    r"\[(?:\w{0,32}:)?(?P<level>emerg|alert|crit|error|warn|warning|notice|info|debug|trace\d)\] "
     r"(?:\[pid [^\]]{1,32}\] )?(?:\[client (?P<client>[^\]]{2,64})\] )?"
 )
 _CLIENT_PORT = re.compile(r"(.+):(\d{1,5})$")
@@ -127,7 +128,7 @@ def _plain(header: Event, message: str, context: Context) -> Event:
     event = {**header, **_message_event(message)}
     program = header.get("log.syslog.appname")
     if program:
-        clean = _PROGRAM.sub("_", program.lower()).strip("_")[:64]
+        clean = _PROGRAM.sub("_", program.lower().partition("(")[0]).strip("_")[:64]
         if clean:
             event["event.dataset"] = f"syslog.{clean}"
             event["process.name"] = program
@@ -181,7 +182,7 @@ def _structured(event: Event, message: str, context: Context) -> bool:
         return True
     if message.startswith("[") and (found := _APACHE_ERROR.match(message)):
         event["event.dataset"] = "syslog.weberror"
-        event["log.level"] = found["level"].rpartition(":")[2]
+        event["log.level"] = found["level"]
         event["event.category"] = ["web"]
         event["event.type"] = ["error"]
         if found["time"] and (moment := named(found["time"], context.zone, context.arrived)):
