@@ -125,11 +125,14 @@ def _of_any(event: Event) -> _Case:
     """Read an event of a device that has no reader of its own: alerts by their names, denials as policy."""
     if "threat.software.name" in event:
         return _of_antivirus(event)
-    if event.get("event.kind") == "alert" or event.get("event.dataset") == "zeek.notice":
-        case = _signature(_text(event.get("rule.name")), _text(event.get("rule.category")))
+    alert = event.get("event.kind") == "alert"
+    blocked = event.get("citysoc.outcome") == "blocked"
+    if alert or blocked or event.get("event.dataset") == "zeek.notice":
+        name = _text(event.get("rule.name")) or _text(event.get("cef.name"))
+        case = _signature(name, _text(event.get("rule.category")))
         if case is not None:
             return case
-    if event.get("citysoc.outcome") == "blocked" and event.get("event.kind") != "alert":
+    if blocked and not alert:
         categories = event.get("event.category")
         if isinstance(categories, list) and ("network" in categories or "web" in categories):
             return _POLICY

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from citysoc.framing.base import Limits
 
 DELIMITERS = (",", ";", "\t", "|")
+MAX_ROWS = 4_000_000
+"""No console exports so many; a document of nothing but line ends would fill the memory."""
+_HEADER_CHARS = 65_536
 _PLACEHOLDER = "\0end of the document\0"
 """A last line of our own: a reader that does not hand it out alone still waits for a closing quote."""
 
@@ -44,10 +47,14 @@ def frame_csv(
         yield Frames((), (), 1, refused=(data,)) if start == 0 else Frames((), (), start)
         return
     text, _encoding = decode(data)
+    if text.count("\n") > MAX_ROWS:
+        if start == 0:
+            yield Frames((), (), 1, refused=(_too_many(data),))
+        return
     lines = text.splitlines(keepends=False) if "\n" not in text else text.split("\n")
     if not final and not text.endswith("\n"):
         lines = lines[:-1]
-    layout = find_layout(lines[: HEADER_ROWS * 2])
+    layout = find_layout([line for line in lines[: HEADER_ROWS * 2] if len(line) < _HEADER_CHARS])
     if layout is None:
         if start == 0 and text.strip():
             detail = "No row names the columns of a table."
@@ -55,6 +62,10 @@ def frame_csv(
         return
     delimiter, _number = layout
     yield from runs(table_records(_rows(lines, delimiter, limits)), start=start, limits=limits)
+
+
+def _too_many(data: bytes) -> Refused:
+    return Refused("too_large", f"The table has more than {MAX_ROWS} rows.", sample=data[:SAMPLE_BYTES])
 
 
 def find_layout(lines: Sequence[str]) -> tuple[str, int] | None:
@@ -167,6 +178,8 @@ def _read(reader: Iterator[list[str]], feed: _Feed) -> Iterator[tuple[list[str],
             yield [], first, max(first + 1, min(feed.place, len(feed.lines))), True
             return
         except StopIteration:
+            if feed.overrun:
+                yield [], first, feed.place, True
             return
         if row == [_PLACEHOLDER]:
             return
@@ -200,12 +213,13 @@ class _Feed:
         if self.place >= len(self.lines):
             self.ended = True
             return _PLACEHOLDER
-        if self.taken > self.bound:
-            self.overrun = True
-            raise StopIteration
         line = self.lines[self.place]
+        if self.taken + len(line) > self.bound:
+            self.overrun = True
+            self.place += not self.taken
+            raise StopIteration
         self.place += 1
-        self.taken += len(line)
+        self.taken += len(line) + 1
         return line.removesuffix("\r") + "\n"
 
 
