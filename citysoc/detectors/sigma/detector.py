@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from citysoc.clock import UTC
+from citysoc.detectors.sigma.index import Index, places
 from citysoc.detectors.sigma.match import View, matched, moment_of, predicate
 from citysoc.flow import UNKNOWN_AGENCY, Finding
 
@@ -22,19 +22,27 @@ _KINDS = {"host.name": "host", "user.name": "user", "source.ip": "source.ip"}
 _NEVER = dt.datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that can be matched: its plan, and its predicate.
+    """A rule that can be matched: its plan, and its predicate, made when it is first asked for.
 
     Args:
         plan: what ``plan.compile_document`` made of it.
-        test: says whether an event's view matches.
-        codes: the ``event.code`` values without which it cannot match; None where any may.
     """
 
-    plan: Mapping[str, Any]
-    test: Predicate = field(repr=False)
-    codes: frozenset[str] | None = None
+    __slots__ = ("_test", "codes", "plan")
+
+    def __init__(self, plan: Mapping[str, Any]) -> None:
+        self.plan = plan
+        codes = plan["codes"]
+        self.codes: frozenset[str] | None = None if codes is None else frozenset(codes)
+        self._test: Predicate | None = None
+
+    def matches(self, view: View) -> bool:
+        """Return whether an event matches."""
+        test = self._test
+        if test is None:
+            test = self._test = predicate(self.plan["test"])
+        return test(view)
 
 
 class SigmaDetector:
@@ -46,7 +54,8 @@ class SigmaDetector:
 
     def __init__(self, plans: Sequence[Mapping[str, Any]]) -> None:
         self.plans = tuple(sorted(plans, key=lambda plan: str(plan["id"])))
-        self._rules = tuple(_rule(plan) for plan in self.plans)
+        self._rules = tuple(Rule(plan) for plan in self.plans)
+        self._index = Index([plan["clauses"] for plan in self.plans])
         self._fields = tuple(
             sorted(
                 {"event.code"}
@@ -54,7 +63,7 @@ class SigmaDetector:
             )
         )
         self._code_place = self._fields.index("event.code")
-        self._routes: dict[tuple[Any, ...], tuple[Rule, ...]] = {}
+        self._routes: dict[tuple[Any, ...], int] = {}
 
     def __reduce__(self) -> tuple[type[SigmaDetector], tuple[tuple[Mapping[str, Any], ...]]]:
         """Travel to another process as plans; predicates are made anew there."""
@@ -69,15 +78,18 @@ class SigmaDetector:
         """Return the findings of a batch, ordered by event, then rule id. Never raises."""
         findings: list[Finding] = []
         for event in events:
-            rules = self.route(event)
-            if not rules:
+            routed = self.route(event)
+            if not routed:
                 continue
             view = View(event)
-            findings += [_finding(rule.plan, view) for rule in rules if rule.test(view)]
+            for place in places(self._index.candidates(view.event, routed)):
+                rule = self._rules[place]
+                if rule.matches(view):
+                    findings.append(_finding(rule.plan, view))
         return findings
 
-    def route(self, event: Event) -> tuple[Rule, ...]:
-        """Return the rules that see an event, by id."""
+    def route(self, event: Event) -> int:
+        """Return the rules that see an event, one bit each, in the order of ids."""
         get = event.get
         try:
             key = tuple([get(name) for name in self._fields])
@@ -92,19 +104,14 @@ class SigmaDetector:
             self._routes[key] = found
         return found
 
-    def _find(self, key: tuple[Any, ...]) -> tuple[Rule, ...]:
+    def _find(self, key: tuple[Any, ...]) -> int:
         facts = {name: _folded(value) for name, value in zip(self._fields, key, strict=True)}
         codes = facts["event.code"]
-        return tuple(
-            rule
-            for rule in self._rules
-            if (rule.codes is None or not rule.codes.isdisjoint(codes)) and _sees(rule.plan["sees"], facts)
-        )
-
-
-def _rule(plan: Mapping[str, Any]) -> Rule:
-    codes = plan["codes"]
-    return Rule(plan, predicate(plan["test"]), None if codes is None else frozenset(codes))
+        routed = 0
+        for place, rule in enumerate(self._rules):
+            if (rule.codes is None or not rule.codes.isdisjoint(codes)) and _sees(rule.plan["sees"], facts):
+                routed |= 1 << place
+        return routed
 
 
 def _hashable(value: Any) -> Any:

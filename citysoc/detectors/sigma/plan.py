@@ -17,6 +17,7 @@ is compiled: a warm start never needs it.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -34,6 +35,8 @@ MAX_LOOK_CHARS = 16_384
 """A value's first so many characters are what an expression with look-around or references sees."""
 _ENTITIES = {"host": "host.name", "user": "user.name", "source.ip": "source.ip"}
 _DEFAULT_WINDOW_SECONDS = 3600
+_CLAUSES = 3
+_COMMON = frozenset({"event.code", "winlog.channel", "winlog.provider_name", "winlog.event_data.Initiated"})
 
 
 def compile_document(document: Any, stem: str) -> dict[str, Any]:
@@ -91,6 +94,7 @@ def _compile(document: dict[str, Any]) -> dict[str, Any]:
         ],
         "test": test,
         "codes": necessary(test, "event.code"),
+        "clauses": clauses(test),
         "entity": entity,
         "group_by": group_by,
         "window_seconds": window,
@@ -392,3 +396,47 @@ def necessary(node: Node, field: str) -> list[str] | None:
             return None
         return sorted({item for values in each for item in values or ()})
     return None
+
+
+def clauses(test: Node) -> list[list[list[str]]]:
+    """Return up to three clauses of a test, the most telling first, for ``index``.
+
+    A clause is a list of ``[field, how, text]``; the test can only hold where one of them does.
+    """
+    parts = test[1] if test[0] == "all" else [test]
+    found = [clause for part in parts if (clause := _clause(part)) is not None]
+    found.sort(key=_telling, reverse=True)
+    return found[:_CLAUSES]
+
+
+def _clause(node: Node) -> list[list[str]] | None:
+    """Return the most telling clause of a node; None where it has none."""
+    kind = node[0]
+    if kind == "text":
+        return [[node[3], node[1], fold(text)] for text in node[4]]
+    if kind == "like":
+        longest = max((fold(piece) for piece in node[3] if isinstance(piece, str)), key=len, default="")
+        return [[node[2], "has", longest]] if longest else None
+    if kind == "all":
+        each = [clause for part in node[1] if (clause := _clause(part)) is not None]
+        return max(each, key=_telling) if each else None
+    if kind == "any":
+        joined: list[list[str]] = []
+        for part in node[1]:
+            clause = _clause(part)
+            if clause is None:
+                return None
+            joined += clause
+        return joined
+    return None
+
+
+def _telling(clause: Sequence[Sequence[str]]) -> float:
+    """Return how seldom a clause may be expected to hold: by its shortest text and the number of texts.
+
+    What the route has looked at already, or nearly every event has, tells little.
+    """
+    if any(field in _COMMON for field, _how, _text in clause):
+        return -1.0
+    shortest = min(len(text) + (8 if how == "is" else 0) for _field, how, text in clause)
+    return min(shortest, 24) - math.log2(len(clause))

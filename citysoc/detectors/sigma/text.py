@@ -23,7 +23,14 @@ def fold(text: str) -> str:
 
 def compose(text: str) -> str:
     """Return text in NFC, its case kept."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    if text.isascii():
+        return text
+    text = unicodedata.normalize("NFC", text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which no engine for expressions takes
+        return text.encode("utf-8", "replace").decode()
+    return text
 
 
 def texts(value: Any) -> tuple[str, ...]:
