@@ -8,6 +8,7 @@ are two. A closed incident is never opened again: the next alert opens a new one
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import TYPE_CHECKING
 
 from citysoc import clock
@@ -246,7 +247,7 @@ def incident_message(event: str, incident: Incident, *, raised_from: str | None 
         level=incident.severity,
         agency=incident.agency,
         rules=tuple(incident.rules),
-        data=incident_data(incident),
+        data=partial(incident_data, incident),
         raised_from=raised_from,
     )
 

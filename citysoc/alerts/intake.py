@@ -12,6 +12,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from citysoc.alerts.grouping import Grouping
@@ -297,7 +298,7 @@ def alert_message(event: str, alert: Alert, *, key: str = "", raised_from: str |
         level=alert.level,
         agency=alert.agency,
         rules=(alert.rule,),
-        data=alert_data(alert),
+        data=partial(alert_data, alert),
         raised_from=raised_from,
     )
 

@@ -267,6 +267,6 @@ class _Watched:
                 level=LEVEL,
                 agency=row["agency"],
                 rules=(RULE,),
-                data=data,
+                data=lambda: data,
             )
         )

@@ -18,7 +18,7 @@ from citysoc.state.values import dump, stamp
 if TYPE_CHECKING:
     import datetime as dt
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from citysoc.config.models import Webhook
 
@@ -37,7 +37,7 @@ class Message:
         level: what ``min_level`` of a webhook is compared with.
         agency: the agency's id.
         rules: the rules behind it.
-        data: the payload's ``data``.
+        data: gives the payload's ``data``; called only when somebody wants the message.
         raised_from: the level it had before; receivers that heard of it then are left out.
     """
 
@@ -46,7 +46,7 @@ class Message:
     level: str
     agency: str
     rules: tuple[str, ...]
-    data: Mapping[str, Any]
+    data: Callable[[], Mapping[str, Any]]
     key: str = ""
     raised_from: str | None = None
 
@@ -75,7 +75,7 @@ def enqueue(
     db.executemany(
         "INSERT INTO outbox (id, event, subject, body, created_at) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
-        [(m.id, m.event, m.subject, body(m.event, m.data, now), at) for m, _ in asked],
+        [(m.id, m.event, m.subject, body(m.event, m.data(), now), at) for m, _ in asked],
     )
     rows = [(m.id, webhook.id, at, webhook.max_attempts) for m, wanting in asked for webhook in wanting]
     db.executemany(

@@ -54,7 +54,7 @@ def put(state, webhooks, number=1, now=NOW):
             level="high",
             agency="so-y-te",
             rules=("rule-1",),
-            data={"id": f"alert-{i}", "title": "Mã độc"},
+            data=lambda i=i: {"id": f"alert-{i}", "title": "Mã độc"},
         )
         for i in range(number)
     ]

@@ -81,7 +81,7 @@ CREATE TABLE alerts (
   closed_at TEXT,
   previous TEXT REFERENCES alerts (id),
   incident TEXT REFERENCES incidents (id)
-) WITHOUT ROWID;
+);
 
 CREATE INDEX alerts_by_key ON alerts (key, last_seen);
 CREATE INDEX alerts_by_creation ON alerts (created_at);
@@ -111,7 +111,7 @@ CREATE TABLE outbox (
   subject TEXT NOT NULL,
   body BLOB NOT NULL,
   created_at TEXT NOT NULL
-) WITHOUT ROWID;
+);
 
 -- One row a message and receiver.
 CREATE TABLE deliveries (
