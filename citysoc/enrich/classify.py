@@ -39,7 +39,6 @@ def _read() -> dict[str, Any]:
 _DATA = _read()
 _MALWARE: Mapping[str, str] = _DATA["malware"]
 _SIGNATURES = [(code, re.compile(pattern)) for code, pattern in _DATA["signatures"]]
-_FINAL_GROUPS = frozenset(map(str, _DATA["final_groups"]))
 _GROUPS: Mapping[str, str | None] = {str(key): value for key, value in _DATA["groups"].items()}
 _GROUP_CLASSES: Mapping[str, str] = _DATA["group_classes"]
 _CATEGORIES: Mapping[str, str] = _DATA["categories"]
@@ -175,8 +174,8 @@ def _signature(name: str, category: str) -> _Case:
     group = ""
     if match := _GROUPED.match(lower):
         group = match["group"] or match["own"]
-        if group in _FINAL_GROUPS:
-            return _case(_GROUPS.get(group))
+        if group in _GROUPS:
+            return _case(_GROUPS[group])
     code = _named(lower)
     if code is None or code == "EXPL":  # a group says more than that something is exploited
         code = _GROUP_CLASSES.get(group) or code or _CATEGORIES.get(category[:_MAX_CHARS].lower())

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 READER_MEMORY_BYTES = 2 << 30
 """The reader may use so much: a sheet of 65,536 rows and 256 columns fits."""
-READER_CPU_SECONDS = 120
+READER_CPU_SECONDS = 60
 _FREE_BYTES = 1 << 20
 _UNPACKED_TIMES = 4
 """A workbook may unpack to so many times the document limit: its parts are read in memory."""

@@ -124,3 +124,13 @@ def test_a_damaged_workbook_never_raises(place, value, cut):
     data = bytearray(GOOD)
     data[place] = value
     frame(bytes(data[: len(data) - cut]))
+
+
+with zipfile.ZipFile(io.BytesIO(GOOD)) as _archive:
+    SHEET_XML = _archive.read(SHEET)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(place=st.integers(0, len(SHEET_XML)), junk=st.binary(max_size=12), cut=st.integers(0, 40))
+def test_a_damaged_sheet_never_raises(place, junk, cut):
+    frame(with_member(GOOD, SHEET, SHEET_XML[:place] + junk + SHEET_XML[place + cut :]))
