@@ -27,6 +27,12 @@ _ESCAPED = {"n": "\n", "r": "\r"}
 _LABEL = re.compile(r"\W+")
 MAX_KEYS = 1000
 
+
+def _addresses(value: str) -> list[str] | None:
+    address = values.ip(value)
+    return None if address is None else [address]
+
+
 TABLE: Table = {
     "src": ("source.ip", values.ip),
     "sourceAddress": ("source.ip", values.ip),
@@ -46,7 +52,7 @@ TABLE: Table = {
     "duser": ("user.target.name", None),
     "dntdom": ("user.target.domain", None),
     "duid": ("user.target.id", None),
-    "dvc": ("observer.ip", values.listed),
+    "dvc": ("observer.ip", _addresses),
     "dvchost": ("observer.hostname", None),
     "dvcmac": ("observer.mac", values.listed),
     "deviceExternalId": ("observer.serial_number", None),

@@ -57,6 +57,7 @@ _CONNECTIONS = tuple(
         ),
         rf"{_PROTO} access (?P<verdict>permitted|denied by ACL|requested) from {_end('s')} to {_end('d')}",
         rf"Inbound {_PROTO} connection (?P<verdict>denied) from {_end('s')} to {_end('d')}",
+        rf"(?P<proto>ICMP) connection for faddr (?P<dip>{_IP})/\d{{1,5}} gaddr {_IP}/\d{{1,5}} laddr (?P<sip>{_IP})",
         rf"\[(?P<sip>{_IP}):(?P<sport>\d{{1,5}}) -> (?P<dip>{_IP}):(?P<dport>\d{{1,5}})\]",
     )
 )

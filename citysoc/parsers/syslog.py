@@ -21,6 +21,7 @@ from citysoc.parsers import (
     keyvalue,
     leef,
     ndjson,
+    paloalto,
     programs,
     suricata,
     webaccess,
@@ -60,6 +61,8 @@ def _parse(lines: Sequence[str], context: Context) -> list[Event | Unparsed]:
 def _parse_line(line: str, context: Context) -> Event | Unparsed:
     if not line or line.isspace():
         return EMPTY
+    if line[0] in " \t\r\n":
+        line = line.lstrip()
     if (event := _product(line, context)) is not None:  # some products write no header
         return event
     opened = envelope.unwrap(line, context)
@@ -83,7 +86,7 @@ def _product(message: str, context: Context) -> Event | Unparsed | None:
         return leef.parse_message(message, context)
     if first in "dleit" and "type=" in message and fortigate.recognise(message) == 0:
         return fortigate.parse_message(message, context)
-    if '] "' in message and webaccess.recognise(message):
+    if ('] "' in message or "TCP_" in message[:80]) and webaccess.recognise(message):
         return webaccess.parse_message(message, context)
     return None
 
@@ -104,6 +107,9 @@ def _json(message: str, context: Context) -> Event | Unparsed | None:
 def _bare(line: str, context: Context) -> Event | Unparsed:
     """Return the event of a line without a syslog header, if its structure says what it is."""
     event = _message_event(line)
+    if paloalto.recognise(line):
+        paloalto.add(event, line, context)
+        return event
     if "%" in line[:40] and cisco.add(event, line):
         return event
     if _structured(event, line, context):
@@ -126,6 +132,9 @@ def _message_event(message: str) -> Event:
 def _plain(header: Event, message: str, context: Context) -> Event:
     """Return the event of a message that no product's format claims."""
     event = {**header, **_message_event(message)}
+    if paloalto.recognise(message):
+        paloalto.add(event, message, context)
+        return event
     program = header.get("log.syslog.appname")
     if program:
         clean = _PROGRAM.sub("_", program.lower().partition("(")[0]).strip("_")[:64]
@@ -143,7 +152,8 @@ def _plain(header: Event, message: str, context: Context) -> Event:
         return event
     _from_structured_data(event, header)
     if message.count("=") >= 3 and (found := keyvalue.read(message, context, "syslog.")):
-        found.pop("@timestamp", None)
+        if "@timestamp" in header:
+            found.pop("@timestamp", None)
         found.setdefault("message", message)
         event.update(found)
     return event

@@ -61,7 +61,7 @@ def integer(value: Any) -> int | None:
         return None if isinstance(value, bool) else value
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
-    if isinstance(value, str) and len(value) <= 20:
+    if isinstance(value, str) and len(value) <= 20 and "_" not in value:
         try:
             return int(value)
         except ValueError:

@@ -64,6 +64,7 @@ PIECES = (
         '"GET / HTTP/1.1" 200 1',
         "[Mon Oct 12 11:00:04 2026] [error] ",
     ),
+    *("1,2026/10/12 10:00:10,007,TRAFFIC,", "1,x,0,THREAT,virus,", ",,,,,", '","', "x(1)"),
     *("eventtime=99999999999999999999 ", "epoch=1e999 ", "0" * 5000, "client 10.1.1.1#1: query: "),
 )
 LINES = st.lists(
@@ -207,6 +208,7 @@ def test_deep_and_wide_json_is_bounded():
 
 
 HOSTILE = [
+    "1,2026/10/12,007,THREAT,virus," + '"' + "a" * 400_000,
     'a="' * 50_000,
     'type=x devid=FG1 date=2026-10-12 m="' + '\\" ' * 100_000,
     "CEF:0|a|b|c|d|e|5|" + "a=b " * 50_000,
