@@ -23,8 +23,7 @@ _START = re.compile(
 )
 _MAX_LENGTH = 65_536  # real lines have a few KiB; the csv reader refuses fields of 128 KiB
 _Columns = tuple[tuple[int, str, "Convert"], ...]
-_SHARED: _MAX_LENGTH = 65_536  # real lines have a few KiB; the csv reader refuses fields of 128 KiB
-_Columns = (
+_SHARED: _Columns = (
     (7, "source.ip", values.ip),
     (8, "destination.ip", values.ip),
     (9, "source.nat.ip", values.ip),
@@ -41,8 +40,7 @@ _Columns = (
     (29, "network.transport", values.transport),
     (30, "event.action", None),
 )
-_TRAFFIC: _MAX_LENGTH = 65_536  # real lines have a few KiB; the csv reader refuses fields of 128 KiB
-_Columns = (
+_TRAFFIC: _Columns = (
     *_SHARED,
     (31, "network.bytes", values.integer),
     (32, "source.bytes", values.integer),
@@ -50,15 +48,13 @@ _Columns = (
     (34, "network.packets", values.integer),
     (36, "event.duration", values.nanoseconds),
 )
-_THREAT: _MAX_LENGTH = 65_536  # real lines have a few KiB; the csv reader refuses fields of 128 KiB
-_Columns = (
+_THREAT: _Columns = (
     *_SHARED,
     (31, "url.original", None),
     (33, "rule.category", None),
     (34, "log.level", None),
 )
-_SYSTEM: _MAX_LENGTH = 65_536  # real lines have a few KiB; the csv reader refuses fields of 128 KiB
-_Columns = ((8, "event.code", None), (13, "log.level", None), (14, "message", None))
+_SYSTEM: _Columns = ((8, "event.code", None), (13, "log.level", None), (14, "message", None))
 _THREAT_ID = re.compile(r"(.{1,512})\((\d{1,12})\)$")
 _KINDS = {"virus": "malware", "wildfire-virus": "malware", "spyware": "intrusion_detection"}
 
