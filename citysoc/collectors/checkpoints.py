@@ -20,7 +20,7 @@ from citysoc.flow import Position
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from citysoc.collectors.found import Found
 
@@ -28,7 +28,7 @@ MARK_BYTES = 1024
 """So much of the beginning, and of what lies before the offset, tells contents apart."""
 
 _FORGET_DAYS = 30
-_MAX_CANDIDATES = 8
+_MAX_CANDIDATES = 4096
 """Contents that begin alike are compared with at most so many checkpoints, the furthest first."""
 
 _ROTATED = re.compile(
@@ -200,24 +200,30 @@ class Content:
         file: the file it is in.
         member: the member's name inside an archive.
         head: its first bytes, up to 64 KiB.
-        read: gives the bytes between two places, fewer when it ends before.
+        before: gives the ``MARK_BYTES`` before each of some ascending places, fewer when it ends earlier.
         changing: whether the file was touched a moment ago and may still be in the making.
     """
 
     file: Found
     member: str
     head: bytes
-    read: Callable[[int, int], bytes]
+    before: Callable[[Sequence[int]], Iterator[bytes]]
     changing: bool = False
 
     def goes_on_from(self, checkpoint: Checkpoint) -> bool | None:
         """Whether it is the content of a checkpoint; None if it is too short to say."""
         if not _begins(checkpoint, self.head):
             return False
-        tail = self.read(checkpoint.offset - checkpoint.tail_len, checkpoint.offset)
-        if len(tail) < checkpoint.tail_len:
-            return None
-        return hash_of(tail) == checkpoint.tail
+        return self.have_tails([checkpoint])[checkpoint.key]
+
+    def have_tails(self, checkpoints: Iterable[Checkpoint]) -> dict[str, bool | None]:
+        """Return for each key whether its tail stands where it was; None where the content is too short."""
+        ordered = sorted(checkpoints, key=lambda one: one.offset)
+        tails = self.before([one.offset for one in ordered])
+        return {
+            one.key: hash_of(tail) == one.tail if len(tail) == one.tail_len else None
+            for one, tail in zip(ordered, tails, strict=True)
+        }
 
 
 def same_inode(content: Content, known: Known) -> Checkpoint | None:
@@ -228,11 +234,26 @@ def same_inode(content: Content, known: Known) -> Checkpoint | None:
     return None
 
 
+def furthest(
+    content: Content, direct: Checkpoint, candidates: Sequence[Checkpoint], known: Known
+) -> Checkpoint:
+    """Return where to go on in a file whose own checkpoint is ``direct``.
+
+    Another file with the same content may have been read further: a copy, whose packed form got the
+    inode of the original.
+    """
+    further = [one for one in candidates if one.offset > direct.offset]
+    further = [one for one in further if _sure(one, content, alive=_alive(one, known))]
+    goes_on = content.have_tails(further)
+    other = next((one for one in further if goes_on[one.key]), None)
+    return dataclasses.replace(other, key=direct.key) if other else direct
+
+
 class StillChangingError(Exception):
     """The file looks like the beginning of one that we know, and is still being written."""
 
 
-def renamed(content: Content, candidates: Iterable[Checkpoint], known: Known) -> Checkpoint | None:
+def renamed(content: Content, candidates: Sequence[Checkpoint], known: Known) -> Checkpoint | None:
     """Return the checkpoint of a content that now lies in another file: renamed, copied or packed.
 
     Args:
@@ -246,18 +267,16 @@ def renamed(content: Content, candidates: Iterable[Checkpoint], known: Known) ->
     Raises:
         StillChangingError: it has to be looked at again when it is complete.
     """
-    for checkpoint in candidates:
-        alive = _alive(checkpoint, known)
-        if not _sure(checkpoint, content, alive=alive):
-            continue
-        goes_on = content.goes_on_from(checkpoint)
+    alive = {one.key: _alive(one, known) for one in candidates}
+    sure = [one for one in candidates if _sure(one, content, alive=alive[one.key])]
+    goes_on = content.have_tails(sure)
+    for checkpoint in sure:
         # A file is no copy of what was seen under its own name: it has begun anew.
-        if goes_on is None and content.changing and checkpoint.path != content.file.label:
+        if goes_on[checkpoint.key] is None and content.changing and checkpoint.path != content.file.label:
             raise StillChangingError
-        if goes_on and alive:
-            return dataclasses.replace(checkpoint, key=known.new_key(checkpoint.key))
-        if goes_on:
-            return checkpoint
+        if goes_on[checkpoint.key]:
+            key = known.new_key(checkpoint.key) if alive[checkpoint.key] else checkpoint.key
+            return dataclasses.replace(checkpoint, key=key)
     return None
 
 

@@ -23,6 +23,7 @@ from citysoc.collectors.checkpoints import (
     Known,
     StillChangingError,
     digest,
+    furthest,
     hash_of,
     renamed,
     same_inode,
@@ -214,7 +215,7 @@ class FilesCollector:
             if not self._is_changing(file):
                 yield from self._document(content, member, known, parser, framing)
             return
-        yield from self._lines(content, member, known, parser, framing)
+        yield from self._lines(content, member, descriptor, known, parser=parser, framing=framing)
 
     def _is_done(self, file: Found, member: Member, known: Known) -> bool:
         """Whether a member was read to its end and no half-written line has waited long enough."""
@@ -226,17 +227,18 @@ class FilesCollector:
         with member.open() as stream:
             head = _read(stream, _HEAD_BYTES)
 
-        def between(begin: int, end: int) -> bytes:
-            if not member.packed:
-                return os.pread(descriptor, end - begin, begin)
-            with member.open() as stream:
-                stream.seek(begin)
-                return _read(stream, end - begin)
+        def before(ends: Sequence[int]) -> Iterator[bytes]:
+            if member.packed:
+                with member.open() as stream:
+                    yield from _before(stream, ends)
+            else:
+                for end in ends:
+                    yield _plain_before(descriptor, end)
 
-        return Content(file, member.name, head, between, self._is_changing(file))
+        return Content(file, member.name, head, before, self._is_changing(file))
 
     def _lines(
-        self, content: Content, member: Member, known: Known, parser: str, framing: str
+        self, content: Content, member: Member, descriptor: int, known: Known, *, parser: str, framing: str
     ) -> Iterator[Batch]:
         """Yield the new records of a content that is read on where we stopped."""
         file = content.file
@@ -263,8 +265,8 @@ class FilesCollector:
                     frames = replace(frames, refused=(*frames.refused, refused))
                 if not base.key:
                     base = replace(base, key=known.new_key(self._identity(content, frames)))
-                read = stream.between if stream else content.read
-                reached = _marked(base, content, frames, read)
+                tail = stream.before(frames.end) if stream else _plain_before(descriptor, frames.end)
+                reached = _marked(base, content, frames, tail)
                 reached = replace(reached, done=last, waiting=last and not final and frames.end < file.size)
                 given = True
                 known.put(reached)
@@ -281,12 +283,13 @@ class FilesCollector:
 
     def _place(self, content: Content, known: Known) -> Checkpoint | None:
         """Return where reading goes on, None for a content never seen."""
-        if checkpoint := same_inode(content, known):
-            return checkpoint
+        direct = same_inode(content, known)
         candidates = known.beginning_like(content.head)
         if not self.follow:
             # Complete files that a person names are all read, also those that are alike.
             candidates = [one for one in candidates if one.key in known.earlier and one.key not in known.held]
+        if direct:
+            return furthest(content, direct, candidates, known)
         found = renamed(content, candidates, known)
         if found:
             known.held.add(found.key)
@@ -434,14 +437,34 @@ class _Window(io.RawIOBase):
                 self._parts.popleft()
         return data
 
-    def between(self, begin: int, end: int) -> bytes:
-        """Return the bytes between two places, fewer when they are no longer at hand."""
+    def before(self, end: int) -> bytes:
+        """Return the ``MARK_BYTES`` before a place, fewer when they are no longer at hand."""
+        begin = max(0, end - MARK_BYTES)
         pieces = [
             data[max(0, begin - at) : end - at]
             for at, data in self._parts
             if at < end and begin < at + len(data)
         ]
         return b"".join(pieces)
+
+
+def _plain_before(descriptor: int, end: int) -> bytes:
+    size = min(MARK_BYTES, end)
+    return os.pread(descriptor, size, end - size)
+
+
+def _before(stream: BinaryIO, ends: Sequence[int]) -> Iterator[bytes]:
+    """Yield the bytes before each place of a stream that only moves forward."""
+    held = b""
+    for end in ends:
+        begin = max(0, end - MARK_BYTES)
+        if begin > stream.tell():
+            stream.seek(begin)
+            held = b""
+        held += _read(stream, end - stream.tell())
+        at = stream.tell()
+        yield held[len(held) - (at - begin) :] if at == end else b""
+        held = held[-MARK_BYTES:]
 
 
 def _read(stream: BinaryIO, size: int) -> bytes:
@@ -462,15 +485,12 @@ def _content_hash(member: Member, most: int) -> str:
     return state.hexdigest()
 
 
-def _marked(
-    base: Checkpoint, content: Content, frames: Frames, read: Callable[[int, int], bytes]
-) -> Checkpoint:
+def _marked(base: Checkpoint, content: Content, frames: Frames, tail: bytes) -> Checkpoint:
     """Return the checkpoint after a run: its offset, and what the content is recognised by there."""
     end = frames.end
     head = content.head[: min(MARK_BYTES, end)]
     if len(head) < min(MARK_BYTES, end):  # it has grown since it was opened
-        head = content.read(0, min(MARK_BYTES, end))
-    tail = read(max(0, end - MARK_BYTES), end)
+        head = next(content.before([min(MARK_BYTES, end)]))
     return replace(
         base,
         offset=end,
