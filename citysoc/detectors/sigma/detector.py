@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.clock import UTC
 from citysoc.detectors.sigma.index import Index, places
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from citysoc.detectors.sigma.match import Predicate
     from citysoc.flow import Event
 
+_Parts: TypeAlias = "Sequence[Sequence[Mapping[str, Sequence[str]]]]"
 MAX_ROUTES = 8192
 _ENTITIES = ("host.name", "user.name", "source.ip")
 _KINDS = {"host.name": "host", "user.name": "user", "source.ip": "source.ip"}
@@ -62,8 +63,25 @@ class SigmaDetector:
                 | {name for plan in self.plans for part in plan["sees"] for other in part for name in other}
             )
         )
-        self._code_place = self._fields.index("event.code")
         self._routes: dict[tuple[Any, ...], int] = {}
+        self._sights: list[tuple[_Parts, int]] = []
+        self._coded: dict[str, int] = {}
+        self._uncoded = 0
+        self._prepare_routes()
+
+    def _prepare_routes(self) -> None:
+        """Gather the rules that see the same events, and those that ask for the same event codes."""
+        sights: dict[str, tuple[_Parts, int]] = {}
+        for place, rule in enumerate(self._rules):
+            bit = 1 << place
+            parts = rule.plan["sees"]
+            key = repr(parts)
+            sights[key] = (parts, sights.get(key, (parts, 0))[1] | bit)
+            if rule.codes is None:
+                self._uncoded |= bit
+            for code in rule.codes or ():
+                self._coded[code] = self._coded.get(code, 0) | bit
+        self._sights = list(sights.values())
 
     def __reduce__(self) -> tuple[type[SigmaDetector], tuple[tuple[Mapping[str, Any], ...]]]:
         """Travel to another process as plans; predicates are made anew there."""
@@ -106,12 +124,14 @@ class SigmaDetector:
 
     def _find(self, key: tuple[Any, ...]) -> int:
         facts = {name: _folded(value) for name, value in zip(self._fields, key, strict=True)}
-        codes = facts["event.code"]
-        routed = 0
-        for place, rule in enumerate(self._rules):
-            if (rule.codes is None or not rule.codes.isdisjoint(codes)) and _sees(rule.plan["sees"], facts):
-                routed |= 1 << place
-        return routed
+        asked = self._uncoded
+        for code in facts["event.code"]:
+            asked |= self._coded.get(code, 0)
+        seen = 0
+        for parts, rules in self._sights:
+            if rules & asked and _sees(parts, facts):
+                seen |= rules
+        return seen & asked
 
 
 def _hashable(value: Any) -> Any:

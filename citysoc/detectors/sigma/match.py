@@ -35,15 +35,20 @@ _NOT_SAID_NAMES = frozenset(
 """What we say about a record; keywords look at what the record says."""
 
 
+_BETWEEN = "\0\uffff\0"
+"""Stands between texts that are searched as one; not a character, so no word holds it."""
+
+
 class View:
     """One event as rules look at it: values as folded text, made when first asked for."""
 
-    __slots__ = ("_folded", "_said", "event")
+    __slots__ = ("_folded", "_joined", "_said", "event")
 
     def __init__(self, event: Event) -> None:
         self.event: Mapping[str, Any] = _with_plain_names(event)
         self._folded: dict[str, tuple[str, ...]] = {}
         self._said: dict[bool, tuple[str, ...]] = {}
+        self._joined: dict[bool, str] = {}
 
     def folded(self, field: str) -> tuple[str, ...]:
         """Return the folded texts of a field; none where it is absent."""
@@ -62,6 +67,13 @@ class View:
         if found is None:
             shape = compose if cased else fold
             found = self._said[cased] = tuple([shape(text) for text in _said(self.event)])
+        return found
+
+    def all_said(self, *, cased: bool) -> str:
+        """Return what the record says as one text, for words that are looked for anywhere."""
+        found = self._joined.get(cased)
+        if found is None:
+            found = self._joined[cased] = _BETWEEN.join(self.said(cased=cased))
         return found
 
 
@@ -384,7 +396,7 @@ def _null(field: str) -> Predicate:
 def _keyword(cased: bool, pieces: Sequence[Any]) -> Predicate:
     if len(pieces) == 3 and isinstance(pieces[1], str):
         only = pieces[1]
-        return lambda view: any(only in text for text in view.said(cased=cased))
+        return lambda view: only in view.all_said(cased=cased)
     fits = glob(pieces)
     return lambda view: any(map(fits, view.said(cased=cased)))
 
