@@ -17,6 +17,7 @@ is compiled: a warm start never needs it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,7 +28,7 @@ from citysoc.errors import RuleError
 from citysoc.flow import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 Node: TypeAlias = list[Any]
 
@@ -83,7 +84,8 @@ def _compile(document: dict[str, Any]) -> dict[str, Any]:
         raise RuleError("no events are known for this logsource; name a product, category or service we have")
     notes = [seen.note] if seen.note else []
     _apply_names(rule)
-    conditions = [_convert(condition.parsed, notes) for condition in rule.detection.parsed_condition]
+    with _taken_on_trust():
+        conditions = [_convert(condition.parsed, notes) for condition in rule.detection.parsed_condition]
     test = simplify(["any", conditions])
     entity, group_by, window = _alerting(document.get("citysoc"))
     return {
@@ -107,21 +109,16 @@ def selections(document: dict[str, Any]) -> dict[str, Node]:
     Raises:
         RuleError: the rule cannot be honoured.
     """
-    from sigma.exceptions import SigmaError
-
     rule = _parse(document)
     _apply_names(rule)
     found = {}
     for name, detection in rule.detection.detections.items():
-        try:
+        with _taken_on_trust():
             found[name] = simplify(_convert(detection.postprocess(rule.detection), []))
-        except SigmaError as error:
-            raise RuleError(_sentence(error)) from error
     return found
 
 
 def _parse(document: dict[str, Any]) -> Any:
-    from sigma.exceptions import SigmaError
     from sigma.rule import SigmaRule
 
     plain = {name: value for name, value in document.items() if name not in {"citysoc", "date", "modified"}}
@@ -135,12 +132,24 @@ def _parse(document: dict[str, Any]) -> Any:
     if str(plain.get("level", "")).lower() not in LEVELS:
         plain.pop("level", None)
     plain.pop("status", None)
-    try:
+    with _taken_on_trust():
         return SigmaRule.from_dict(plain)
+
+
+@contextlib.contextmanager
+def _taken_on_trust() -> Iterator[None]:
+    """Refuse what pySigma stumbles over: it takes a rule's shape on trust in places.
+
+    Raises:
+        RuleError: with what pySigma says.
+    """
+    from sigma.exceptions import SigmaError
+
+    try:
+        yield
     except SigmaError as error:
         raise RuleError(_sentence(error)) from error
-    except (TypeError, ValueError, AttributeError, KeyError, IndexError, re.error) as error:
-        # pySigma takes a rule's shape on trust in places
+    except (TypeError, ValueError, AttributeError, LookupError, re.error) as error:
         raise RuleError(f"the rule has not the shape of a Sigma rule: {_sentence(error)}") from error
 
 
@@ -169,12 +178,8 @@ def _sentence(error: BaseException) -> str:
 
 def _apply_names(rule: Any) -> None:
     """Give the rule's fields the names that events have."""
-    from sigma.exceptions import SigmaError
-
-    try:
+    with _taken_on_trust():
         mapping.pipeline(rule.logsource.product, rule.logsource.category).apply(rule)
-    except SigmaError as error:
-        raise RuleError(_sentence(error)) from error
     for detection in rule.detection.detections.values():
         _mend(detection)
 
