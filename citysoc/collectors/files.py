@@ -7,11 +7,8 @@ comes once, whether its file was renamed, copied and truncated, packed or read o
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import io
 import os
 import stat
-from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -30,6 +27,15 @@ from citysoc.collectors.checkpoints import (
     stale_keys,
 )
 from citysoc.collectors.found import Found, find, say
+from citysoc.collectors.reading import (
+    Window,
+    before_in_file,
+    before_in_stream,
+    content_hash,
+    opened,
+    read_up_to,
+    with_last,
+)
 from citysoc.errors import CitysocError, SourceError
 from citysoc.flow import Batch
 from citysoc.framing.base import Frames, Limits
@@ -148,7 +154,7 @@ class FilesCollector:
 
     def _goes_on(self, file: Found, known: Known, problems: list[str]) -> bool:
         try:
-            with _opened(file) as descriptor:
+            with opened(file) as descriptor:
                 for member in members(descriptor, file.label, self.limits):
                     content = self._content(file, member, descriptor)
                     if checkpoint := same_inode(content, known):
@@ -163,7 +169,7 @@ class FilesCollector:
     def _attempt(self, file: Found, known: Known, problems: list[str]) -> Iterator[Batch]:
         """Read one file; what is wrong with it is its own affair."""
         try:
-            with _opened(file) as descriptor:
+            with opened(file) as descriptor:
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode):
                     problems.append(f"{file.label}: It is no regular file.")
@@ -179,7 +185,7 @@ class FilesCollector:
     def _file(self, file: Found, descriptor: int, known: Known) -> Iterator[Batch]:
         """Yield what is new in a file; the last batch says that the whole file was read."""
         batches = self._members(file, descriptor, known)
-        for batch, last in _with_last(batches):
+        for batch, last in with_last(batches):
             if last and batch.position:
                 checkpoint = replace(known.by_key[batch.position.key], whole=True)
                 known.put(checkpoint)
@@ -225,15 +231,15 @@ class FilesCollector:
 
     def _content(self, file: Found, member: Member, descriptor: int) -> Content:
         with member.open() as stream:
-            head = _read(stream, _HEAD_BYTES)
+            head = read_up_to(stream, _HEAD_BYTES)
 
         def before(ends: Sequence[int]) -> Iterator[bytes]:
             if member.packed:
                 with member.open() as stream:
-                    yield from _before(stream, ends)
+                    yield from before_in_stream(stream, ends)
             else:
                 for end in ends:
-                    yield _plain_before(descriptor, end)
+                    yield before_in_file(descriptor, end)
 
         return Content(file, member.name, head, before, self._is_changing(file))
 
@@ -252,7 +258,7 @@ class FilesCollector:
             base = replace(base, key=start.key, offset=start.offset, header=start.header)
         given = False
         with member.open() as packed:
-            stream = _Window(packed, self.limits.batch_bytes + _MARGIN_BYTES) if member.packed else None
+            stream = Window(packed, self.limits.batch_bytes + _MARGIN_BYTES) if member.packed else None
             runs = framer(framing)(
                 cast("BinaryIO", stream or packed),
                 start=base.offset,
@@ -260,12 +266,12 @@ class FilesCollector:
                 final=final,
                 limits=self.limits,
             )
-            for frames, last in _with_last(_trimmed(runs, base.offset)):
+            for frames, last in with_last(_trimmed(runs, base.offset)):
                 if last and (refused := refusal(packed)):
                     frames = replace(frames, refused=(*frames.refused, refused))
                 if not base.key:
                     base = replace(base, key=known.new_key(self._identity(content, frames)))
-                tail = stream.before(frames.end) if stream else _plain_before(descriptor, frames.end)
+                tail = stream.before(frames.end) if stream else before_in_file(descriptor, frames.end)
                 reached = _marked(base, content, frames, tail)
                 reached = replace(reached, done=last, waiting=last and not final and frames.end < file.size)
                 given = True
@@ -320,7 +326,7 @@ class FilesCollector:
         """Yield the records of a content that is read as a whole, unless the same was read before."""
         file = content.file
         today = self.now().date()
-        identity = _content_hash(member, self.limits.max_document_bytes)
+        identity = content_hash(member, self.limits.max_document_bytes)
         start = known.by_key.get(identity)
         if start and not self.follow and start.key not in known.earlier:
             start, identity = None, known.new_key(identity)
@@ -336,7 +342,7 @@ class FilesCollector:
         with member.open() as stream:
             runs = framer(framing)(stream, start=number, header=b"", final=True, limits=self.limits)
             given = False
-            for frames, last in _with_last(runs):
+            for frames, last in with_last(runs):
                 given = True
                 if last and (refused := refusal(stream)):
                     frames = replace(frames, refused=(*frames.refused, refused))
@@ -391,100 +397,6 @@ def _age(file: Found, moment: dt.datetime) -> float:
     return moment.timestamp() - file.mtime / 1e9
 
 
-class _opened:  # noqa: N801  reads as a verb where it is used
-    """An open descriptor of a file, closed at the end; a pipe put in its place does not block."""
-
-    def __init__(self, file: Found) -> None:
-        self._path = file.path
-
-    def __enter__(self) -> int:
-        self._descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        return self._descriptor
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-
-
-class _Window(io.RawIOBase):
-    """Reads on and keeps the last bytes, so that what lies before the end of a run is at hand."""
-
-    def __init__(self, stream: BinaryIO, keep: int) -> None:
-        self._stream = stream
-        self._keep = keep
-        self._parts: deque[tuple[int, bytes]] = deque()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        while (left := offset - self.tell()) > 0 and whence == os.SEEK_SET:
-            if not self.read(min(left, 1 << 20)):
-                break
-        return self._stream.seek(offset, whence)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        at = self._stream.tell()
-        data = self._stream.read(-1 if size is None else size)
-        if data:
-            self._parts.append((at, data))
-            while self._parts[0][0] + len(self._parts[0][1]) < at + len(data) - self._keep:
-                self._parts.popleft()
-        return data
-
-    def before(self, end: int) -> bytes:
-        """Return the ``MARK_BYTES`` before a place, fewer when they are no longer at hand."""
-        begin = max(0, end - MARK_BYTES)
-        pieces = [
-            data[max(0, begin - at) : end - at]
-            for at, data in self._parts
-            if at < end and begin < at + len(data)
-        ]
-        return b"".join(pieces)
-
-
-def _plain_before(descriptor: int, end: int) -> bytes:
-    size = min(MARK_BYTES, end)
-    return os.pread(descriptor, size, end - size)
-
-
-def _before(stream: BinaryIO, ends: Sequence[int]) -> Iterator[bytes]:
-    """Yield the bytes before each place of a stream that only moves forward."""
-    held = b""
-    for end in ends:
-        begin = max(0, end - MARK_BYTES)
-        if begin > stream.tell():
-            stream.seek(begin)
-            held = b""
-        held += _read(stream, end - stream.tell())
-        at = stream.tell()
-        yield held[len(held) - (at - begin) :] if at == end else b""
-        held = held[-MARK_BYTES:]
-
-
-def _read(stream: BinaryIO, size: int) -> bytes:
-    """Return so many bytes, fewer only at the end."""
-    parts = []
-    while size > 0 and (part := stream.read(size)):
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def _content_hash(member: Member, most: int) -> str:
-    state = hashlib.blake2b(digest_size=16)
-    with member.open() as stream:
-        while most > 0 and (part := stream.read(1 << 20)):
-            state.update(part)
-            most -= len(part)
-    return state.hexdigest()
-
-
 def _marked(base: Checkpoint, content: Content, frames: Frames, tail: bytes) -> Checkpoint:
     """Return the checkpoint after a run: its offset, and what the content is recognised by there."""
     end = frames.end
@@ -505,14 +417,3 @@ def _marked(base: Checkpoint, content: Content, frames: Frames, tail: bytes) -> 
 def _trimmed(runs: Iterable[Frames], start: int) -> Iterator[Frames]:
     """Drop runs that bring nothing and go nowhere."""
     return (run for run in runs if run.records or run.refused or run.end > start)
-
-
-def _with_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
-    """Yield each item with whether it is the last."""
-    before: list[T] = []
-    for item in items:
-        if before:
-            yield before.pop(), False
-        before.append(item)
-    if before:
-        yield before.pop(), True

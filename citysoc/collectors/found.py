@@ -45,7 +45,7 @@ def find(patterns: Sequence[str], *, literal: bool, problems: list[str]) -> list
     """Return the files that the patterns mean: oldest first, then by name; one entry an inode.
 
     Args:
-        patterns: absolute paths or glob patterns; ``**`` stands for any folders, links to folders are not
+        patterns: paths or glob patterns; ``**`` stands for any folders, links to folders are not
             followed. A path without wildcards that is a folder means all files below it. Hidden files are
             only found by a pattern that itself begins with a dot.
         literal: the patterns are paths, whatever letters they hold.
@@ -81,7 +81,7 @@ def _explicit(path: str, problems: list[str]) -> Iterator[tuple[str, os.stat_res
 
 
 def _matches(pattern: str, problems: list[str]) -> Iterator[tuple[str, os.stat_result]]:
-    root, *parts = Path(pattern).parts
+    root, *parts = Path(pattern).absolute().parts
     yield from _regular(_expand(root, tuple(parts), problems), problems)
 
 
