@@ -14,7 +14,7 @@ from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.commands.rulesets import cache_dir, shipped_rules
 from citysoc.errors import ConfigError, InputError, RuleError
-from citysoc.i18n import _
+from citysoc.i18n import _, language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -169,7 +169,7 @@ def explain(app: App, *, rule: str, event: Path, format_: str | None) -> None:
 def _row(check: Check) -> Mapping[str, Any]:
     return {
         "rule": check.rule,
-        "title": check.title,
+        "title": (language() == "vi" and check.title_vi) or check.title,
         "level": check.level,
         "status": check.status,
         "reason": check.reason,

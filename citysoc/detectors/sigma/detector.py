@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 _Parts: TypeAlias = "Sequence[Sequence[Mapping[str, Sequence[str]]]]"
 MAX_ROUTES = 8192
 _ENTITIES = ("host.name", "user.name", "source.ip")
-_KINDS = {"host.name": "host", "user.name": "user", "source.ip": "source.ip"}
+_KINDS = {
+    **dict.fromkeys(("host.name", "observer.name", "log.syslog.hostname"), "host"),
+    **dict.fromkeys(("source.ip", "destination.ip", "client.ip", "server.ip", "host.ip"), "ip"),
+    **dict.fromkeys(("user.name", "user.target.name"), "user"),
+    "url.domain": "domain",
+}
+"""What a field names, so that a machine is one entity whether it is the source or the destination."""
 _NEVER = dt.datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -183,7 +189,9 @@ def _finding(plan: Mapping[str, Any], view: View) -> Finding:
         tags=tuple(plan["tags"]),
         group={name: event[name] for name in names if event.get(name) is not None},
         window_seconds=plan["window_seconds"],
-        entity=f"{_KINDS[entity_field]}:{_one(event[entity_field])}" if entity_field else "",
+        entity=f"{_KINDS.get(entity_field, entity_field)}:{_one(event[entity_field])}"
+        if entity_field
+        else "",
         path=str(event.get("log.file.path") or ""),
         offset=offset if isinstance(offset, int) else 0,
     )

@@ -34,7 +34,9 @@ Node: TypeAlias = list[Any]
 
 MAX_LOOK_CHARS = 16_384
 """A value's first so many characters are what an expression with look-around or references sees."""
-_ENTITIES = {"host": "host.name", "user": "user.name", "source.ip": "source.ip"}
+_OWN = frozenset({"entity", "group_by", "window_seconds", "title_vi", "note_vi"})
+_ENTITIES = {"host": "host.name", "user": "user.name", "ip": "source.ip"}
+_MAX_WINDOW_SECONDS = 31 * 86400
 _DEFAULT_WINDOW_SECONDS = 3600
 _CLAUSES = 3
 _COMMON = frozenset({"event.code", "winlog.channel", "winlog.provider_name", "winlog.event_data.Initiated"})
@@ -87,7 +89,7 @@ def _compile(document: dict[str, Any]) -> dict[str, Any]:
     with _taken_on_trust():
         conditions = [_convert(condition.parsed, notes) for condition in rule.detection.parsed_condition]
     test = simplify(["any", conditions])
-    entity, group_by, window = _alerting(document.get("citysoc"))
+    alerting = _alerting(document.get("citysoc"))
     return {
         "status": "degraded" if notes else "ok",
         "reason": "; ".join(dict.fromkeys(notes)),
@@ -97,9 +99,7 @@ def _compile(document: dict[str, Any]) -> dict[str, Any]:
         "test": test,
         "codes": necessary(test, "event.code"),
         "clauses": clauses(test),
-        "entity": entity,
-        "group_by": group_by,
-        "window_seconds": window,
+        **alerting,
     }
 
 
@@ -114,7 +114,7 @@ def selections(document: dict[str, Any]) -> dict[str, Node]:
     found = {}
     for name, detection in rule.detection.detections.items():
         with _taken_on_trust():
-            found[name] = simplify(_convert(detection.postprocess(rule.detection), []))
+            found[_plain_name(name, document)] = simplify(_convert(detection.postprocess(rule.detection), []))
     return found
 
 
@@ -123,7 +123,7 @@ def _parse(document: dict[str, Any]) -> Any:
 
     plain = {name: value for name, value in document.items() if name not in {"citysoc", "date", "modified"}}
     if isinstance(plain.get("detection"), dict):
-        plain["detection"] = _spelled(plain["detection"])
+        plain["detection"] = _renamed(_spelled(plain["detection"]))
     plain.pop("related", None)  # not looked at here, so not a reason to refuse
     plain.pop("tags", None)
     if not _is_uuid(plain.get("id")):
@@ -172,6 +172,43 @@ def _spelled(value: Any) -> Any:
     return value
 
 
+_WORD = re.compile(r"[\w*-]+")
+_OPERATORS = frozenset({"and", "or", "not", "of", "them", "all", "any", "1"})
+
+
+def _renamed(detection: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a detection whose selections' names do not begin with ``not``: pySigma reads ``note`` as ``not e``."""
+    if not _needs_names(detection):
+        return detection
+    condition = detection.get("condition")
+    many = condition if isinstance(condition, list) else [condition]
+    return {
+        **{_other_name(str(name)): item for name, item in detection.items() if name != "condition"},
+        "condition": [
+            _WORD.sub(lambda word: _other_name(word[0]), text) if isinstance(text, str) else text
+            for text in many
+        ],
+    }
+
+
+def _needs_names(detection: Mapping[Any, Any]) -> bool:
+    return any(str(name).startswith("not") for name in detection)
+
+
+def _other_name(name: str) -> str:
+    if name in _OPERATORS or name.startswith("*"):
+        return name
+    return f"_s{name[1:]}" if name.startswith("_") else f"s{name}"
+
+
+def _plain_name(name: str, document: Mapping[str, Any]) -> str:
+    """Return a selection's name as the rule writes it."""
+    detection = document.get("detection")
+    if not isinstance(detection, dict) or not _needs_names(detection):
+        return name
+    return next((str(own) for own in detection if _other_name(str(own)) == name), name)
+
+
 def _sentence(error: BaseException) -> str:
     return " ".join(str(error).split())[:500] or type(error).__name__
 
@@ -203,22 +240,28 @@ def _mend(detection: Any) -> None:
         detection.item_linking = ConditionAND
 
 
-def _alerting(own: Any) -> tuple[str, list[str], int]:
-    """Return entity field, group fields and window of the rule's own ``citysoc:`` attribute."""
-    if own is None:
-        return "", [], _DEFAULT_WINDOW_SECONDS
-    if not isinstance(own, dict) or not set(own) <= {"group_by", "window_seconds", "entity"}:
-        raise RuleError("`citysoc:` may hold group_by, window_seconds and entity, nothing else")
-    entity = own.get("entity", "")
-    if entity and entity not in _ENTITIES:
-        raise RuleError(f"`citysoc: entity` is {entity!r}; it may be {', '.join(_ENTITIES)}")
+def _alerting(own: Any) -> dict[str, Any]:
+    """Return what the rule's own ``citysoc:`` attribute says: how its findings become alerts, and its words."""
+    own = {} if own is None else own
+    if not isinstance(own, dict) or not set(own) <= _OWN:
+        raise RuleError(f"`citysoc:` may hold {', '.join(sorted(_OWN))}, nothing else")
+    for name in ("entity", "title_vi", "note_vi"):
+        if not isinstance(own.get(name, ""), str):
+            raise RuleError(f"`citysoc: {name}` is a text")
     group_by = own.get("group_by", [])
     if not isinstance(group_by, list) or not all(isinstance(name, str) for name in group_by):
         raise RuleError("`citysoc: group_by` is a list of field names")
     window = own.get("window_seconds", _DEFAULT_WINDOW_SECONDS)
-    if not isinstance(window, int) or isinstance(window, bool) or not 0 < window <= 31 * 86400:
+    if not isinstance(window, int) or isinstance(window, bool) or not 0 < window <= _MAX_WINDOW_SECONDS:
         raise RuleError("`citysoc: window_seconds` is a whole number of seconds, at most 31 days")
-    return _ENTITIES.get(entity, ""), list(group_by), window
+    entity = own.get("entity", "")
+    return {
+        "entity": _ENTITIES.get(entity, entity),
+        "group_by": list(group_by),
+        "window_seconds": window,
+        "title_vi": compose(own.get("title_vi", "")),
+        "note_vi": compose(own.get("note_vi", "")),
+    }
 
 
 def _convert(condition: Any, notes: list[str]) -> Node:

@@ -41,6 +41,8 @@ class Check:
         status: ``ok``; ``degraded``: evaluated, but less than it asks for; ``refused``: not evaluated.
         reason: why, where it is not ok; or why an ok rule is not in use.
         in_use: whether the detector has it.
+        title_vi: its title in Vietnamese; empty where it has none.
+        note_vi: what to do about it, in Vietnamese.
     """
 
     rule: str
@@ -51,6 +53,8 @@ class Check:
     status: Literal["ok", "degraded", "refused"]
     reason: str = ""
     in_use: bool = True
+    title_vi: str = ""
+    note_vi: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,18 @@ def _check(
             in_use, reason = False, "disabled by the configuration"
         elif LEVELS.index(plan["level"]) < lowest:
             in_use, reason = False, f"below the level {LEVELS[lowest]}"
-    return Check(rule, plan["title"], plan["level"], file.path, plan["line"], status, reason, in_use)
+    return Check(
+        rule=rule,
+        title=plan["title"],
+        level=plan["level"],
+        path=file.path,
+        line=plan["line"],
+        status=status,
+        reason=reason,
+        in_use=in_use,
+        title_vi=plan.get("title_vi", ""),
+        note_vi=plan.get("note_vi", ""),
+    )
 
 
 class _Cache:
