@@ -166,11 +166,14 @@ def _sees(
 
 
 def _has_one(values: tuple[str, ...], wanted: Sequence[str]) -> bool:
-    return any(
-        value.startswith(one[:-1]) if one.endswith("*") else value == one
-        for value in values
-        for one in wanted
-    )
+    """Return whether a field has one of the values of a condition of ``logsources.yml``."""
+    return any(not _has(values, one[1:]) if one.startswith("!") else _has(values, one) for one in wanted)
+
+
+def _has(values: tuple[str, ...], wanted: str) -> bool:
+    if wanted.endswith("*"):
+        return any(value.startswith(wanted[:-1]) for value in values)
+    return wanted in values
 
 
 def _finding(plan: Mapping[str, Any], view: View) -> Finding:

@@ -123,6 +123,7 @@ def _parse(document: dict[str, Any]) -> Any:
 
     plain = {name: value for name, value in document.items() if name not in {"citysoc", "date", "modified"}}
     if isinstance(plain.get("detection"), dict):
+        _check_names(plain["detection"])
         plain["detection"] = _renamed(_spelled(plain["detection"]))
     plain.pop("related", None)  # not looked at here, so not a reason to refuse
     plain.pop("tags", None)
@@ -170,6 +171,17 @@ def _spelled(value: Any) -> Any:
     if isinstance(value, list):
         return [_spelled(item) for item in value]
     return value
+
+
+def _check_names(detection: dict[Any, Any]) -> None:
+    """Refuse names that YAML took for something else: an unquoted ``off`` is false there."""
+    for name in detection:
+        if not isinstance(name, str):
+            raise RuleError(f"a selection's name is read as {name!r} by YAML; quote it or choose another")
+    condition = detection.get("condition")
+    for text in condition if isinstance(condition, list) else [condition]:
+        if not isinstance(text, str):
+            raise RuleError(f"the condition is read as {text!r} by YAML; quote it, or there is none")
 
 
 _WORD = re.compile(r"[\w*-]+")
