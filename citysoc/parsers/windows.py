@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOT_WINDOWS = Unparsed("windows.not_event", "The object is not a Windows event.")
 _MAX_DEPTH = 8
 _MAX_FIELDS = 500
-_BEAT_DATA = ("winlog.event_data.", "winlog.user_data.", "event_data.", "user_data.")
+_BEAT_DATA = ("winlog.event_data.", "winlog.user_data.")
 
 # The system part of an event as flat shippers (NXLog, Winlogbeat 6, Graylog sidecar ...) name it.
 _FLAT: dict[str, str] = {
@@ -58,6 +58,7 @@ _FLAT: dict[str, str] = {
     "Message": "message",
 }
 _FLAT_TIMES = ("@timestamp", "TimeCreated", "SystemTime", "EventTime", "UtcTime", "EventReceivedTime")
+_NESTED = ("EventData", "event_data", "UserData", "user_data")
 _TEXTS = ("event.code", "winlog.channel", "winlog.provider_name", "winlog.computer_name")
 
 
@@ -87,8 +88,8 @@ def from_object(record: Mapping[str, Any], context: Context) -> Event | None:
         return _from_dump(inner, context)
     if isinstance(record.get("System"), dict):
         return _from_dump(record, context)
-    if isinstance(record.get("winlog"), dict) or "winlog.event_id" in record or "event_data" in record:
-        return _from_beat(dict(record), context)
+    if isinstance(record.get("winlog"), dict) or "winlog.event_id" in record:
+        return _from_beat(record, context)
     if ("EventID" in record or "event_id" in record) and not _FLAT.keys().isdisjoint(record):
         return _from_flat(record, context)
     return None
@@ -129,11 +130,9 @@ def _from_dump(record: Mapping[str, Any], context: Context) -> Event:
     return complete(event, data)
 
 
-def _from_beat(record: dict[str, Any], context: Context) -> Event:
+def _from_beat(record: Mapping[str, Any], context: Context) -> Event:
     """Read Winlogbeat's JSON: already ECS, the event's own fields under ``winlog.event_data``."""
-    if "winlog" not in record and "event_data" in record:  # Winlogbeat 6
-        record = {"winlog": {name: record.pop(name) for name in list(record) if name in _BEAT_6}, **record}
-    event = ndjson.from_object(record, context)
+    event = ndjson.from_object({"ecs": {}, **record}, context)
     data: dict[str, Any] = {}
     for name in [name for name in event if name.startswith(_BEAT_DATA)]:
         prefix = next(prefix for prefix in _BEAT_DATA if name.startswith(prefix))
@@ -149,11 +148,6 @@ def _from_beat(record: dict[str, Any], context: Context) -> Event:
     }
     _system(event, facts)
     return complete(event, data)
-
-
-_BEAT_6 = frozenset(
-    {"event_data", "user_data", "event_id", "log_name", "source_name", "computer_name", "record_number"}
-)
 
 
 def _from_flat(record: Mapping[str, Any], context: Context) -> Event:
@@ -177,10 +171,10 @@ def _from_flat(record: Mapping[str, Any], context: Context) -> Event:
     )
     event: Event = {} if moment is None else {"@timestamp": moment}
     _system(event, facts)
-    nested = {name: data.pop(name) for name in ("EventData", "UserData") if isinstance(data.get(name), dict)}
+    nested = [data.pop(name) for name in _NESTED if isinstance(data.get(name), dict)]
     pairs = dict(_data(data))
-    for part in nested.values():
-        pairs.update(_data(_inside(part) if part is nested.get("UserData") else part))
+    for part in nested:
+        pairs.update(_data(_inside(part)))
     return complete(event, pairs)
 
 
