@@ -1,0 +1,8 @@
+"""The shipped rules, read once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # for shipped, which the modules share

@@ -1,0 +1,96 @@
+"""The shipped rules as documents and plans, with the events beside them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import yaml
+
+import citysoc.rules
+from citysoc.detectors.sigma.plan import compile_document
+from citysoc.flow import Batch
+from citysoc.parsers.run import parse_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(citysoc.rules.__file__).parent
+FILES = sorted(ROOT.rglob("*.yml"))
+PARSERS = {
+    "fortigate": "fortigate",
+    "suricata": "suricata",
+    "webaccess": "webaccess",
+    "syslog": "syslog",
+    "windows": "windows",
+}
+"""``event.module`` to the parser whose lines need no header to be understood."""
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """One rule file."""
+
+    path: Path
+    document: dict[str, Any]
+    plan: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.path.relative_to(ROOT).with_suffix("").as_posix()
+
+
+@functools.cache
+def rules() -> tuple[Shipped, ...]:
+    return tuple(map(_read, FILES))
+
+
+def _read(path: Path) -> Shipped:
+    document = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)  # noqa: TID251  safe
+    return Shipped(path, document, compile_document(document, path.stem))
+
+
+def evidence(path: Path, kind: str) -> list[dict[str, Any]]:
+    """Return the events beside a rule; ``kind`` is ``hits`` or ``misses``."""
+    lines = path.with_suffix(f".{kind}.ndjson").read_bytes().splitlines()
+    return [orjson.loads(line) for line in lines if line.strip()]
+
+
+_PLACES = {
+    "text": 3,
+    "like": 2,
+    **dict.fromkeys(("re", "cidr", "number", "part", "ref", "exists", "null"), 1),
+}
+
+
+def fields_of(node: list[Any]) -> Iterator[str]:
+    """Yield the fields that a plan's node looks at."""
+    kind = node[0]
+    if kind in {"all", "any"}:
+        for child in node[1]:
+            yield from fields_of(child)
+    elif kind == "not":
+        yield from fields_of(node[1])
+    elif kind in _PLACES:
+        yield node[_PLACES[kind]]
+        if kind == "ref":
+            yield node[-1]
+
+
+def parsed_again(event: dict[str, Any]) -> dict[str, Any]:
+    """Return what the parsers make today of the line that an event was made from."""
+    batch = Batch(
+        stream="x/x",
+        agency="x",
+        parser=PARSERS[event["event.module"]],
+        records=(event["event.original"].encode(),),
+        offsets=(0,),
+        arrived=dt.datetime(2026, 11, 1, tzinfo=dt.UTC),
+        path="x",
+        identity="x",
+    )
+    return parse_batch(batch)[0]
