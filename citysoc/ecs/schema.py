@@ -25,8 +25,9 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
 _MAX_DEPTH = 100
-_EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
-_LATEST = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
+_EARLIEST = dt.datetime(1000, 1, 1, tzinfo=dt.UTC)
+_LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
+"""Times beyond are kept as text: near the ends of the calendar even a time zone overflows."""
 
 
 @functools.cache
@@ -76,9 +77,7 @@ def from_row(row: dict[str, Any]) -> Event:
     """Return a stored row as an event: empty columns dropped, the extras back in their places."""
     extra = row.pop(EXTRA, None)
     event = {name: value for name, value in row.items() if value is not None}
-    if extra:
-        event.update(orjson.loads(extra))
-    return event
+    return {**orjson.loads(extra), **event} if extra else event
 
 
 def fit(name: str, value: Any) -> Any:
@@ -146,7 +145,9 @@ def _as_it_is(field: Field, array: pa.Array, values: list[Any]) -> bool:
     if field.type == "float":
         return pc.all(pc.is_finite(array)).as_py() is not False
     if field.type == "date":
-        return all(value is None or value.tzinfo is not None for value in values)
+        edges = pc.min_max(array).as_py()
+        near = edges["min"] is None or (edges["min"] >= _EARLIEST and edges["max"] <= _LATEST)
+        return near and all(value is None or value.tzinfo is not None for value in values)
     return True
 
 
@@ -162,15 +163,14 @@ def extra_text(extra: dict[str, Any]) -> str:
 
 def _plain(value: Any, depth: int = 0) -> Any:
     """Return a value that JSON can hold; what it cannot hold as text."""
-    if value is None or isinstance(value, bool):
+    whole = isinstance(value, int) and -(2**63) <= value < 2**63
+    if value is None or whole or (isinstance(value, float) and math.isfinite(value)):
         return value
-    if isinstance(value, int) and -(2**63) <= value < 2**63:
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    if depth < _MAX_DEPTH and isinstance(value, dict):
+    if depth >= _MAX_DEPTH and isinstance(value, dict | list | tuple | set | frozenset):
+        return "…"  # the whole is still in event.original
+    if isinstance(value, dict):
         return {_plain_text(key): _plain(item, depth + 1) for key, item in value.items()}
-    if depth < _MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item, depth + 1) for item in value]
     return _plain_text(value)
 

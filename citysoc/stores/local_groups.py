@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from citysoc.stores.base import Metric
 
 MAX_GROUP_FIELDS = 8
+_YEAR = 366 * 86_400
 _NUMERIC = ("long", "float")
 
 
@@ -94,8 +95,8 @@ def groups(
     """
     if len(by) > MAX_GROUP_FIELDS:
         raise UsageError(f"At most {MAX_GROUP_FIELDS} fields can be grouped by.")
-    if interval_seconds is not None and interval_seconds <= 0:
-        raise UsageError("An interval is at least one second.")
+    if interval_seconds is not None and not 0 < interval_seconds <= _YEAR:
+        raise UsageError("An interval is between one second and 366 days.")
     for name in by:
         check_field(name)
     for metric in metrics:

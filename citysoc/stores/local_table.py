@@ -8,7 +8,9 @@ reads a column that a file does not have as NULL; so do Spark and DuckDB.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import fcntl
 import os
 import threading
 import urllib.parse
@@ -175,7 +177,17 @@ class Table:
         removed = [
             RemoveAction(file.name, data_change, now, file.bytes, {DAY: file.day.isoformat()}) for file in old
         ]
-        with self._lock:
+        with self._lock, self._alone():
+            delta = self._open()
+            known = set(delta.get_add_actions()["path"].to_pylist()) if delta else set()
+            if gone := [file.name for file in old if file.name not in known]:
+                # Delta itself lets a file be removed twice, and the new one would bring its rows back.
+                raise StoreError(
+                    "Another process changed the same files.",
+                    where=str(self.path / gone[0]),
+                    hint="Nothing was done; try again.",
+                    transient=True,
+                )
             self._commit([*removed, *(file.action(data_change=data_change) for file in new)], [])
 
     def write(self, day: dt.date, rows: pa.Table) -> NewFile:
@@ -253,6 +265,13 @@ class Table:
             except Exception as error:
                 raise _refused("The store cannot be cleaned", self.path, error) from error
             return len(gone)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other process replace files inside the block."""
+        with (self.path / "_replace.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _open(self) -> DeltaTable | None:
         """Return the table at its newest version, None where nothing was ever written."""
@@ -343,6 +362,8 @@ def split(rows: pa.Table) -> Iterator[tuple[dt.date, pa.Table]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not len(rows):
+        return
     rows = filled(rows)
     time = rows["@timestamp"]
     arrival = pc.coalesce(rows["event.ingested"], time) if "event.ingested" in rows.schema.names else time

@@ -124,18 +124,19 @@ Node: TypeAlias = Everything | And | Or | Not | Leaf
 
 
 def fold(text: str) -> str:
-    """Return the text as it is compared: composed (NFC), each letter in lower case.
+    """Return the text as it is compared: composed (NFC), then each letter in lower case.
 
     Letter by letter, so that the length of a match never depends on its neighbours and DuckDB's
-    ``lower`` gives the same: ``İ`` is ``i``, ``Σ`` is always ``σ``.
+    ``lower`` gives the same: ``İ`` is ``i``, ``Σ`` is always ``σ``. NUL becomes U+FFFD: DuckDB would
+    end a text at it, and what stands behind could not be found.
 
     >>> fold("ĐỘC HẠI") == fold("độc hại")
     True
     """
+    text = text.replace("\0", "\ufffd")
     if text.isascii():
         return text.lower()
-    lower = "".join(map(_lower, unicodedata.normalize("NFC", text)))
-    return unicodedata.normalize("NFC", lower)
+    return "".join(map(_lower, unicodedata.normalize("NFC", text)))
 
 
 def _lower(letter: str) -> str:

@@ -5,6 +5,7 @@ Used where events pass by one at a time (``events tail``) and in tests, which ho
 
 from __future__ import annotations
 
+import decimal
 import ipaddress
 import re
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,23 @@ def values(event: Event, name: str) -> list[Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    """Return a JSON value as text; fractions as DuckDB writes them, which is as ECMAScript does, with ``.0``."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, float):
+        return _json(value)
+    if value and not 1e-6 <= abs(value) < 1e21:
+        return repr(value).replace("e-0", "e-").replace("e+", "e")
+    text = format(decimal.Decimal(repr(value)), "f")
+    return text if "." in text else f"{text}.0"
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_json(key)}:{_json(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_json, value)) + "]"
+    return _text(value) if isinstance(value, float) else orjson.dumps(value).decode()
 
 
 def _test(leaf: Leaf, value: Any) -> bool:

@@ -274,6 +274,8 @@ class _Parser:
                 )
             if len(match[0]) > 2 and match[0][0] == "/" and match[0][-1] == "/":
                 _refuse("Regular expressions are not supported.", start, "Use * and ?, or quote the value.")
+            if self._query[self._at : self._at + 1] in ("(", '"'):
+                _refuse("Nothing may follow a word so closely.", self._at, "Put the value in quotes.")
             return _Text(start, match[0], quoted=False)
         _refuse("A value is missing here.", start)
 

@@ -68,7 +68,7 @@ def sql_type(kind: pa.DataType) -> str:
 
 def folded(text: str) -> str:
     """Return SQL that folds a text as ``query.fold`` does."""
-    return f"nfc_normalize(lower(nfc_normalize({text})))"
+    return f"lower(nfc_normalize(replace({text}, chr(0), chr(65533))))"
 
 
 def condition(node: Node, bind: Parameters) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?")
+NUMBER = re.compile(r"-?[0-9]{1,21}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?")
 """What counts as a number in a field outside the dictionary; the same expression runs in SQL."""
 
 _NOW = re.compile(r"now((?:[+-][0-9]{1,6}[smhdwMy])*)(/[smhdwMy])?")
@@ -18,8 +18,8 @@ _STEP = re.compile(r"([+-])([0-9]{1,6})([smhdwMy])")
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _MICROSECOND = dt.timedelta(microseconds=1)
-EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
-LATEST = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
+_EARLIEST = dt.datetime(1, 1, 3, tzinfo=dt.UTC)
+_LATEST = dt.datetime(9999, 12, 29, tzinfo=dt.UTC)
 
 
 def span(text: str, zone: ZoneInfo, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
@@ -59,7 +59,7 @@ def _relative(
 
 
 def _utc(moment: dt.datetime) -> dt.datetime:
-    return min(max(moment.astimezone(dt.UTC), EARLIEST), LATEST)
+    return min(max(moment.astimezone(dt.UTC), _EARLIEST), _LATEST)
 
 
 def _add(moment: dt.datetime, count: int, unit: str) -> dt.datetime:

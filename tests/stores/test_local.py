@@ -1,0 +1,343 @@
+"""The local store through its public door: transactions, order, snapshots, upkeep."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from citysoc.ecs.schema import to_table
+from citysoc.errors import StoreError, UsageError
+from citysoc.stores.base import Metric, Question
+from citysoc.stores.local import LocalStore
+
+START = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+
+
+def event(number, **fields):
+    when = START + number * HOUR
+    return {
+        "@timestamp": when,
+        "event.id": f"e{number:05d}",
+        "event.ingested": when,
+        "agency.id": "yte",
+        "source.ip": f"10.0.{number // 256}.{number % 256}",
+        "event.original": f"line {number}",
+        **{name.replace("__", "."): value for name, value in fields.items()},
+    }
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(tmp_path / "events", threads=1)
+
+
+def ids(store, query="", **options):
+    return [e["event.id"] for e in store.search(Question(query), **options)]
+
+
+def test_an_empty_store_answers_everything(store):
+    assert store.last_commit() == 0
+    assert store.count(Question("source.ip:10.0.0.0/8")) == 0
+    assert list(store.search(Question())) == []
+    assert list(store.scan(Question())) == []
+    assert store.get("x") is None
+    assert store.status().events == 0
+    assert store.status().first is None
+    assert store.aggregate(Question(), by=["agency.id"]) == []
+    assert store.aggregate(Question(), by=[], metrics=[Metric(), Metric("sum", "source.bytes")]) == [
+        {"count": 0, "sum:source.bytes": None}
+    ]
+    assert store.compact() == 0
+    assert store.retain(START) == 0
+    assert store.verify() == []
+    assert list(store.sql("SELECT count(*) AS n FROM events")[1]) == [{"n": 0}]
+
+
+def test_an_empty_commit_moves_the_number(store):
+    store.append(to_table([]), 4)
+    assert store.last_commit() == 4
+    assert store.status().events == 0
+
+
+def test_a_batch_and_its_number_are_one_transaction(store, tmp_path):
+    store.append(to_table([event(1)]), 7)
+    again = LocalStore(tmp_path / "events")
+    assert (again.last_commit(), again.count(Question())) == (7, 1)
+    with pytest.raises(StoreError, match="Commit 7"):
+        again.append(to_table([event(2)]), 7)
+    assert again.count(Question()) == 1
+
+
+def test_an_event_comes_back_as_it_was(store):
+    given = event(
+        1, message="xin chào", related__ip=["10.0.0.1", "::1"], zeek__x={"a": [1, None]}, source__port="x"
+    )
+    store.append(to_table([given]), 1)
+    assert list(store.search(Question())) == [given]
+    assert store.get("e00001") == given
+
+
+def test_order_limit_and_fields(store):
+    same = [event(5, event__id=f"s{n}") for n in range(3)]
+    store.append(to_table([event(9), *same]), 1)
+    store.append(to_table([event(2, zeek__uid="C1")]), 2)
+    assert ids(store) == ["e00009", "s2", "s1", "s0", "e00002"]
+    assert ids(store, newest_first=False, limit=3) == ["e00002", "s0", "s1"]
+    assert next(store.search(Question(), fields=["zeek.uid"], newest_first=False)) == {
+        "@timestamp": START + 2 * HOUR,
+        "event.id": "e00002",
+        "zeek.uid": "C1",
+    }
+    with pytest.raises(UsageError, match=r"Did you mean source\.ip"):
+        store.search(Question(), fields=["sourc.ip"])
+
+
+def test_order_holds_over_many_windows(store, monkeypatch):
+    monkeypatch.setattr("citysoc.stores.local._WINDOW_BYTES", 1)
+    for commit in range(1, 4):
+        store.append(to_table([event(n) for n in range(commit, 150, 3)]), commit)
+    expected = [f"e{n:05d}" for n in range(1, 150)]
+    assert ids(store, newest_first=False) == expected
+    assert ids(store, limit=40) == expected[::-1][:40]
+    assert sum(batch.num_rows for batch in store.scan(Question(), fields=["source.ip"])) == 149
+
+
+def test_a_span_is_half_open_and_an_agency_exact(store):
+    store.append(to_table([event(n, agency__id="a" if n % 2 else "A") for n in range(6)]), 1)
+    question = Question("", START + HOUR, START + 4 * HOUR, "a")
+    assert [e["event.id"] for e in store.search(question)] == ["e00003", "e00001"]
+
+
+def test_quarantined_records_are_asked_for_apart(store):
+    store.append(to_table([event(1), event(2, citysoc__unparsed="json.invalid")]), 1)
+    assert ids(store) == ["e00001"]
+    assert [e["event.id"] for e in store.search(Question(quarantine=True))] == ["e00002"]
+    assert store.get("e00002")["citysoc.unparsed"] == "json.invalid"
+    assert (store.status().events, store.status().quarantined) == (1, 1)
+
+
+def test_a_hostile_clock_makes_one_partition_a_year_and_is_found(store, tmp_path):
+    wild = [
+        event(n, **{"@timestamp": dt.datetime(year, 7, n + 1, 12, tzinfo=dt.UTC)})
+        for year in (1970, 1999, 2500)
+        for n in range(20)
+    ]
+    for number, each in enumerate(wild):
+        each["event.id"] = f"w{number:02d}"
+    store.append(to_table([*wild, event(1)]), 1)
+    assert sorted(p.name for p in (tmp_path / "events").glob("citysoc.day=*")) == [
+        "citysoc.day=1970-01-01",
+        "citysoc.day=1999-01-01",
+        "citysoc.day=2026-10-01",
+        "citysoc.day=2500-01-01",
+    ]
+    day = dt.datetime(1999, 7, 5, tzinfo=dt.UTC)
+    assert store.count(Question("", day, day + 24 * HOUR)) == 1
+    assert len(ids(store)) == 61
+
+
+def test_events_without_a_time_get_that_of_their_arrival(store):
+    late = event(3)
+    del late["@timestamp"]
+    store.append(to_table([late]), 1)
+    assert next(store.search(Question()))["@timestamp"] == START + 3 * HOUR
+
+
+def test_a_crash_between_files_and_transaction_leaves_nothing(store, tmp_path, monkeypatch):
+    store.append(to_table([event(1)]), 1)
+
+    def crash(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("citysoc.stores.local_table.Table._commit", crash)
+    with pytest.raises(KeyboardInterrupt):
+        store.append(to_table([event(2)]), 2)
+    monkeypatch.undo()
+    again = LocalStore(tmp_path / "events", threads=1)
+    assert (again.last_commit(), ids(again)) == (1, ["e00001"])
+    again.append(to_table([event(2)]), 2)
+    assert (again.last_commit(), ids(again)) == (2, ["e00002", "e00001"])
+    assert again.verify() == []
+
+
+def test_compaction_keeps_answers_and_the_last_commit(store, tmp_path):
+    for commit in range(1, 61):  # past a checkpoint of the table's log
+        store.append(to_table([event(n, zeek__n=n) for n in (commit, commit + 100)]), commit)
+    before = list(store.search(Question()))
+    files = store.status().files
+    assert store.compact() == files - store.status().files > 100
+    assert list(store.search(Question())) == before
+    again = LocalStore(tmp_path / "events", threads=1)
+    assert list(again.search(Question())) == before
+    assert (again.last_commit(), again.compact(), again.verify()) == (60, 0, [])
+    again.append(to_table([event(500)]), 61)
+    assert store.last_commit() == 61
+
+
+def test_vacuum_and_log_cleanup_keep_the_last_commit(store, tmp_path):
+    for commit in range(1, 4):
+        store.append(to_table([event(commit)]), commit)
+    store.compact()
+    assert store._table.vacuum(retention_hours=0) == 3
+    log = tmp_path / "events" / "_delta_log"
+    assert list(log.glob("*.checkpoint.parquet"))
+    for old in sorted(log.glob("*.json"))[:-1]:
+        old.unlink()
+    again = LocalStore(tmp_path / "events", threads=1)
+    assert (again.last_commit(), len(ids(again)), again.verify()) == (3, 3, [])
+
+
+def test_a_reader_keeps_its_files_while_they_are_compacted(store):
+    for commit in range(1, 4):
+        store.append(to_table([event(n) for n in range(commit, 9000, 3)]), commit)
+    reading = store.search(Question(), newest_first=False)
+    first = next(reading)
+    store.compact()
+    assert [first["event.id"], *(e["event.id"] for e in reading)] == [f"e{n:05d}" for n in range(1, 9000)]
+
+
+def test_compaction_and_appends_of_another_process_do_not_disturb_each_other(store, tmp_path, monkeypatch):
+    from citysoc.stores import local_compact
+
+    for commit in range(1, 4):
+        store.append(to_table([event(commit)]), commit)
+    other = LocalStore(tmp_path / "events", threads=1)
+    rewrite = local_compact._rewrite
+
+    def meanwhile(*arguments):
+        other.append(to_table([event(9)]), other.last_commit() + 1)
+        return rewrite(*arguments)
+
+    monkeypatch.setattr(local_compact, "_rewrite", meanwhile)
+    store.compact()
+    assert ids(store, newest_first=False) == ["e00001", "e00002", "e00003", "e00009"]
+    assert store.last_commit() == 4
+
+
+def test_files_that_another_process_removed_meanwhile_are_not_brought_back(store, tmp_path, monkeypatch):
+    from citysoc.stores import local_compact
+
+    for commit in range(1, 4):
+        store.append(to_table([event(commit)]), commit)
+    other = LocalStore(tmp_path / "events", threads=1)
+    rewrite = local_compact._rewrite
+
+    def meanwhile(*arguments):
+        made = rewrite(*arguments)
+        other.retain(START + 100 * HOUR)
+        return made
+
+    monkeypatch.setattr(local_compact, "_rewrite", meanwhile)
+    with pytest.raises(StoreError):
+        store.compact()
+    assert ids(store) == []
+
+
+def test_retention_removes_exactly_what_is_older(store):
+    store.append(to_table([event(n) for n in range(100)]), 1)
+    assert store.retain(START + 30 * HOUR) == 30
+    assert ids(store, newest_first=False) == [f"e{n:05d}" for n in range(30, 100)]
+    assert (store.last_commit(), store.verify()) == (1, [])
+    assert store.retain(START + 1000 * HOUR) == 70
+    assert (store.status().events, store.last_commit()) == (0, 1)
+
+
+def test_verify_names_what_is_wrong(store, tmp_path):
+    store.append(to_table([event(1), event(30)]), 1)
+    store.append(to_table([event(30)]), 2)
+    assert store.verify() == ["event.id e00030: stored 2 times"]
+    broken, missing = sorted((tmp_path / "events").glob("citysoc.day=*/*.parquet"))[:2]
+    broken.write_bytes(b"x" * broken.stat().st_size)
+    missing.unlink()
+    found = " ".join(store.verify())
+    assert f"{broken.parent.name}/{broken.name}: it cannot be read" in found
+    assert f"{missing.parent.name}/{missing.name}: the file is missing" in found
+
+
+WRITER = """
+    import datetime as dt, sys
+    from pathlib import Path
+    from citysoc.ecs.schema import to_table
+    from citysoc.stores.local import LocalStore
+
+    store = LocalStore(Path(sys.argv[1]), threads=1)
+    start = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
+    for commit in range(1, 31):
+        store.append(to_table([
+            {"@timestamp": start + dt.timedelta(days=n % 3), "event.id": f"{commit}-{n}"} for n in range(10)
+        ]), commit)
+        if commit % 10 == 0:
+            store.compact()
+"""
+
+
+@pytest.mark.faults
+def test_readers_see_whole_commits_while_another_process_writes(store, tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(WRITER), str(tmp_path / "events")]
+    ) as writer:
+        seen = set()
+        while writer.poll() is None or not seen:
+            seen.add(store.count(Question()))
+    assert writer.returncode == 0
+    assert {count % 10 for count in seen} == {0}
+    assert len(seen) > 2
+    assert (store.count(Question()), store.last_commit()) == (300, 30)
+
+
+ATTACKS = [
+    "x' OR 1=1 --",
+    '"; DROP TABLE events; --',
+    "$1",
+    "\\'; SELECT 1",
+    "%' ESCAPE '",
+    "{{7*7}}",
+    "\x00' OR true",
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_values_and_names_stay_values_and_names(store, attack):
+    store.append(to_table([event(1), event(2, user__name=attack, **{f"winlog__{attack}": attack})]), 1)
+    quoted = '"' + attack.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    assert ids(store, f"user.name:{quoted}") == ["e00002"]
+    assert [e["event.id"] for e in store.search(Question(agency=attack))] == []
+    assert store.get(attack) is None
+    if attack.isprintable():
+        name = "winlog." + "".join(c if c.isalnum() else f"\\{c}" for c in attack)
+        assert ids(store, f"{name}:{quoted}") == ["e00002"]
+        assert store.aggregate(Question(), by=[f"winlog.{attack}"])[0]["count"] == 1
+    with pytest.raises(UsageError):
+        store.aggregate(Question(), by=[attack])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM 'http://127.0.0.1/x.csv'",
+        "COPY events TO '/tmp/stolen.csv'",
+        "SELECT 1; SELECT 2",
+        "SET threads = 1",
+        "INSTALL httpfs",
+        "ATTACH '/tmp/x.db'",
+        "DROP VIEW events",
+        "SELECT nonsense FROM events",
+        "",
+    ],
+)
+def test_sql_can_only_ask_the_store(store, statement):
+    store.append(to_table([event(1)]), 1)
+    with pytest.raises(UsageError):
+        list(store.sql(statement)[1])
+
+
+def test_sql_sees_events_and_quarantine(store):
+    store.append(to_table([event(1), event(2, citysoc__unparsed="x")]), 1)
+    names, rows = store.sql('SELECT "event.id", 1 AS "event.id" FROM quarantine')
+    assert (names, list(rows)) == (["event.id", "event.id_2"], [{"event.id": "e00002", "event.id_2": 1}])
