@@ -112,10 +112,8 @@ def test_alerting(rule):
 
 
 @each_rule
-def test_the_engine_honours_it(rule):
-    assert rule.plan["status"] != "refused", rule.plan["reason"]
-    if rule.document["logsource"].get("product") != "avreport":  # these are seen by their dataset alone
-        assert rule.plan["status"] == "ok", rule.plan["reason"]
+def test_the_engine_honours_it_in_full(rule):
+    assert rule.plan["status"] == "ok", rule.plan["reason"]
 
 
 @each_rule
