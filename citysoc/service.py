@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,9 @@ from citysoc.pipeline import Line
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.pull import file_collectors, pull
 from citysoc.reports.build import build, due_month, is_built
+from citysoc.state.outbox import prune
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from citysoc.config.load import Config
@@ -41,6 +42,9 @@ _log = telemetry.logger("service")
 
 DELIVERY_SECONDS = 5
 WATCH_SECONDS = 60
+CATCH_UP_SECONDS = 300
+"""After a start, streams get so long to catch up before their silence is an alarm."""
+KEPT_MESSAGES_DAYS = 90
 COMPACTION_CRON = {"hour": 2, "minute": 30}
 RETENTION_CRON = {"hour": 3, "minute": 15}
 
@@ -94,10 +98,21 @@ class Service:
         total = sent.sent + sent.retried + sent.dead
         return f"sent {sent.sent}, to be tried again {sent.retried}, given up {sent.dead}" if total else None
 
-    def watch(self, now: dt.datetime) -> str | None:
-        """Find streams that fell silent or spoke again; return one line on it."""
+    def watch(self, now: dt.datetime, *, alarms_from: dt.datetime | None = None) -> str | None:
+        """Find streams that fell silent or spoke again; return one line on it.
+
+        Args:
+            now: the present.
+            alarms_from: raise nothing before this, so that sources can catch up after a stop.
+        """
         with self.state.transaction() as db:
-            changes = silence.watch(db, streams(self.config), now=now, webhooks=self.config.settings.webhooks)
+            changes = silence.watch(
+                db,
+                streams(self.config),
+                now=now,
+                webhooks=self.config.settings.webhooks,
+                alarms_from=alarms_from,
+            )
         return f"{len(changes)} streams changed" if changes else None
 
     def report(self, now: dt.datetime) -> str | None:
@@ -189,16 +204,18 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
     async def delivery(_since: dt.datetime, _until: dt.datetime) -> str | None:
         return await service.deliver()
 
+    alarms_from = clock.now() + dt.timedelta(seconds=CATCH_UP_SECONDS)
+
     async def watching(_since: dt.datetime, until: dt.datetime) -> str | None:
-        return await asyncio.to_thread(service.watch, until)
+        return await asyncio.to_thread(service.watch, until, alarms_from=alarms_from)
 
     async def compaction(_since: dt.datetime, _until: dt.datetime) -> str | None:
         removed = await asyncio.to_thread(service.store.compact)
         return f"{removed} files rewritten" if removed else None
 
     async def retention(_since: dt.datetime, until: dt.datetime) -> str | None:
-        import datetime as dt
-
+        with service.state.transaction() as db:
+            prune(db, before=until - dt.timedelta(days=KEPT_MESSAGES_DAYS))
         before = until - dt.timedelta(days=service.config.settings.store.retention_days)
         removed = await asyncio.to_thread(service.store.retain, before)
         return f"{removed} events removed" if removed else None

@@ -157,6 +157,7 @@ class SyslogSource(SourceBase):
     """A syslog listener.
 
     Args:
+        parser: ``syslog`` takes the header off each message and looks at what it carries.
         host: the address to listen on.
         port: the port, 0 for any free one.
         transports: udp, tcp or both.
@@ -166,6 +167,7 @@ class SyslogSource(SourceBase):
     """
 
     kind: Literal["syslog"]
+    parser: str = "syslog"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 5514
     transports: tuple[Literal["udp", "tcp"], ...] = ("udp", "tcp")

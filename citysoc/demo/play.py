@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from citysoc.simulation.truth import GroundTruth
     from citysoc.stores.base import EventStore
 
-STEPS = 5
-"""Into so many parts the month is cut."""
+WEEK = dt.timedelta(days=7)
+"""Logs rotate weekly in the simulated city, so the month is played week by week."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ async def play(
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
     seconds: dict[str, float] = {}
     with receiving(secret) as receiver:
-        config = prepare(directory, url=receiver.url, secret=secret, seed=scenario.seed)
+        config = prepare(directory, url=receiver.url, secret=secret)
         with _timed(seconds, "simulate"):
             moved = progress.stage("simulate", scenario.records)
             truth = await asyncio.to_thread(
@@ -155,12 +155,12 @@ async def play(
             state.close()
 
 
-def prepare(directory: Path, *, url: str, secret: str, seed: int) -> Config:
+def prepare(directory: Path, *, url: str, secret: str) -> Config:
     """Write the demonstration's configuration: the example city, a local webhook, a free syslog port."""
     example = Path(citysoc.config.__file__).parent / "example"
     (directory / "inbox").mkdir(parents=True, exist_ok=True)
     shutil.copytree(example / "sources", directory / "sources", dirs_exist_ok=True)
-    _write_registry(example / "agencies.yaml", directory / "agencies.yaml", seed)
+    _write_registry(example / "agencies.yaml", directory / "agencies.yaml")
     syslog = directory / "sources" / "syslog.yaml"
     syslog.write_text(syslog.read_text(encoding="utf-8").replace("port: 5514", "port: 0"), encoding="utf-8")
     (directory / "webhook.secret").write_text(secret, encoding="utf-8")
@@ -183,17 +183,14 @@ def prepare(directory: Path, *, url: str, secret: str, seed: int) -> Config:
     return load(directory / "citysoc.yaml")
 
 
-def _write_registry(example: Path, path: Path, seed: int) -> None:
+def _write_registry(example: Path, path: Path) -> None:
     """Write the example registry, with the loopback address that each simulated relay sends from."""
-    registry = load_agencies(example)
-    agencies = []
-    for site in city.build(registry, seed).sites:
-        agency = site.agency.model_dump(mode="json", exclude_defaults=True)
-        if "syslog" in site.agency.expects:
-            agency["senders"] = [site.relay]
-        agencies.append(agency)
-    data = {"example": True, "agencies": agencies}
-    # JSON is YAML: written and read much faster.
+    agencies = city.with_relays(load_agencies(example))
+    data = {
+        "example": True,
+        "agencies": [agency.model_dump(mode="json", exclude_defaults=True) for agency in agencies],
+    }
+    # JSON is YAML, written and read much faster.
     path.write_bytes(orjson.dumps(data, option=orjson.OPT_INDENT_2))
 
 
@@ -202,7 +199,7 @@ async def _month(
 ) -> None:
     """Let the month pass in steps: files appear, collectors pull, silence is heard; then syslog."""
     period = scenario.period(service.config.settings.service.timezone)
-    length = (period.until - period.since) / STEPS
+    ends = [*(period.since + WEEK * n for n in range(1, 5)), period.until]
     moved = progress.stage("pipeline", truth.written)
     collectors = [
         collector
@@ -213,12 +210,11 @@ async def _month(
     with clock.pretending(period.since):
         service.watch(clock.now())  # from here on every stream is expected
     with service.line() as line:
-        for step in range(1, STEPS + 1):
-            until = period.since + length * step
-            with clock.pretending(until - dt.timedelta(seconds=30)):
+        for until in ends:
+            with clock.pretending(until + dt.timedelta(seconds=30)):
                 await asyncio.to_thread(_reveal, directory, until.timestamp())
                 await asyncio.to_thread(pull, line, service.state, collectors, on_batch=_counted(moved))
-                if step == STEPS:
+                if until == period.until:
                     await _syslog(service, line, scenario)
                     moved(truth.frames)
                 service.watch(clock.now())

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 from citysoc import telemetry
 from citysoc.errors import StoreError
 from citysoc.pipeline import pool
-from citysoc.pipeline.work import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +72,8 @@ class Line:
     Args:
         work: what the workers need.
         committer: where results go.
-        workers: worker processes; 0 means one a core, None means none: the work is done in the
-            calling thread, which suits small inputs.
+        workers: worker processes; 0 means one a core, None means none: the work is done in a
+            thread of this one, which suits small inputs.
         commit_records: commit at the latest when so many rows wait.
         commit_seconds: or when the oldest of them waited so long.
     """
@@ -91,8 +90,7 @@ class Line:
         self._committer = committer
         self._commit_records = commit_records
         self._commit_seconds = commit_seconds
-        self._inline = Worker(work) if workers is None else None
-        self._pool = None if workers is None else pool.open_pool(work, workers)
+        self._executor, self._task = pool.executor(work, workers)
         self._room = threading.BoundedSemaphore(_IN_FLIGHT_PER_WORKER * pool.size(workers))
         self._order = threading.Lock()
         self._group = _Group()
@@ -139,22 +137,18 @@ class Line:
                 self._submit()
             self._queue.put(None)
         self._thread.join()
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+        self._executor.shutdown(cancel_futures=True)
         if self._failure:
             raise self._failure
 
     def _submit(self) -> None:
         """Send the open group on its way; the caller holds the order and has made room."""
         group, self._group = self._group, _Group()
-        if self._pool:
-            result = self._pool.submit(pool.process, group.batches)
-        else:
+        try:
+            result = self._executor.submit(self._task, group.batches)
+        except cf.BrokenExecutor as error:  # a worker died: the commit thread tells every feeder
             result = cf.Future()
-            worker = self._inline
-            if worker is None:
-                raise AssertionError("a line has a pool or an inline worker")
-            result.set_result(worker.process(group.batches))
+            result.set_exception(error)
         self._queue.put(_UnderWay(result, group.committed))
 
     def _submit_lingering(self) -> None:

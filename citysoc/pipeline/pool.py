@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from citysoc.pipeline.work import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from citysoc.flow import Batch, Finding
     from citysoc.pipeline.work import Processed, Work
 
@@ -22,6 +24,18 @@ _worker: Worker | None = None
 def size(workers: int | None) -> int:
     """Return how many workers a setting means: 0 is one a core, None is the calling thread alone."""
     return 1 if workers is None else workers or os.cpu_count() or 1
+
+
+def executor(work: Work, workers: int | None) -> tuple[cf.Executor, Callable[[list[Batch]], Processed]]:
+    """Return where to submit groups of batches, and the task to submit.
+
+    Args:
+        work: what the workers need.
+        workers: processes, 0 for one a core; None means one thread of this process.
+    """
+    if workers is None:
+        return cf.ThreadPoolExecutor(max_workers=1, thread_name_prefix="work"), Worker(work).process
+    return open_pool(work, workers), process
 
 
 def open_pool(work: Work, workers: int) -> cf.Executor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from citysoc import clock, telemetry
 from citysoc.collectors.files import FilesCollector, stale_keys
-from citysoc.config.streams import paths_of
+from citysoc.config.streams import paths_of, stream_id
 from citysoc.errors import InputError, SourceError
 from citysoc.framing.registry import FRAMERS
 from citysoc.parsers.registry import parser
@@ -45,17 +45,20 @@ class Pulled:
 
 def file_collectors(source: FilesSource, config: Config) -> list[FilesCollector]:
     """Return one collector for each agency that the source serves."""
+    patterns: dict[str, list[str]] = {}
+    for agency, pattern in paths_of(source, config.registry):
+        patterns.setdefault(agency, []).append(str((config.root / pattern).absolute()))
     return [
         FilesCollector(
-            stream=f"{agency}/{source.id}",
+            stream=stream_id(agency, source.id),
             agency=agency,
-            patterns=(pattern,) if isinstance(pattern, str) else tuple(pattern),
+            patterns=tuple(found),
             identify=_identify(source.parser),
             parser_options=source.parser_options,
             timezone=source.timezone,
             follow=source.follow,
         )
-        for agency, pattern in paths_of(source, config.registry, config.root)
+        for agency, found in patterns.items()
     ]
 
 
@@ -78,7 +81,7 @@ def given_files(
     if parser_name != "auto":
         parser(parser_name)
     return FilesCollector(
-        stream=f"{agency}/{source}",
+        stream=stream_id(agency, source),
         agency=agency,
         patterns=tuple(str(path.absolute()) for path in paths),
         literal=True,

@@ -16,7 +16,7 @@ from citysoc.parsers.run import parse_batch
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -109,7 +109,7 @@ class Worker:
         """Return what the rules find in a batch."""
         return self.detector.detect(_good(self.events(batch)))
 
-    def process(self, batches: Sequence[Batch]) -> Processed:
+    def process(self, batches: list[Batch]) -> Processed:
         """Return batches as rows and findings."""
         rows: list[Event] = []
         accounts = []
@@ -138,6 +138,7 @@ def _account(batch: Batch, events: list[Event], good: list[Event]) -> Account:
         rejected=sum(refused.count for refused in batch.refused),
         quarantined=len(events) - len(good) - len(batch.refused),
         rows=len(events),
-        content_ids=parser(batch.parser).identity == "content",
+        # Rows of exports have a parser by name: what is told line by line ("auto") is a log.
+        content_ids=batch.parser != "auto" and parser(batch.parser).identity == "content",
         last_event=max((event["@timestamp"] for event in good), default=None),
     )

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 TOP = 10
 WORDS = ("attack", "spyware", "virus")
-CASES = "_exists_:citysoc.class"
+CASES = "_exists_:citysoc.threat"
+UNCLASSIFIED = ""
 DETECTIONS = "event.dataset:antivirus.detection"
 
 
@@ -79,6 +80,7 @@ class _Computation:
             virus=_compared(words["virus"], words_before["virus"], had_before),
             alerts=_compared(self._alerts(self.period), self._alerts(before), had_before),
             incidents=_compared(self._incidents(self.period), self._incidents(before), had_before),
+            policy=self._count("citysoc.class:POLICY", self.period),
             classes=classes,
             outcomes=self._top(CASES, "citysoc.outcome", limit=None),
             days=self._days(),
@@ -142,7 +144,7 @@ class _Computation:
         counts: dict[str, int] = {}
         stopped: dict[str, int] = {}
         for row in rows:
-            code = row["citysoc.class"]
+            code = row["citysoc.class"] or UNCLASSIFIED
             counts[code] = counts.get(code, 0) + row["count"]
             if row["citysoc.outcome"] in HANDLED:
                 stopped[code] = stopped.get(code, 0) + row["count"]

@@ -144,11 +144,12 @@ class Figures:
         as_of: when the last record before the computation arrived, RFC 3339; None without records.
         agencies: how many the registry has.
         records: events stored, with and without a class.
-        cases: events with a class.
+        cases: events that count as one of the user's three words.
         attack: of these, attacks; likewise ``spyware`` and ``virus``: the user's three words.
         alerts: alerts whose first event lies in the period.
         incidents: incidents detected on events of the period.
-        classes: events by class, most first.
+        policy: events of denied services and broken policy; they are no cases.
+        classes: cases by class, most first; an empty code is a case whose name says no class.
         outcomes: events by outcome.
         days: local date to events by the three words.
         hours: local hour of the day to events.
@@ -166,7 +167,6 @@ class Figures:
         streams: how many streams are in which state.
         quiet: the streams that are late, silent or never seen.
         completeness: conservation over arrival time.
-        unclassified: alerts' events that carry no class.
     """
 
     period: Period
@@ -179,6 +179,7 @@ class Figures:
     virus: Compared
     alerts: Compared
     incidents: Compared
+    policy: int
     classes: tuple[ClassRow, ...]
     outcomes: tuple[Ranked, ...]
     days: dict[str, dict[str, int]]

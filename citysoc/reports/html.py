@@ -126,10 +126,13 @@ def _overview(f: Figures) -> list[str]:
         incidents=integer(f.incidents.value),
         incident_change=_change(f.incidents),
     )
+    policy = _("Besides, devices denied services against policy {count} times; these are no attacks.").format(
+        count=integer(f.policy)
+    )
     base = _("They rest on {records} records of {agencies} agencies.").format(
         records=integer(f.records.value), agencies=integer(sum(1 for row in f.table if row.records))
     )
-    return [total, detected, base]
+    return [total, detected, policy, base]
 
 
 def _cards(f: Figures) -> list[tuple[str, str]]:

@@ -74,7 +74,7 @@ def outcome_name(outcome: str) -> str:
 
 def class_name(code: str) -> str:
     """Return a class in the reader's language."""
-    return _named(taxonomy.CLASSES, code)
+    return _named(taxonomy.CLASSES, code) if code else _("Not classified")
 
 
 def _named(words: Mapping[str, taxonomy.Named], code: str) -> str:
