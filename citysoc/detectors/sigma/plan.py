@@ -121,10 +121,12 @@ def selections(document: dict[str, Any]) -> dict[str, Node]:
 def _parse(document: dict[str, Any]) -> Any:
     from sigma.rule import SigmaRule
 
+    import citysoc.detectors.sigma.modifiers  # noqa: F401  puts ours into pySigma's table
+
     plain = {name: value for name, value in document.items() if name not in {"citysoc", "date", "modified"}}
     if isinstance(plain.get("detection"), dict):
         _check_names(plain["detection"])
-        plain["detection"] = _renamed(_spelled(plain["detection"]))
+        plain["detection"] = _renamed(plain["detection"])
     plain.pop("related", None)  # not looked at here, so not a reason to refuse
     plain.pop("tags", None)
     if not _is_uuid(plain.get("id")):
@@ -159,18 +161,6 @@ def _is_uuid(value: Any) -> bool:
         isinstance(value, str)
         and re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value) is not None
     )
-
-
-def _spelled(value: Any) -> Any:
-    """Return a detection with modifiers as pySigma spells them: it knows ``utf16le`` as ``wide`` only."""
-    if isinstance(value, dict):
-        return {
-            re.sub(r"\|utf16le(?=\||$)", "|wide", name) if isinstance(name, str) else name: _spelled(item)
-            for name, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_spelled(item) for item in value]
-    return value
 
 
 def _check_names(detection: dict[Any, Any]) -> None:

@@ -1,0 +1,159 @@
+"""What rules hit and miss: every modifier, value and condition as data, and the fast ways against the plain ones."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from citysoc.detectors.sigma import SigmaDetector
+from citysoc.detectors.sigma.index import Index
+from citysoc.detectors.sigma.match import View, glob, predicate
+from citysoc.detectors.sigma.plan import clauses, compile_document
+from citysoc.detectors.sigma.text import fold
+
+CASES = yaml.load(  # noqa: TID251  safe
+    Path(__file__).with_name("cases.yml").read_text("utf-8"), Loader=yaml.CSafeLoader
+)
+
+
+def rule(when, **extra):
+    """Return a rule of a product whose field names are left as they are."""
+    own = isinstance(when, dict) and "condition" in when
+    detection = when if own else {"selection": when, "condition": "selection"}
+    return {"title": "t", "id": "r", "logsource": {"product": "thu"}, "detection": detection, **extra}
+
+
+def hits(document, event):
+    plan = compile_document(document, "r")
+    assert plan["status"] != "refused", plan["reason"]
+    return bool(SigmaDetector([plan]).detect([{"event.module": "thu", **event}]))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_case(case):
+    for event in case["hits"]:
+        assert hits(rule(case["when"]), event), event
+    for event in case["misses"]:
+        assert not hits(rule(case["when"]), event), event
+
+
+PIECES = st.lists(st.sampled_from(["a", "b", "ab", "*", "?"]), min_size=1, max_size=7)
+
+
+@given(PIECES, st.text("abc", max_size=12))
+@example(["*", "a", "*", "a", "*"], "a")
+@example(["a", "*", "a"], "a")
+@example(["*", "?"], "")
+def test_wildcards_agree_with_a_slow_reference(pieces, text):
+    parts = [[piece] if piece in "*?" else piece for piece in pieces]
+    assert glob(parts)(text) == fnmatch.fnmatchcase(text, "".join(pieces))
+
+
+FIELDS = ("user.name", "host.name", "file.path")
+WORDS = st.text("abAB\\", min_size=1, max_size=3)
+LEAVES = st.one_of(
+    st.builds(
+        lambda how, field, words: ["text", how, False, field, [fold(word) for word in words]],
+        st.sampled_from(["is", "starts", "ends", "has"]),
+        st.sampled_from(FIELDS),
+        st.lists(WORDS, min_size=1, max_size=3),
+    ),
+    st.builds(lambda field: ["null", field], st.sampled_from(FIELDS)),
+    st.builds(
+        lambda field, a, b: ["like", False, field, [fold(a), ["*"], fold(b)]],
+        st.sampled_from(FIELDS),
+        WORDS,
+        WORDS,
+    ),
+)
+NODES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.builds(
+            lambda kind, parts: [kind, parts],
+            st.sampled_from(["all", "any"]),
+            st.lists(inner, min_size=1, max_size=3),
+        ),
+        st.builds(lambda part: ["not", part], inner),
+    ),
+    max_leaves=6,
+)
+EVENTS = st.dictionaries(
+    st.sampled_from(FIELDS),
+    st.one_of(st.text("abAB\\", max_size=5), st.lists(st.text("ab", max_size=3), max_size=2), st.none()),
+)
+
+
+@given(st.lists(NODES, min_size=1, max_size=5), EVENTS)
+def test_the_index_never_hides_a_match(nodes, event):
+    index = Index([clauses(node) for node in nodes])
+    left = index.candidates(event, (1 << len(nodes)) - 1)
+    for place, node in enumerate(nodes):
+        if predicate(node)(View(event)):
+            assert left >> place & 1
+
+
+def naive(node, event):
+    """The slow reference of the few nodes that matter most."""
+    kind = node[0]
+    if kind in {"all", "any"}:
+        return {"all": all, "any": any}[kind](naive(part, event) for part in node[1])
+    if kind == "not":
+        return not naive(node[1], event)
+    if kind == "null":
+        return event.get(node[1]) in (None, [])
+    field = node[2] if kind == "like" else node[3]
+    value = event.get(field)
+    values = [item.lower() for item in (value if isinstance(value, list) else [value]) if item is not None]
+    if kind == "like":
+        return any(
+            text.startswith(node[3][0]) and text[len(node[3][0]) :].endswith(node[3][2]) for text in values
+        )
+    test = {"is": str.__eq__, "starts": str.startswith, "ends": str.endswith, "has": str.__contains__}[
+        node[1]
+    ]
+    return any(test(text, word) for text in values for word in node[4])
+
+
+@given(NODES, EVENTS)
+def test_predicates_agree_with_a_slow_reference(node, event):
+    assert predicate(node)(View(event)) == naive(node, event)
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=8),
+        st.one_of(
+            st.text(),
+            st.integers(),
+            st.floats(),
+            st.none(),
+            st.lists(st.text(max_size=3)),
+            st.dictionaries(st.text(), st.text()),
+        ),
+        max_size=6,
+    )
+)
+def test_any_event_is_judged_without_an_error(event):
+    documents = [
+        rule({"a|contains": "x"}),
+        rule(["x"]),
+        rule({"a|re": "x"}),
+        rule({"a|cidr": "10.0.0.0/8"}),
+        rule({"a|gt": 1}),
+        rule({"a|hour": 1}),
+        rule({"a|fieldref": "b"}),
+    ]
+    plans = [compile_document(document | {"id": f"r{n}"}, "r") for n, document in enumerate(documents)]
+    detector = SigmaDetector(plans)
+    detector.detect([event | {"event.module": "thu"}, event | {"event.module": "thu", "a": event}])
+
+
+def test_half_a_surrogate_pair_is_no_reason_to_fail():
+    document = rule({"a|re": "x", "b|contains": "y"})
+    assert hits(document, {"a": "\ud800x", "b": "y\udfff"})
