@@ -1,0 +1,198 @@
+"""From files to verdicts: bounds, refusals that name the reason, a cache that cannot be stale."""
+
+from __future__ import annotations
+
+import copyreg
+import subprocess
+import sys
+
+import orjson
+import pytest
+
+from citysoc.detectors.sigma import SigmaDetector, load
+
+RULE = """\
+title: Thử
+id: 00000000-0000-4000-8000-00000000000{n}
+level: {level}
+logsource: {{category: antivirus}}
+detection:
+  selection: {{Signature|contains: thu}}
+  condition: selection
+"""
+EVENT = {
+    "@timestamp": "2026-10-05T01:00:00Z",
+    "agency.id": "xvy",
+    "event.category": ["malware"],
+    "event.id": "e1",
+    "host.name": "PC-01",
+    "log.offset": 7,
+    "source.ip": "10.1.1.1",
+    "threat.software.name": "W32.THU",
+}
+
+
+@pytest.fixture
+def rules(tmp_path):
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    return folder
+
+
+def write(folder, text, name="a.yml"):
+    (folder / name).write_text(text, "utf-8")
+
+
+def only(folder, **options):
+    (check,) = load([folder], cache_dir=None, **options).checks
+    return check
+
+
+def test_a_finding_says_all_that_an_alert_needs(rules):
+    write(rules, RULE.format(n=1, level="high"))
+    (finding,) = load([rules], cache_dir=None).detector.detect([EVENT])
+    assert (finding.rule[-1], finding.level, finding.agency, finding.event_id) == ("1", "high", "xvy", "e1")
+    assert finding.matched == {"threat.software.name": "W32.THU"}
+    assert finding.group == {"host.name": "PC-01"}
+    assert finding.entity == "host:PC-01"
+    assert finding.offset == 7
+    assert finding.timestamp.isoformat() == "2026-10-05T01:00:00+00:00"
+
+
+def test_a_rule_says_itself_what_makes_one_alert(rules):
+    own = (
+        "citysoc: {entity: source.ip, group_by: [source.ip, user.name], window_seconds: 60, title_vi: Thử}\n"
+    )
+    write(rules, RULE.format(n=1, level="low") + own)
+    loaded = load([rules], cache_dir=None)
+    (finding,) = loaded.detector.detect([EVENT])
+    assert (finding.entity, finding.group, finding.window_seconds) == (
+        "ip:10.1.1.1",
+        {"source.ip": "10.1.1.1"},
+        60,
+    )
+    assert loaded.checks[0].title_vi == "Thử"
+
+
+def test_findings_are_ordered_by_event_then_rule(rules):
+    for n in (3, 1, 2):
+        write(rules, RULE.format(n=n, level="low"), f"{9 - n}.yml")
+    detector = load([rules], cache_dir=None).detector
+    found = [(f.event_id, f.rule[-1]) for f in detector.detect([EVENT, EVENT | {"event.id": "e2"}])]
+    assert found == [("e1", "1"), ("e1", "2"), ("e1", "3"), ("e2", "1"), ("e2", "2"), ("e2", "3")]
+
+
+def test_levels_and_disabled_rules(rules):
+    write(rules, RULE.format(n=1, level="low"), "a.yml")
+    write(rules, RULE.format(n=2, level="high"), "b.yml")
+    assert load([rules], cache_dir=None, min_level="medium").detector.rules == 1
+    checks = load([rules], cache_dir=None, disabled=["00000000-0000-4000-8000-000000000002"]).checks
+    assert [(check.status, check.in_use) for check in checks] == [("ok", True), ("ok", False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("title: [", "YAML is broken"),
+        ("title: x\nid: !!python/object:os.system x\n", "YAML is broken"),
+        ("- 1\n", "not a mapping"),
+        ("title: x\nlogsource: {category: antivirus}\n", ""),
+        ("title: x\ncorrelation: {type: event_count}\n", "correlations come with"),
+        ("title: x\nfilter: {rules: any}\n", "filters come with"),
+        ("title: x\nlogsource: {category: la}\ndetection: {s: {a: b}, condition: s}\n", "logsource"),
+        ("title: x\nlogsource: {product: a}\ndetection: {s: {a|la: b}, condition: s}\n", "modifier"),
+        ("title: x\nlogsource: {product: a}\ndetection: {s: {a: b}, condition: t}\n", "not defined"),
+        ("title: x\nlogsource: {product: a}\ndetection: {s: {a: b}, condition: s and}\n", ""),
+        ("title: x\nlogsource: {product: a}\ndetection: {off: {a: b}, condition: off}\n", "quote it"),
+        ("title: x\nlogsource: {product: a}\ndetection: {s: {a|expand: '%la%'}, condition: s}\n", "%la%"),
+        (
+            "title: x\nlogsource: {product: a}\ndetection: {s: {a|re: '(?=(a+)+)b'}, condition: s}\n",
+            "without end",
+        ),
+        ("title: x\nlogsource: {product: a}\ndetection: {s: {a|re: '('}, condition: s}\n", ""),
+        ("title: x\nlogsource: {product: a}\ndetection: {s: ['*'], condition: s}\n", "keyword"),
+        ("title: x\nlogsource: {product: a}\ndetection: {s: {a|cidr: 10.0.0.1/8}, condition: s}\n", "CIDR"),
+        (
+            "title: x\nlogsource: {product: a}\ndetection: {s: {a|wide|base64: 'x*'}, condition: s}\n",
+            "wildcards",
+        ),
+        (
+            "a: &a [x, x, x, x, x, x, x, x, x]\n"
+            + "".join(
+                f"{n}: &{n} [{', '.join(['*' + m] * 9)}]\n"
+                for m, n in zip("abcdefgh", "bcdefghi", strict=True)
+            ),
+            "too large",
+        ),
+        ("a: &a [*a]\n", "too large"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_with_a_reason(rules, text, reason):
+    write(rules, text)
+    check = only(rules)
+    assert check.status == "refused"
+    assert check.reason
+    assert reason in check.reason
+
+
+def test_an_expression_with_look_around_is_degraded(rules):
+    write(
+        rules, "title: x\nlogsource: {category: antivirus}\ndetection: {s: {a|re: 'a(?!b)'}, condition: s}\n"
+    )
+    assert only(rules).status == "degraded"
+
+
+def test_an_unknown_product_is_degraded_and_sees_its_own_events_only(rules):
+    write(rules, "title: x\nlogsource: {product: la}\ndetection: {s: [bad], condition: s}\n")
+    assert only(rules).status == "degraded"
+    detector = load([rules], cache_dir=None).detector
+    assert len(detector.detect([{"event.module": "la", "message": "bad"}])) == 1
+    assert detector.detect([{"event.module": "syslog", "message": "bad"}]) == []
+
+
+def test_the_second_rule_of_an_id_is_refused(rules):
+    write(rules, RULE.format(n=1, level="low"), "a.yml")
+    write(rules, RULE.format(n=1, level="low"), "b.yml")
+    first, second = load([rules], cache_dir=None).checks
+    assert (first.status, second.status) == ("ok", "refused")
+    assert "a.yml" in second.reason
+
+
+def test_the_line_of_a_second_document_is_named(rules):
+    write(rules, RULE.format(n=1, level="low") + "---\n" + RULE.format(n=2, level="low"))
+    assert [check.line for check in load([rules], cache_dir=None).checks] == [1, 9]
+
+
+def test_a_changed_rule_is_compiled_again_and_a_broken_cache_is_no_harm(rules, tmp_path):
+    cache = tmp_path / "cache"
+    write(rules, RULE.format(n=1, level="low"))
+    assert load([rules], cache_dir=cache).checks[0].level == "low"
+    write(rules, RULE.format(n=1, level="high"))
+    assert load([rules], cache_dir=cache).checks[0].level == "high"
+    for path in cache.rglob("*.json"):
+        path.write_bytes(b"{")
+    assert load([rules], cache_dir=cache).detector.detect([EVENT])
+
+
+def test_a_warm_start_does_not_import_pysigma(rules, tmp_path):
+    write(rules, RULE.format(n=1, level="low"))
+    cache = tmp_path / "cache"
+    load([rules], cache_dir=cache)
+    program = (
+        "import sys; from pathlib import Path; from citysoc.detectors.sigma import load;"
+        f"loaded = load([Path({str(rules)!r})], cache_dir=Path({str(cache)!r}));"
+        "sys.exit(0 if loaded.detector.rules == 1 and 'sigma' not in sys.modules else 1)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_detector_travels_as_plans(rules):
+    write(rules, RULE.format(n=1, level="low"))
+    detector = load([rules], cache_dir=None).detector
+    make, arguments = detector.__reduce_ex__(4)[:2]
+    again = make(*arguments)
+    assert make in {SigmaDetector, copyreg.__newobj__}
+    assert again.detect([EVENT]) == detector.detect([EVENT])
+    assert SigmaDetector(orjson.loads(orjson.dumps(detector.plans))).detect([EVENT]) == detector.detect(
+        [EVENT]
+    )
