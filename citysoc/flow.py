@@ -135,6 +135,7 @@ class Finding:
         entity: what the finding is about: a host, an account or an address, as ``kind:value``.
         path: where the record was read.
         offset: its offset there.
+        title_vi: the rule's title in Vietnamese, empty where it has none.
     """
 
     rule: str
@@ -150,6 +151,7 @@ class Finding:
     entity: str = ""
     path: str = ""
     offset: int = 0
+    title_vi: str = ""
 
 
 def position_id(stream: str, identity: str, offset: int) -> str:

@@ -142,6 +142,7 @@ class Grouping:
             rules=[alert.rule],
             alerts=1,
             previous=previous,
+            title_vi=alert.title_vi,
         )
         self._by_id[incident.id] = incident
         self._opened.append(incident)
@@ -167,7 +168,7 @@ class Grouping:
         incident.last = max(incident.last, alert.last)
         if RANK.get(alert.level, 0) > RANK.get(incident.severity, 0):
             self._tell(incident)
-            incident.severity, incident.title = alert.level, alert.title
+            incident.severity, incident.title, incident.title_vi = alert.level, alert.title, alert.title_vi
         self._changed[incident.id] = incident
 
     def _tell(self, incident: Incident) -> None:
@@ -183,11 +184,11 @@ class Grouping:
             incident.revision += 1
         insert(self._db, self._opened, at)
         self._db.executemany(
-            "UPDATE incidents SET title = ?, severity = ?, classes = ?, rules = ?, alerts = ?,"
+            "UPDATE incidents SET title = ?, title_vi = ?, severity = ?, classes = ?, rules = ?, alerts = ?,"
             " first_seen = ?, last_seen = ?, revision = ?, updated_at = ? WHERE id = ?",
             [
                 (
-                    *(i.title, i.severity, dump(i.classes), dump(i.rules), i.alerts),
+                    *(i.title, i.title_vi, i.severity, dump(i.classes), dump(i.rules), i.alerts),
                     *(stamp(i.first), stamp(i.last), i.revision, at, i.id),
                 )
                 for i in self._changed.values()
@@ -209,14 +210,14 @@ def insert(db: sqlite3.Connection, incidents: Iterable[Incident], at: str) -> No
         (
             *(i.id, i.agency, i.entity, i.title, i.severity, dump(i.classes), dump(i.rules), i.alerts),
             *(stamp(i.first), stamp(i.last), stamp(i.detected_at), stamp(i.notice_due_at)),
-            *(stamp(i.report_due_at), at, i.previous),
+            *(stamp(i.report_due_at), at, i.previous, i.title_vi),
         )
         for i in incidents
     ]
     db.executemany(
         "INSERT INTO incidents (id, agency, entity, title, severity, classes, rules, alerts, first_seen,"
-        " last_seen, detected_at, notice_due_at, report_due_at, updated_at, previous)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " last_seen, detected_at, notice_due_at, report_due_at, updated_at, previous, title_vi)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         rows,
     )
     db.executemany(

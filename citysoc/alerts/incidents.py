@@ -225,15 +225,16 @@ def _absorb(db: sqlite3.Connection, target: Incident, part: Incident, who: str, 
     target.classes = list(dict.fromkeys([*target.classes, *part.classes]))
     target.rules = list(dict.fromkeys([*target.rules, *part.rules]))
     if RANK.get(part.severity, 0) > RANK.get(target.severity, 0):
-        target.severity, target.title = part.severity, part.title
+        target.severity, target.title, target.title_vi = part.severity, part.title, part.title_vi
 
 
 def _settle(db: sqlite3.Connection, target: Incident, now: dt.datetime) -> None:
     db.execute(
-        "UPDATE incidents SET title = ?, severity = ?, classes = ?, rules = ?, alerts = ?, first_seen = ?,"
+        "UPDATE incidents SET title = ?, title_vi = ?, severity = ?, classes = ?, rules = ?, alerts = ?, first_seen = ?,"
         " last_seen = ?, detected_at = ?, notice_due_at = ?, report_due_at = ?, updated_at = ? WHERE id = ?",
         (
-            *(target.title, target.severity, dump(target.classes), dump(target.rules), target.alerts),
+            *(target.title, target.title_vi, target.severity, dump(target.classes), dump(target.rules)),
+            target.alerts,
             *(stamp(target.first), stamp(target.last), stamp(target.detected_at)),
             *(stamp(target.notice_due_at), stamp(target.report_due_at), stamp(now), target.id),
         ),

@@ -254,6 +254,7 @@ class _Book:
             tags=list(finding.tags[:MATCHED_MAX_FIELDS]),
             matched=_bounded(finding.matched),
             previous=previous.id if previous else None,
+            title_vi=clean(finding.title_vi, _TEXT_MAX),
         )
         timeline.add(alert)
         self.created[alert.id] = alert
@@ -264,7 +265,8 @@ class _Book:
         self._db.executemany(
             "INSERT INTO alerts (id, key, rule, title, level, agency, group_values, entity, class,"
             " count, first_seen, last_seen, window_seconds, created_at, updated_at, samples, tags, matched,"
-            " previous, incident) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " previous, incident, title_vi)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (id) DO NOTHING",
             [_insert_row(alert, self._at) for alert in self.created.values()],
         )
@@ -308,7 +310,7 @@ def _insert_row(alert: Alert, at: str) -> tuple[Any, ...]:
         *(alert.id, alert.key, alert.rule, alert.title, alert.level, alert.agency, dump(alert.group)),
         *(alert.entity, alert.klass, alert.count, stamp(alert.first), stamp(alert.last)),
         *(alert.window_seconds, alert.created_at, at, dump(alert.samples), dump(alert.tags)),
-        *(dump(alert.matched), alert.previous, alert.incident),
+        *(dump(alert.matched), alert.previous, alert.incident, alert.title_vi),
     )
 
 

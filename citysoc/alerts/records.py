@@ -50,6 +50,7 @@ class Alert:
     verdict: str | None = None
     previous: str | None = None
     incident: str | None = None
+    title_vi: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -75,6 +76,7 @@ class Incident:
     revision: int = 1
     previous: str | None = None
     merged_into: str | None = None
+    title_vi: str = ""
 
 
 def alert_of(row: sqlite3.Row) -> Alert:
@@ -101,6 +103,7 @@ def alert_of(row: sqlite3.Row) -> Alert:
         verdict=row["verdict"],
         previous=row["previous"],
         incident=row["incident"],
+        title_vi=row["title_vi"],
     )
 
 
@@ -126,6 +129,7 @@ def incident_of(row: sqlite3.Row) -> Incident:
         revision=row["revision"],
         previous=row["previous"],
         merged_into=row["merged_into"],
+        title_vi=row["title_vi"],
     )
 
 
@@ -135,7 +139,7 @@ def alert_data(alert: Alert) -> dict[str, Any]:
         "schema": "citysoc.alert/1",
         "id": alert.id,
         "rule": alert.rule,
-        "title": titles(alert.title),
+        "title": titles(alert.title, alert.title_vi),
         "level": alert.level,
         "class": alert.klass or None,
         "agency": alert.agency,
@@ -161,7 +165,7 @@ def incident_data(incident: Incident) -> dict[str, Any]:
     return {
         "schema": "citysoc.incident/1",
         "id": incident.id,
-        "title": titles(incident.title),
+        "title": titles(incident.title, incident.title_vi),
         "severity": incident.severity,
         "classes": incident.classes,
         "rules": incident.rules,
@@ -183,11 +187,16 @@ def incident_data(incident: Incident) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=4096)
-def titles(title: str) -> dict[str, str]:
-    """Return a title in English, and in Vietnamese where the catalogue knows it; not to be changed."""
+def titles(title: str, title_vi: str = "") -> dict[str, str]:
+    """Return a title in English, and in Vietnamese where the rule or the catalogue has it; not to be changed."""
     with i18n.speaking("vi"):
-        translated = i18n.gettext(title) if title else title
+        translated = title_vi or (i18n.gettext(title) if title else title)
     return {"en": title} if translated == title else {"en": title, "vi": translated}
+
+
+def title_in(language: str, title: str, title_vi: str = "") -> str:
+    """Return the title of an alert or incident in a language; in English where it has no other."""
+    return titles(title, title_vi).get(language, title)
 
 
 def class_of(tags: tuple[str, ...], matched: Mapping[str, Any]) -> str:

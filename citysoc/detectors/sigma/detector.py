@@ -197,6 +197,7 @@ def _finding(plan: Mapping[str, Any], view: View) -> Finding:
         else "",
         path=str(event.get("log.file.path") or ""),
         offset=offset if isinstance(offset, int) else 0,
+        title_vi=plan["title_vi"],
     )
 
 
