@@ -176,6 +176,8 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 def _plain_text(value: Any) -> str:
+    if isinstance(value, dt.date | dt.time):  # as orjson writes them
+        return value.isoformat()
     return str(value).encode("utf-8", "backslashreplace").decode()
 
 

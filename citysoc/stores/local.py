@@ -81,7 +81,7 @@ class LocalStore:
 
     def last_commit(self) -> int:
         """Return the number of the last commit that was stored, 0 where there is none."""
-        return self._table.snapshot().commit
+        return self._table.last_commit()
 
     def search(
         self,

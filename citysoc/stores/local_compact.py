@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.clock import iso
 from citysoc.errors import StoreError
+from citysoc.i18n import _
 from citysoc.stores.local_sql import literal, source
 from citysoc.stores.query_sql import Parameters, quote
 
@@ -105,14 +106,14 @@ def _rewrite(table: Table, cursor: Cursor, files: Sequence[DataFile], since: dt.
     except duckdb.Error as error:
         path.unlink(missing_ok=True)
         raise StoreError(
-            f"Files of the store cannot be rewritten: {error}.", where=str(path.parent)
+            _("Files of the store cannot be rewritten: {error}.").format(error=error), where=str(path.parent)
         ) from error
     if not facts or not facts[0]:
         path.unlink()
         return None
     if since is None and facts[0] != sum(file.rows for file in files):
         path.unlink()
-        raise StoreError("A file of the store holds fewer rows than it should.", where=str(path.parent))
+        raise StoreError(_("A file of the store holds fewer rows than it should."), where=str(path.parent))
     return table.adopt(path, day, facts[0], facts[1], (facts[2], facts[3]))
 
 

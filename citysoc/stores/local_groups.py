@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from citysoc.ecs.fields import EXTRA, FIELDS
 from citysoc.errors import UsageError
+from citysoc.i18n import _
 from citysoc.stores.query_parse import check_field
 from citysoc.stores.query_sql import Parameters, extra_values, quote
 from citysoc.stores.query_values import NUMBER
@@ -94,19 +95,19 @@ def groups(
         UsageError: a field is unknown or does not fit its metric; too many fields; no such zone.
     """
     if len(by) > MAX_GROUP_FIELDS:
-        raise UsageError(f"At most {MAX_GROUP_FIELDS} fields can be grouped by.")
+        raise UsageError(_("At most {limit} fields can be grouped by.").format(limit=MAX_GROUP_FIELDS))
     if interval_seconds is not None and not 0 < interval_seconds <= _YEAR:
-        raise UsageError("An interval is between one second and 366 days.")
+        raise UsageError(_("An interval is between one second and 366 days."))
     for name in by:
         check_field(name)
     for metric in metrics:
         _check_metric(metric)
     if not metrics:
-        raise UsageError("At least one metric is needed.")
+        raise UsageError(_("At least one metric is needed."))
     try:
         zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UsageError(f"{timezone!r} is no time zone.") from error
+        raise UsageError(_("{timezone!r} is no time zone.").format(timezone=timezone)) from error
     return Grouping(tuple(by), tuple(metrics), interval_seconds, zone)
 
 
@@ -120,11 +121,14 @@ def _check_metric(metric: Metric) -> None:
         return
     if not metric.field:
         raise UsageError(
-            f"{metric.kind} needs a field.", hint=f"Write for example {metric.kind}:source.bytes."
+            _("{kind} needs a field.").format(kind=metric.kind),
+            hint=_("Write for example {kind}:source.bytes.").format(kind=metric.kind),
         )
     check_field(metric.field)
     if metric.kind in ("sum", "avg") and metric.field in FIELDS and FIELDS[metric.field].type not in _NUMERIC:
-        raise UsageError(f"{metric.field} holds no numbers.", hint="Use count or cardinality.")
+        raise UsageError(
+            _("{field} holds no numbers.").format(field=metric.field), hint=_("Use count or cardinality.")
+        )
 
 
 def _is_list(name: str) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.ecs.schema import schema
 from citysoc.errors import UsageError
+from citysoc.i18n import _
 from citysoc.stores.query_sql import Parameters, quote, sql_type
 
 if TYPE_CHECKING:
@@ -63,11 +64,11 @@ def ask(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[str
         statements = connection.extract_statements(statement)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise UsageError(
-                "Only one SELECT can be asked.", hint="The views are named events and quarantine."
+                _("Only one SELECT can be asked."), hint=_("The views are named events and quarantine.")
             )
         reader = connection.sql(statement).to_arrow_reader(2048)
     except duckdb.Error as error:
-        raise UsageError(f"The SQL cannot be answered: {error}") from error
+        raise UsageError(_("The SQL cannot be answered: {error}").format(error=error)) from error
     names = _distinct(reader.schema.names)
     return names, _rows(reader, names)
 
@@ -82,7 +83,7 @@ def _rows(reader: pa.RecordBatchReader, names: list[str]) -> Iterator[dict[str, 
             for values in zip(*columns, strict=True):
                 yield dict(zip(names, values, strict=True))
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise UsageError(f"The SQL cannot be answered: {error}") from error
+        raise UsageError(_("The SQL cannot be answered: {error}").format(error=error)) from error
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

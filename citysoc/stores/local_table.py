@@ -107,7 +107,6 @@ class Snapshot:
     """One version of the table; what a query sees from its first row to its last."""
 
     version: int
-    commit: int
     files: tuple[DataFile, ...]
 
     def between(self, since: dt.datetime | None, until: dt.datetime | None) -> list[DataFile]:
@@ -115,7 +114,7 @@ class Snapshot:
         return [file for file in self.files if file.overlaps(since, until)]
 
 
-EMPTY = Snapshot(-1, 0, ())
+EMPTY = Snapshot(-1, ())
 
 
 class Table:
@@ -130,6 +129,7 @@ class Table:
         self._lock = threading.Lock()
         self._delta: DeltaTable | None = None
         self._snapshot = EMPTY
+        self._ready = False
 
     def snapshot(self) -> Snapshot:
         """Return the newest version.
@@ -142,10 +142,18 @@ class Table:
             if delta is None:
                 return EMPTY
             if delta.version() != self._snapshot.version:
-                self._snapshot = Snapshot(
-                    delta.version(), delta.transaction_version(APPLICATION) or 0, tuple(self._files(delta))
-                )
+                self._snapshot = Snapshot(delta.version(), tuple(self._files(delta)))
             return self._snapshot
+
+    def last_commit(self) -> int:
+        """Return the number of the last commit; cheaper than a snapshot where there are many files.
+
+        Raises:
+            StoreError: the table's log cannot be read.
+        """
+        with self._lock:
+            delta = self._open()
+            return (delta.transaction_version(APPLICATION) or 0) if delta else 0
 
     def append(self, rows: pa.Table, commit: int) -> None:
         """Write the rows and the commit's number in one transaction.
@@ -156,8 +164,11 @@ class Table:
         from deltalake import Transaction
 
         with self._lock:
-            self._create()
-            actions = [self.write(day, part).action(data_change=True) for day, part in split(rows)]
+            with _refusing("The store cannot be written", self.path):
+                if not self._ready:
+                    self._create()
+                    self._ready = True
+                actions = [self.write(day, part).action(data_change=True) for day, part in split(rows)]
             self._commit(actions, [Transaction(APPLICATION, commit)])
 
     def replace(self, old: Sequence[DataFile], new: Sequence[NewFile], *, data_change: bool) -> None:
@@ -253,7 +264,7 @@ class Table:
         with self._lock:
             if (delta := self._open()) is None:
                 return 0
-            try:
+            with _refusing("The store cannot be cleaned", self.path):
                 gone = delta.vacuum(
                     retention_hours=retention_hours,
                     dry_run=False,
@@ -262,8 +273,6 @@ class Table:
                 )
                 delta.create_checkpoint()
                 delta.cleanup_metadata()
-            except Exception as error:
-                raise _refused("The store cannot be cleaned", self.path, error) from error
             return len(gone)
 
     @contextlib.contextmanager
@@ -277,14 +286,13 @@ class Table:
         """Return the table at its newest version, None where nothing was ever written."""
         from deltalake import DeltaTable
 
-        try:
-            if self._delta is not None:
-                self._delta.update_incremental()
+        known, self._delta = self._delta, None  # after a failure it is opened anew
+        with _refusing("The store's log cannot be read", self.path):
+            if known is not None:
+                known.update_incremental()
             elif (self.path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(self.path)):
-                self._delta = DeltaTable(str(self.path))
-        except Exception as error:
-            self._delta = None
-            raise _refused("The store's log cannot be read", self.path, error) from error
+                known = DeltaTable(str(self.path))
+        self._delta = known
         return self._delta
 
     def _create(self) -> None:
@@ -310,7 +318,7 @@ class Table:
         delta = self._open()
         if delta is None:
             raise StoreError("The store has no table.", where=str(self.path))
-        try:
+        with _refusing("The store did not take the transaction", self.path):
             delta.create_write_transaction(
                 actions,
                 "append",
@@ -319,8 +327,6 @@ class Table:
                 commit_properties=CommitProperties(app_transactions=transactions),
             )
             sync(self.path / "_delta_log" / f"{delta.version():020d}.json")
-        except Exception as error:
-            raise _refused("The store did not take the transaction", self.path, error) from error
 
     def _files(self, delta: DeltaTable) -> Iterator[DataFile]:
         import pyarrow as pa
@@ -397,7 +403,13 @@ def sync(path: Path) -> None:
             os.close(handle)
 
 
-def _refused(what: str, path: Path, error: Exception) -> StoreError:
-    if isinstance(error, StoreError):
-        return error
-    return StoreError(f"{what}: {error}.", where=str(path))
+@contextlib.contextmanager
+def _refusing(what: str, path: Path) -> Iterator[None]:
+    """Turn what the libraries raise inside the block into our own error."""
+    import pyarrow as pa
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (DeltaError, pa.ArrowException, OSError) as error:
+        raise StoreError(f"{what}: {error}.", where=str(path)) from error

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from citysoc import clock
 from citysoc.ecs.fields import EXTRA, FIELDS
 from citysoc.errors import UsageError
+from citysoc.i18n import _, mark
 from citysoc.stores import query_values as values
 from citysoc.stores.query import (
     FREE_TEXT,
@@ -79,7 +80,8 @@ def parse(query: str, *, timezone: ZoneInfo = clock.HUE, now: dt.datetime | None
     """
     if len(query) > MAX_LENGTH:
         raise UsageError(
-            f"The query is longer than {MAX_LENGTH:,} characters.", hint="Ask in several smaller queries."
+            _("The query is longer than {limit} characters.").format(limit=MAX_LENGTH),
+            hint=_("Ask in several smaller queries."),
         )
     return _Parser(query, timezone, now or clock.now()).whole()
 
@@ -95,19 +97,27 @@ def check_field(name: str) -> str:
 
 
 def _refuse(message: str, column: int | None, hint: str | None = None) -> NoReturn:
-    raise UsageError(message, where=f"column {column + 1}" if column is not None else None, hint=hint)
+    raise UsageError(
+        message,
+        where=_("column {number}").format(number=column + 1) if column is not None else None,
+        hint=hint,
+    )
 
 
 def _check_field(name: str, refuse: Callable[[str, str], NoReturn]) -> None:
     if name in FIELDS or ("." in name and name.split(".", 1)[0] in VENDORS and _FIELD_NAME.fullmatch(name)):
         return
     if name == EXTRA:
-        refuse(f"{EXTRA} holds many fields.", "Ask for one of them by its own name.")
+        refuse(_("{field} holds many fields.").format(field=EXTRA), _("Ask for one of them by its own name."))
     near = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.7) or [
         known for known in FIELDS if known.rsplit(".", 1)[-1] == name
     ]
-    hint = f"Did you mean {near[0]}?" if near else "Put the text in quotes if no field is meant."
-    refuse(f"There is no field {name!r}.", hint)
+    hint = (
+        _("Did you mean {field}?").format(field=near[0])
+        if near
+        else _("Put the text in quotes if no field is meant.")
+    )
+    refuse(_("There is no field {name!r}.").format(name=name), hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +168,7 @@ class _Parser:
             return Everything()
         node = self._either(None)
         if self._at < len(self._query):
-            _refuse(f"There is a {self._query[self._at]!r} too many.", self._at)
+            _refuse(_("There is a {sign!r} too many.").format(sign=self._query[self._at]), self._at)
         return node
 
     def _skip(self) -> None:
@@ -204,7 +214,7 @@ class _Parser:
         if (sign := self._take(_SIGN_OR_NUMBER if field else _SIGN)) is not None:
             return self._deeper(lambda: self._signed(sign[0], field), start)
         if (operator := _OPERATOR.match(self._query, start)) is not None:
-            _refuse(f"{operator[0]} needs something on its left.", start)
+            _refuse(_("{operator} needs something on its left.").format(operator=operator[0]), start)
         return self._primary(field)
 
     def _signed(self, sign: str, field: str | None) -> Node:
@@ -214,7 +224,7 @@ class _Parser:
     def _deeper(self, read: Callable[[], Node], start: int) -> Node:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            _refuse(f"The query is nested deeper than {MAX_DEPTH} levels.", start)
+            _refuse(_("The query is nested deeper than {limit} levels.").format(limit=MAX_DEPTH), start)
         node = read()
         self._depth -= 1
         return node
@@ -225,14 +235,14 @@ class _Parser:
         self._skip()
         node = self._deeper(lambda: self._either(field), start)
         if self._query[self._at : self._at + 1] != ")":
-            _refuse("This parenthesis is not closed.", start)
+            _refuse(_("This parenthesis is not closed."), start)
         self._at += 1
         self._skip()
         return node
 
     def _primary(self, field: str | None) -> Node:
         if self._at >= len(self._query):
-            _refuse("The query ends too early.", self._at, "Write a value, or quote a word like AND.")
+            _refuse(_("The query ends too early."), self._at, _("Write a value, or quote a word like AND."))
         if self._query[self._at] == "(":
             return self._group(field)
         if field is None and (match := self._take(_FIELD)):
@@ -249,7 +259,7 @@ class _Parser:
         start = self._at
         self._clauses += 1
         if self._clauses > MAX_CLAUSES:
-            _refuse(f"The query has more than {MAX_CLAUSES} clauses.", start)
+            _refuse(_("The query has more than {limit} clauses.").format(limit=MAX_CLAUSES), start)
         if field is not None and (match := self._take(_RANGE)):
             node = self._range(field, match)
         elif field is not None and (match := self._take(_COMPARE)):
@@ -266,18 +276,22 @@ class _Parser:
         if match := self._take(_PHRASE):
             return _Text(start, match[1], quoted=True)
         if self._query[start : start + 1] == '"':
-            _refuse("This quotation mark is not closed.", start)
+            _refuse(_("This quotation mark is not closed."), start)
         if match := self._take(_WORD):
             if refused := _REFUSED.match(match[0]):
                 _refuse(
-                    f"{refused[1]!r} is not supported.", start + refused.start(1), "Put the value in quotes."
+                    _("{sign!r} is not supported.").format(sign=refused[1]),
+                    start + refused.start(1),
+                    _("Put the value in quotes."),
                 )
             if len(match[0]) > 2 and match[0][0] == "/" and match[0][-1] == "/":
-                _refuse("Regular expressions are not supported.", start, "Use * and ?, or quote the value.")
+                _refuse(
+                    _("Regular expressions are not supported."), start, _("Use * and ?, or quote the value.")
+                )
             if self._query[self._at : self._at + 1] in ("(", '"'):
-                _refuse("Nothing may follow a word so closely.", self._at, "Put the value in quotes.")
+                _refuse(_("Nothing may follow a word so closely."), self._at, _("Put the value in quotes."))
             return _Text(start, match[0], quoted=False)
-        _refuse("A value is missing here.", start)
+        _refuse(_("A value is missing here."), start)
 
     def _value(self, field: str, text: _Text) -> Node:
         if field == "_exists_":
@@ -291,7 +305,11 @@ class _Parser:
         kind = _kind(field)
         if text.literal is None:
             if kind not in ("keyword", "text", "ip"):
-                _refuse(f"{field} holds no text, so * and ? mean nothing in it.", text.column, "Use a range.")
+                _refuse(
+                    _("{field} holds no text, so * and ? mean nothing in it.").format(field=field),
+                    text.column,
+                    _("Use a range."),
+                )
             return Wildcard(field, text.pattern)
         return self._exactly(field, kind, text, text.literal)
 
@@ -318,7 +336,13 @@ class _Parser:
         try:
             return convert(literal or "")
         except ValueError:
-            _refuse(f"{field} holds {_HOLDS[kind]}, not {literal!r}.", text.column, _HINTS.get(kind))
+            _refuse(
+                _("{field} holds {kind}, not {literal!r}.").format(
+                    field=field, kind=_(_HOLDS[kind]), literal=literal
+                ),
+                text.column,
+                _(_HINTS[kind]) if kind in _HINTS else None,
+            )
 
     def _range(self, field: str, match: re.Match[str]) -> Node:
         low = self._bound(field, _bound_text(match, 2), upper=False, inclusive=match[1] == "[")
@@ -338,7 +362,7 @@ class _Parser:
         if text.pattern == (Gap.ANY,):
             return None, True
         if text.literal is None or field in ("agency", "_exists_") or kind in ("text", "boolean"):
-            _refuse(f"{field} cannot be asked for a range like this.", text.column)
+            _refuse(_("{field} cannot be asked for a range like this.").format(field=field), text.column)
         if kind == "keyword":
             numeric = field not in FIELDS and values.NUMBER.fullmatch(text.literal)
             return (float(text.literal) if numeric else text.literal), inclusive
@@ -353,20 +377,20 @@ class _Parser:
         if low[0] is None and high[0] is None:
             return Exists(field)
         if None not in (low[0], high[0]) and type(low[0]) is not type(high[0]):
-            _refuse("The two bounds are of different kinds.", column)
+            _refuse(_("The two bounds are of different kinds."), column)
         return Range(field, low[0], high[0], with_low=low[1], with_high=high[1])
 
 
 _HOLDS = {
-    "long": "a whole number",
-    "float": "a number",
-    "boolean": "true or false",
-    "ip": "an address",
-    "date": "a time",
+    "long": mark("a whole number"),
+    "float": mark("a number"),
+    "boolean": mark("true or false"),
+    "ip": mark("an address"),
+    "date": mark("a time"),
 }
 _HINTS = {
-    "ip": "Write for example 10.1.2.3 or 10.1.0.0/16.",
-    "date": "Write for example 2026-10-01, 2026-10-01T07:30:00+07:00 or now-1d.",
+    "ip": mark("Write for example 10.1.2.3 or 10.1.0.0/16."),
+    "date": mark("Write for example 2026-10-01, 2026-10-01T07:30:00+07:00 or now-1d."),
 }
 
 

@@ -97,6 +97,7 @@ def test_no_value_stops_the_line(given_events):
         ("user.name", "\ud800", "\\ud800"),
         ("event.start", dt.datetime(2026, 10, 1), "2026-10-01T00:00:00"),  # noqa: DTZ001  naive on purpose
         ("event.start", dt.datetime(9999, 12, 31, tzinfo=dt.UTC), "9999-12-31T00:00:00+00:00"),
+        ("zeek.null", dt.datetime(2026, 10, 1, tzinfo=dt.UTC), "2026-10-01T00:00:00+00:00"),
         ("zeek.big", {"n": 2**70, 3: float("inf")}, {"n": str(2**70), "3": "inf"}),
     ],
 )

@@ -259,6 +259,19 @@ def test_verify_names_what_is_wrong(store, tmp_path):
     assert f"{missing.parent.name}/{missing.name}: the file is missing" in found
 
 
+def test_a_directory_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "events").write_bytes(b"a file in the way")
+    with pytest.raises(StoreError, match="cannot be written"):
+        LocalStore(tmp_path / "events").append(to_table([event(1)]), 1)
+
+
+def test_a_broken_log_is_told(store, tmp_path):
+    store.append(to_table([event(1)]), 1)
+    (tmp_path / "events" / "_delta_log" / f"{1:020d}.json").write_bytes(b"{]")
+    with pytest.raises(StoreError, match="log cannot be read"):
+        LocalStore(tmp_path / "events").count(Question())
+
+
 WRITER = """
     import datetime as dt, sys
     from pathlib import Path
