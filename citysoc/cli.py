@@ -14,6 +14,7 @@ import citysoc
 from citysoc import i18n
 from citysoc.commands.context import App
 from citysoc.errors import CitysocError
+from citysoc.i18n import _
 
 COMMANDS = {
     "demo": "A simulated month of the city through the whole pipeline.",
@@ -134,6 +135,7 @@ def _complain(error: CitysocError) -> None:
 def _unexpected(error: Exception) -> int:
     if os.environ.get("CITYSOC_DEBUG"):
         raise error
-    click.echo(f"citysoc: unexpected {type(error).__name__}: {error}", err=True)
-    click.echo("  → This is a bug. Set CITYSOC_DEBUG=1 to see where it happened.", err=True)
+    problem = _("unexpected {kind}: {error}").format(kind=type(error).__name__, error=error)
+    click.echo(f"citysoc: {problem}", err=True)
+    click.echo(f"  → {_('This is a bug. Set CITYSOC_DEBUG=1 to see where it happened.')}", err=True)
     return 1

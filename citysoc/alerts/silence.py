@@ -16,6 +16,7 @@ from citysoc.alerts.intake import alert_id, alert_key
 from citysoc.alerts.lives import MACHINE, Change, move_alerts
 from citysoc.alerts.records import titles
 from citysoc.config.models import SourceBase
+from citysoc.i18n import mark
 from citysoc.state.outbox import Message, enqueue
 from citysoc.state.values import dump, moment, stamp
 
@@ -31,14 +32,8 @@ LEVEL = "medium"
 _LATE_AFTER_SECONDS = SourceBase.model_fields["late_after_seconds"].default
 _SILENT_AFTER_SECONDS = SourceBase.model_fields["silent_after_seconds"].default
 
-
-def _(message: str) -> str:
-    """Mark a text for the catalogue; it is translated where it is shown."""
-    return message
-
-
-TITLE_SILENT = _("Source fell silent")
-TITLE_NEVER = _("Source has never spoken")
+TITLE_SILENT = mark("Source fell silent")
+TITLE_NEVER = mark("Source has never spoken")
 
 
 class Expected(Protocol):

@@ -41,6 +41,7 @@ from citysoc.flow import Batch
 from citysoc.framing.base import Frames, Limits
 from citysoc.framing.registry import GROWING, framer
 from citysoc.framing.unpack import Member, members, refusal
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -121,7 +122,7 @@ class FilesCollector:
             raise SourceError(
                 " ".join(problems[:_MAX_PROBLEMS]) + more,
                 where=self.stream,
-                hint="Check the paths and their permissions.",
+                hint=_("Check the paths and their permissions."),
                 transient=True,
             )
 

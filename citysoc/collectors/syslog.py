@@ -19,6 +19,7 @@ from citysoc import clock, telemetry
 from citysoc.collectors.rfc6587 import Deframer
 from citysoc.errors import SourceError
 from citysoc.flow import Batch, Refused
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -80,10 +81,14 @@ class SyslogCollector:
                     self.bound[transport] = await listeners.enter_async_context(listen(self, queue))
                 except OSError as error:
                     raise SourceError(
-                        f"It cannot listen on {self.source.host} port {self.source.port}/{transport}: "
-                        f"{error.strerror or error}.",
+                        _("It cannot listen on {host} port {port}/{transport}: {error}.").format(
+                            host=self.source.host,
+                            port=self.source.port,
+                            transport=transport,
+                            error=error.strerror or error,
+                        ),
                         where=self.source.id,
-                        hint="Choose a free port of this machine; ports below 1024 need a privilege.",
+                        hint=_("Choose a free port of this machine; ports below 1024 need a privilege."),
                     ) from error
             _log.info("syslog.listening", source=self.source.id, ports=self.bound)
             flushing = asyncio.create_task(queue.flush_until(stop, emit))
@@ -304,7 +309,7 @@ async def _listen_udp(collector: SyslogCollector, queue: _Queue) -> AsyncIterato
     size = min(source.max_message_bytes + 1, 1 << 16)
 
     def receive(most: int = _BURST) -> bool:
-        for _ in range(most):
+        for _number in range(most):
             try:
                 data, address = listener.recvfrom(size)
             except (BlockingIOError, InterruptedError):

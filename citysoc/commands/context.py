@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from citysoc.errors import ConfigError
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from citysoc.config.load import Config
@@ -78,7 +79,7 @@ def find_config(start: Path) -> Path:
         if (path := folder / "citysoc.yaml").is_file():
             return path
     raise ConfigError(
-        "There is no citysoc.yaml here or in a folder above.",
+        _("There is no citysoc.yaml here or in a folder above."),
         where=str(start),
-        hint="Make one with `citysoc init DIR`, or name it with --config.",
+        hint=_("Make one with `citysoc init DIR`, or name it with --config."),
     )

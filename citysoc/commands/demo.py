@@ -74,9 +74,9 @@ def _make_room(directory: Path) -> None:
     if directory.exists() and any(directory.iterdir()):
         if not (directory / MARK).exists():
             raise UsageError(
-                "This directory is not empty and no demonstration made it.",
+                _("This directory is not empty and no demonstration made it."),
                 where=str(directory),
-                hint="Choose another one with --directory.",
+                hint=_("Choose another one with --directory."),
             )
         shutil.rmtree(directory)
     directory.mkdir(parents=True, exist_ok=True)

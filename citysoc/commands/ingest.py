@@ -47,7 +47,8 @@ def command(
 
     if agency != "unknown" and app.config.registry.by_id(agency) is None:
         raise UsageError(
-            f"There is no agency {agency!r}.", hint="`citysoc agencies list` shows the registry."
+            _("There is no agency {agency!r}.").format(agency=agency),
+            hint="`citysoc agencies list` shows the registry.",
         )
     collector = given_files(paths, parser_name=parser_name, agency=agency, source=source_id)
     started = time.monotonic()

@@ -36,7 +36,9 @@ def build_(app: App, *, span: Span, languages: tuple[str, ...]) -> None:
     from citysoc.reports.figures import Period
 
     if span.since is None or span.until is None:
-        raise UsageError("A report needs a period.", hint="Give --month 2026-10, or --since and --until.")
+        raise UsageError(
+            _("A report needs a period."), hint=_("Give --month 2026-10, or --since and --until.")
+        )
     zone = app.config.settings.service.timezone
     period = Period(span.since, span.until, _name(span, zone), zone)
     chosen = languages or (app.config.settings.service.language,)

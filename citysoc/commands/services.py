@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from citysoc.commands.rulesets import work_of
 from citysoc.errors import StoreError
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +45,10 @@ def _alone(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(
-                "Another citysoc process is writing to this store.",
+                _("Another citysoc process is writing to this store."),
                 where=str(path.parent),
-                hint="Stop `citysoc run` first, or drop the files where a source of the service finds them.",
+                hint=_(
+                    "Stop `citysoc run` first, or drop the files where a source of the service finds them."
+                ),
             ) from error
         yield

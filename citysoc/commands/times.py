@@ -16,6 +16,7 @@ import click
 
 from citysoc import clock
 from citysoc.errors import UsageError
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +67,8 @@ def moment(text: str, *, now: dt.datetime, zone: ZoneInfo = clock.HUE) -> dt.dat
         return aware.astimezone(dt.UTC)
     except (ValueError, OverflowError) as error:
         raise UsageError(
-            f"{text!r} is no time.",
-            hint="Write 24h, 7d, 2026-10-01, 01/10/2026 or 2026-10-01T07:30:00+07:00.",
+            _("{text!r} is no time.").format(text=text),
+            hint=_("Write 24h, 7d, 2026-10-01, 01/10/2026 or 2026-10-01T07:30:00+07:00."),
         ) from error
 
 
@@ -75,7 +76,7 @@ def _ago(now: dt.datetime, seconds: int, text: str) -> dt.datetime:
     try:
         return now - dt.timedelta(seconds=seconds)
     except OverflowError as error:
-        raise UsageError(f"{text!r} is before the beginning of time.") from error
+        raise UsageError(_("{text!r} is before the beginning of time.").format(text=text)) from error
 
 
 def month(text: str, *, zone: ZoneInfo = clock.HUE) -> Span:
@@ -89,7 +90,7 @@ def month(text: str, *, zone: ZoneInfo = clock.HUE) -> Span:
     """
     match = _MONTH.fullmatch(text.strip())
     if not match or not 1 <= int(match[2]) <= 12 or not 1990 <= int(match[1]) <= 9000:
-        raise UsageError(f"{text!r} is no month.", hint="Write it as 2026-10.")
+        raise UsageError(_("{text!r} is no month.").format(text=text), hint=_("Write it as 2026-10."))
     year, number = int(match[1]), int(match[2])
     first = dt.datetime(year, number, 1, tzinfo=zone)
     after = dt.datetime(year + number // 12, number % 12 + 1, 1, tzinfo=zone)
@@ -104,12 +105,12 @@ def resolve(since: str | None, until: str | None, month_text: str | None) -> Spa
     """
     if month_text:
         if since or until:
-            raise UsageError("--month excludes --since and --until.")
+            raise UsageError(_("--month excludes --since and --until."))
         return month(month_text)
     now = clock.now()
     span = Span(moment(since, now=now) if since else None, moment(until, now=now) if until else None)
     if span.since and span.until and span.since >= span.until:
-        raise UsageError("--since must be before --until.")
+        raise UsageError(_("--since must be before --until."))
     return span
 
 

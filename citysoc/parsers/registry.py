@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, cast
 
 from citysoc.errors import InputError
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from citysoc.parsers.base import Parser
@@ -38,6 +39,9 @@ def parser(name: str) -> Parser:
         InputError: no parser has that name.
     """
     if name not in PARSERS:
-        raise InputError(f"There is no parser {name!r}.", hint=f"Use one of: {', '.join(PARSERS)}.")
-    module, _, attribute = PARSERS[name].partition(":")
+        raise InputError(
+            _("There is no parser {name!r}.").format(name=name),
+            hint=_("Use one of: {names}.").format(names=", ".join(PARSERS)),
+        )
+    module, _colon, attribute = PARSERS[name].partition(":")
     return cast("Parser", getattr(importlib.import_module(module), attribute))

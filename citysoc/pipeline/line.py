@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from citysoc import telemetry
 from citysoc.errors import StoreError
+from citysoc.i18n import _
 from citysoc.pipeline import pool
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ class Line:
         with self._order:
             if self._failure:
                 raise StoreError(
-                    f"The pipeline has stopped: {self._failure}", hint="What was not committed is read again."
+                    _("The pipeline has stopped: {failure}").format(failure=self._failure),
+                    hint=_("What was not committed is read again."),
                 ) from self._failure
             committed = self._group.committed
             self._group.add(batch)
@@ -198,8 +200,8 @@ class Line:
 
     def _commit(self, waiting: list[tuple[_UnderWay, Processed]]) -> None:
         if waiting and not self._failure:
-            self._guarded(lambda: self._committer.commit([processed for _, processed in waiting]))
-        for item, _ in waiting:
+            self._guarded(lambda: self._committer.commit([processed for _item, processed in waiting]))
+        for item, _processed in waiting:
             if self._failure:
                 item.committed.set_exception(self._failure)
             else:

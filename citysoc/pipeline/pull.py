@@ -10,6 +10,7 @@ from citysoc.collectors.files import FilesCollector, stale_keys
 from citysoc.config.streams import paths_of, stream_id
 from citysoc.errors import InputError, SourceError
 from citysoc.framing.registry import FRAMERS
+from citysoc.i18n import _
 from citysoc.parsers.registry import parser
 from citysoc.parsers.sniff import identify
 from citysoc.state import progress
@@ -77,7 +78,7 @@ def given_files(
     """
     for path in paths:
         if not path.exists():
-            raise InputError("There is no such file or directory.", where=str(path))
+            raise InputError(_("There is no such file or directory."), where=str(path))
     if parser_name != "auto":
         parser(parser_name)
     return FilesCollector(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import clock
 from citysoc.errors import StoreError
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +36,9 @@ class State:
         self._lock = threading.RLock()
         if read_only and not path.exists():
             raise StoreError(
-                "There is no state database yet.",
+                _("There is no state database yet."),
                 where=str(path),
-                hint="Run `citysoc ingest` or `citysoc run` first.",
+                hint=_("Run `citysoc ingest` or `citysoc run` first."),
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -49,7 +50,9 @@ class State:
                 timeout=30,
             )
         except sqlite3.Error as error:
-            raise StoreError(f"The state database cannot be opened: {error}.", where=str(path)) from error
+            raise StoreError(
+                _("The state database cannot be opened: {error}.").format(error=error), where=str(path)
+            ) from error
         self._connection.row_factory = sqlite3.Row
         if not read_only:
             self._connection.execute("PRAGMA journal_mode = WAL")
@@ -85,9 +88,11 @@ class State:
             scripts = _scripts()
             if done > len(scripts):
                 raise StoreError(
-                    f"The state database is of version {done}, this citysoc knows {len(scripts)}.",
+                    _("The state database is of version {done}, this citysoc knows {known}.").format(
+                        done=done, known=len(scripts)
+                    ),
                     where=str(self.path),
-                    hint="Use the citysoc that wrote it, or a newer one.",
+                    hint=_("Use the citysoc that wrote it, or a newer one."),
                 )
             for number, script in enumerate(scripts[done:], start=done + 1):
                 for statement in script.split(";\n"):
