@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from citysoc import clock, telemetry
 from citysoc.alerts.intake import take
+from citysoc.pipeline.work import joined
 from citysoc.state import progress
 from citysoc.state.progress import Changes, Heard
 from citysoc.state.values import stamp
@@ -65,7 +66,7 @@ class Committer:
         with self.state.transaction() as db:
             number = progress.prepare(db, changes)
         try:
-            rows = _concat(tables)
+            rows = joined(tables)
             if rows.num_rows:
                 self.store.append(rows, number)
         except BaseException:
@@ -110,7 +111,12 @@ class Committer:
         import pyarrow as pa
 
         ids: list[str] = group.table.column("event.id").to_pylist()
-        unparsed = group.table.column("citysoc.unparsed").to_pylist()
+        names = group.table.schema.names
+        unparsed = (
+            group.table.column("citysoc.unparsed").to_pylist()
+            if "citysoc.unparsed" in names
+            else [None] * len(ids)
+        )
         known = progress.already_seen(self.state, ids) | set(changes.seen)
         mask = [True] * len(ids)
         duplicates = []
@@ -136,9 +142,3 @@ def _hear(changes: Changes, account: Account) -> None:
     if earlier:
         arrival, event = max(arrival, earlier.arrival), max(event, earlier.event)
     changes.heard[account.stream] = Heard(account.agency, arrival, event)
-
-
-def _concat(tables: Sequence[Any]) -> Any:
-    import pyarrow as pa
-
-    return pa.concat_tables(tables)

@@ -16,7 +16,7 @@ from citysoc.parsers.run import parse_batch
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -80,9 +80,10 @@ class Processed:
     """A group of batches after its work.
 
     Args:
-        accounts: one a batch, in order.
-        table: the rows of all batches in their order, quarantined and refused records among them.
-        findings: what the rules found, in order.
+        accounts: one a batch, in the order of their rows.
+        table: the rows of all batches, quarantined and refused records among them; without the columns of
+            ``ecs.schema`` that are empty in all rows.
+        findings: what the rules found, in the order of the batches.
     """
 
     accounts: tuple[Account, ...]
@@ -111,16 +112,33 @@ class Worker:
 
     def process(self, batches: list[Batch]) -> Processed:
         """Return batches as rows and findings."""
-        rows: list[Event] = []
-        accounts = []
         findings: list[Finding] = []
+        parts: dict[str, tuple[list[Account], list[Event]]] = {}
         for batch in batches:
             events = self.events(batch)
             good = _good(events)
             findings += self.detector.detect(good)
+            accounts, rows = parts.setdefault(batch.parser, ([], []))
             accounts.append(_account(batch, events, good))
             rows += events
-        return Processed(tuple(accounts), to_table(rows), tuple(findings))
+        # Events of one parser fill the same columns, so each parser's rows become a table of their own.
+        return Processed(
+            accounts=tuple(account for accounts, _ in parts.values() for account in accounts),
+            table=joined([_filled(to_table(rows)) for _, rows in parts.values()]),
+            findings=tuple(findings),
+        )
+
+
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return tables one below the other; a column that one of them lacks is empty there."""
+    import pyarrow as pa
+
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def _filled(table: pa.Table) -> pa.Table:
+    """Return a table without its empty columns: most are, and they would all travel between processes."""
+    return table.select([name for name in table.schema.names if table[name].null_count < len(table)])
 
 
 def _good(events: list[Event]) -> list[Event]:
