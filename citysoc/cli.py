@@ -52,6 +52,15 @@ class Root(click.Group):
         module = importlib.import_module(f"citysoc.commands.{cmd_name}")
         return cast("click.Command", module.command)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader that has enough (`| head`) is no error, though click would say so."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Keep the interpreter from flushing again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands without loading any of them."""
         with formatter.section("Commands"):
@@ -114,10 +123,6 @@ def _run(args: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("", err=True)
         return 130
-    except BrokenPipeError:
-        # The reader has enough (`| head`): not an error. Keep the interpreter from flushing again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # noqa: BLE001  the last boundary: a person gets a sentence, not a traceback
         return _unexpected(error)
     return result if isinstance(result, int) else 0

@@ -103,18 +103,18 @@ class _Ranges:
             if net.version == version
         ]
         # CIDR ranges are apart or one inside the other, so a stack of the open ones suffices.
-        still_open: list[tuple[int, Agency]] = []
+        still_open: list[tuple[int, int, Agency]] = []
         for start, _length, _order, end, agency in sorted(networks, key=lambda n: n[:3]):
             self._close(still_open, start)
-            if not (still_open and still_open[-1][0] == end and self.starts[-1] == start):
+            if not still_open or still_open[-1][:2] != (end, start):  # of one network twice the first counts
                 self._mark(start, agency)
-                still_open.append((end, agency))
+                still_open.append((end, start, agency))
         self._close(still_open, None)
 
-    def _close(self, still_open: list[tuple[int, Agency]], before: int | None) -> None:
+    def _close(self, still_open: list[tuple[int, int, Agency]], before: int | None) -> None:
         while still_open and (before is None or still_open[-1][0] < before):
-            end, _agency = still_open.pop()
-            self._mark(end + 1, still_open[-1][1] if still_open else None)
+            end, _start, _agency = still_open.pop()
+            self._mark(end + 1, still_open[-1][2] if still_open else None)
 
     def _mark(self, start: int, owner: Agency | None) -> None:
         if self.starts and self.starts[-1] == start:

@@ -126,6 +126,14 @@ def _network(address: int, length: int, version: int) -> str:
 _networks = st.builds(_network, st.integers(0, 63), st.integers(0, 8), st.sampled_from((4, 6)))
 
 
+def test_the_second_half_of_a_network_belongs_to_whom_it_was_given():
+    whole, halves = (
+        _agency("a0", networks=("10.0.0.0/8",)),
+        _agency("a1", networks=("10.0.0.0/9", "10.128.0.0/9")),
+    )
+    assert Registry([whole, halves]).by_address("10.200.0.1").id == "a1"
+
+
 @given(st.lists(st.lists(_networks, max_size=4), max_size=5), st.data())
 def test_by_address_agrees_with_a_linear_scan(owned, data):
     agencies = [_agency(f"a{n}", networks=tuple(nets)) for n, nets in enumerate(owned)]
