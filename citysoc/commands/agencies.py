@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from citysoc.commands import words
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.config.fold import fold
@@ -72,7 +73,11 @@ def show(app: App, who: str, format_: str | None) -> None:
         raise _unknown(registry, who)
     row = _row(agency)
     if format_ == "table" or (format_ is None and sys.stdout.isatty()):
-        pairs = ({"key": key, "value": value} for key, value in row.items() if value not in (None, "", []))
+        pairs = (
+            {"key": words.field(key), "value": value}
+            for key, value in row.items()
+            if value not in (None, "", [])
+        )
         emit(pairs, (Column("key", _("Key")), Column("value", _("Value"))), "table")
     else:
         emit([row], _columns(app), format_)

@@ -9,10 +9,11 @@ import click
 from citysoc import clock
 from citysoc.alerts import lives, queries
 from citysoc.alerts.queries import Filter
+from citysoc.commands import words
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.commands.times import Span, span_options
-from citysoc.commands.triage import by_option, emit_one, for_table, is_table, level_option
+from citysoc.commands.triage import by_option, emit_one, for_table, is_table, level_option, titled
 from citysoc.errors import UsageError
 from citysoc.flow import LEVELS
 from citysoc.i18n import _
@@ -70,13 +71,14 @@ def list_(
         state.close()
     if limit and len(rows) == limit:
         app.say(_("Only the latest {count} are shown; see --limit.").format(count=limit))
+    rows = [titled(row, format_) for row in rows]
     shown = [for_table(row, time="created_at") for row in rows] if is_table(format_) else rows
     emit(
         shown,
         (
             Column("id", _("Alert")),
             Column("level", _("Level"), kind="level"),
-            Column("state", _("State")),
+            Column("state", _("State"), kind="word"),
             Column("created_at", _("Detected"), kind="time"),
             Column("agency", _("Agency")),
             Column("count", _("Count"), kind="number"),
@@ -99,7 +101,7 @@ def show(app: App, *, alert: str, format_: str | None) -> None:
         trail = queries.audit_of(state, "alert", id_)
     finally:
         state.close()
-    emit_one(row, {"audit": trail}, format_)
+    emit_one(titled(row, format_), {"audit": trail}, format_)
 
 
 @command.command("ack")
@@ -199,5 +201,5 @@ def _move(app: App, ids: Sequence[str], change: lives.Change, *, whole: bool = F
     for text, count in said:
         app.say(text.format(count=count))
     for id_, is_now in moved.refused.items():
-        app.say(_("{id} is {state}: refused.").format(id=id_, state=is_now))
+        app.say(_("{id} is {state}: refused.").format(id=id_, state=words.word(is_now)))
     return 1 if moved.refused else 0

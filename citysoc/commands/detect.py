@@ -10,6 +10,7 @@ import click
 
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
+from citysoc.commands.triage import is_table
 from citysoc.flow import LEVELS
 from citysoc.i18n import _
 
@@ -72,13 +73,14 @@ def command(
         batches_of(paths, parser_name=parser_name, agency=agency), work, workers=None if small else workers
     )
     worst = -1
+    in_vietnamese = app.lang == "vi" and is_table(format_)
 
     def rows() -> Iterator[Mapping[str, Any]]:
         nonlocal worst
         for batch in found:
             for finding in batch:
                 worst = max(worst, LEVELS.index(finding.level))
-                yield _row(finding)
+                yield _row(finding, title_vi=in_vietnamese)
 
     count = emit(rows(), _COLUMNS, format_)
     app.say(_("{count} findings.").format(count=count))
@@ -95,11 +97,11 @@ _COLUMNS = (
 )
 
 
-def _row(finding: Finding) -> dict[str, Any]:
+def _row(finding: Finding, *, title_vi: bool) -> dict[str, Any]:
     return {
         "@timestamp": finding.timestamp,
         "rule.id": finding.rule,
-        "rule.title": finding.title,
+        "rule.title": (title_vi and finding.title_vi) or finding.title,
         "rule.level": finding.level,
         "agency.id": finding.agency,
         "log.file.path": finding.path,

@@ -11,10 +11,11 @@ import click
 from citysoc import clock
 from citysoc.alerts import incidents, lives, queries
 from citysoc.alerts.queries import Filter
+from citysoc.commands import words
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.commands.times import Span, moment, span_options
-from citysoc.commands.triage import by_option, emit_one, is_table, level_option
+from citysoc.commands.triage import by_option, emit_one, is_table, level_option, titled
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def list_(
     finally:
         state.close()
     now = clock.now()
-    rows = [{**row, "clock": _clock(row, now)} for row in rows]
+    rows = [{**titled(row, format_), "clock": _clock(row, now)} for row in rows]
     if is_table(format_):
         rows = [{**row, "state": lives.verdict_of(row["state"], row["verdict"])} for row in rows]
     emit(
@@ -74,7 +75,7 @@ def list_(
         (
             Column("id", _("Incident")),
             Column("severity", _("Severity"), kind="level"),
-            Column("state", _("State")),
+            Column("state", _("State"), kind="word"),
             Column("clock", _("Clock")),
             Column("agency", _("Agency")),
             Column("alerts", _("Alerts"), kind="number"),
@@ -97,15 +98,19 @@ def show(app: App, *, incident: str, format_: str | None) -> None:
         entities = state.rows(
             "SELECT entity FROM incident_entities WHERE incident = ? ORDER BY entity", (id_,)
         )
-        sql = "SELECT id, level, state, title, count, last_seen FROM alerts WHERE incident = ? ORDER BY id"
+        sql = "SELECT id, level, state, title, title_vi, count, last_seen FROM alerts WHERE incident = ? ORDER BY id"
         parts = {
-            "related alerts": [queries.value_of(alert) for alert in state.rows(sql, (id_,))],
+            "related alerts": [titled(queries.value_of(alert), format_) for alert in state.rows(sql, (id_,))],
             "notes": queries.notes_of(state, id_),
             "audit": queries.audit_of(state, "incident", id_),
         }
     finally:
         state.close()
-    whole = {**row, "clock": _clock(row, clock.now()), "entities": [entity["entity"] for entity in entities]}
+    whole = {
+        **titled(row, format_),
+        "clock": _clock(row, clock.now()),
+        "entities": [entity["entity"] for entity in entities],
+    }
     emit_one(whole, parts, format_)
 
 
@@ -205,7 +210,8 @@ def _change(app: App, incident: str, change: lives.Change, *, keep_alerts: bool 
     with _open(app, incident) as (state, id_), state.transaction() as db:
         hooks = app.config.settings.webhooks
         changed = incidents.move(db, id_, change, webhooks=hooks, keep_alerts=keep_alerts)
-    text = _("{id} is {state}.").format(id=id_, state=lives.verdict_of(change.to, change.verdict))
+    state_now = words.word(lives.verdict_of(change.to, change.verdict))
+    text = _("{id} is {state}.").format(id=id_, state=state_now)
     app.say(text if changed else _("Nothing changed."))
 
 

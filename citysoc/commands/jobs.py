@@ -33,7 +33,7 @@ def list_(app: App, *, name: str | None, limit: int, format_: str | None) -> Non
     )
     columns = (
         Column("job", _("Job")),
-        Column("outcome", _("Outcome")),
+        Column("outcome", _("Outcome"), kind="word"),
         Column("from", _("From")),
         Column("until", _("Until")),
         Column("gap", _("Gap")),

@@ -14,6 +14,7 @@ import click
 import orjson
 
 from citysoc import clock
+from citysoc.commands import words
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Column:
         name: the key of a row, and the key in JSON and CSV.
         title: the heading of the table, already in the reader's language; the name when empty.
         align: left or right.
-        kind: text, level (coloured), time (shown in Huế's time), or number (grouped as the reader's
-            language writes it).
+        kind: text, word (a code, shown in the reader's language), level (one that is coloured), time
+            (shown in Huế's time), or number (grouped as the reader's language writes it).
     """
 
     name: str
@@ -186,7 +187,9 @@ def _shown(value: Any, column: Column) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and column.kind != "text":
         return Text(number(value))
     text = printable(_text(value))
-    return Text(text, style=LEVEL_STYLES.get(text, "") if column.kind == "level" else "")
+    if column.kind == "level":
+        return Text(words.level(text), style=LEVEL_STYLES.get(text, ""))
+    return Text(words.word(text) if column.kind == "word" else text)
 
 
 def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> int:

@@ -43,7 +43,7 @@ def list_(app: App, *, paths: Sequence[Path], format_: str | None) -> None:
             Column("rule", _("Rule")),
             Column("level", _("Level"), kind="level"),
             Column("title", _("Title")),
-            Column("status", _("Status")),
+            Column("status", _("Status"), kind="word"),
         ),
         format_,
     )
@@ -62,7 +62,7 @@ def check(app: App, *, paths: Sequence[Path], format_: str | None) -> None:
     emit(
         map(_row, checks),
         (
-            Column("status", _("Status")),
+            Column("status", _("Status"), kind="word"),
             Column("rule", _("Rule")),
             Column("title", _("Title")),
             Column("path", _("File")),
@@ -107,7 +107,7 @@ def test(app: App, *, paths: Sequence[Path], format_: str | None) -> None:
             for trial in tried
         ),
         (
-            Column("status", _("Status")),
+            Column("status", _("Status"), kind="word"),
             Column("title", _("Title")),
             Column("hits", _("Hits"), kind="number"),
             Column("misses", _("Misses"), kind="number"),
@@ -156,7 +156,7 @@ def explain(app: App, *, rule: str, event: Path, format_: str | None) -> None:
         rows,
         (
             Column("event", _("Event"), kind="number"),
-            Column("holds", _("Holds")),
+            Column("holds", _("Holds"), kind="word"),
             Column("selection", _("Selection")),
             Column("field", _("Field")),
             Column("test", _("Test")),

@@ -79,8 +79,8 @@ def status(app: App, *, agency: str | None, wanted: tuple[str, ...], span: Span,
 def _columns() -> tuple[Column, ...]:
     return (
         Column("stream", _("Stream")),
-        Column("state", _("State")),
-        Column("last_arrival", _("Last arrival")),
+        Column("state", _("State"), kind="word"),
+        Column("last_arrival", _("Last arrival"), kind="time"),
         Column("received", _("Received"), kind="number"),
         Column("stored", _("Stored"), kind="number"),
         Column("duplicate", _("Duplicate"), kind="number"),

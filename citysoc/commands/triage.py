@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from citysoc.alerts.records import title_in
+from citysoc.commands import words
 from citysoc.commands.output import Column, emit
 from citysoc.flow import LEVELS
-from citysoc.i18n import _
+from citysoc.i18n import _, language
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 SHORT_ID = 8
+_CODES = frozenset({"state", "verdict", "action", "before", "after", "kind"})
 
 
 def _who(_context: click.Context, _option: click.Parameter, value: str | None) -> str:
@@ -65,22 +68,41 @@ def emit_one(
         emit([{**value, **parts}], [Column(name) for name in (*value, *parts)], format_)
         return
     rows = [
-        {"field": name, "value": item if _is_plain(item) else _lines(item)}
+        {"field": words.field(name), "value": _shown(name, item)}
         for name, item in value.items()
-        if item not in (None, "", [], {})
+        if item not in (None, "", [], {}) and name != "title_vi"
     ]
     emit(rows, (Column("field", _("Field")), Column("value", _("Value"))), "table")
     for name, items in parts.items():
         if items:
-            click.echo(_(name.capitalize()))
-            emit(items, [Column(key) for key in items[0]], "table")
+            click.echo(words.field(name).capitalize())
+            emit(items, [_column(key) for key in items[0]], "table")
 
 
-def _is_plain(item: Any) -> bool:
-    return not isinstance(item, dict | list)
+def titled(row: Mapping[str, Any], format_: str | None) -> dict[str, Any]:
+    """Return a row for a reader: its title in the language in force; JSON has both titles as they are."""
+    title_vi = row.get("title_vi", "")
+    if not is_table(format_) and format_ != "csv":
+        return dict(row)
+    title = title_in(language(), row["title"], title_vi)
+    return {name: value for name, value in row.items() if name != "title_vi"} | {"title": title}
 
 
-def _lines(item: Any) -> str:
+def _column(name: str) -> Column:
+    kind = "level" if name in {"level", "severity"} else "word" if name in _CODES else "text"
+    return Column(name, words.field(name), kind=kind)
+
+
+def _shown(name: str, item: Any) -> Any:
+    """Return a value for people: codes as words, lists and mappings in one line."""
+    if name in {"level", "severity"}:
+        return words.level(str(item))
+    if name in _CODES:
+        return words.word(str(item))
+    return _line(item) if isinstance(item, dict | list) else item
+
+
+def _line(item: dict[str, Any] | list[Any]) -> str:
     if isinstance(item, dict):
         return "; ".join(f"{name}={value}" for name, value in item.items())
     return ", ".join(str(part) for part in item)

@@ -54,7 +54,9 @@ def list_(app: App, *, format_: str | None) -> None:
         Column("receiver", _("Receiver")),
         Column("min_level", _("Level"), kind="level"),
         Column("events", _("Events")),
-        *(Column(name, _(name.capitalize()), kind="number") for name in ("pending", "delivered", "dead")),
+        Column("pending", _("Pending"), kind="number"),
+        Column("delivered", _("Delivered"), kind="number"),
+        Column("dead", _("Dead"), kind="number"),
     )
     emit((_listed(webhook, counts) for webhook in app.config.settings.webhooks), columns, format_)
 
@@ -125,7 +127,7 @@ def deliveries(app: App, *, webhook: str | None, wanted: str | None, limit: int,
         Column("message", _("Message")),
         Column("webhook", _("Webhook")),
         Column("event", _("Event")),
-        Column("state", _("State")),
+        Column("state", _("State"), kind="word"),
         Column("attempts", _("Attempts"), kind="number"),
         Column("reason", _("Reason")),
     )
