@@ -191,9 +191,9 @@ def _blocks(
         # NULs at the end may yet be overwritten, so the end of what is consumed stays before them.
         nuls = code.leading_nuls(data)
         begin, data = begin + nuls, data[nuls:]
-        if len(data) > limit:
+        if (whole := code.whole(data)) > limit:
             overlong = _too_long(begin, data, limit)
-            begin, data = begin + code.whole(data), data[code.whole(data) :]
+            begin, data = begin + whole, data[whole:]
     if final:
         yield _remainder(data, begin, overlong, code, limit)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tracemalloc
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from citysoc.framing.base import Limits
@@ -125,6 +125,7 @@ def test_a_growing_file_gives_each_record_once(data, limits, cuts, frame):
     assert headers == [f.header for f in whole for _ in f.records]
 
 
+@example(["0" * 15 + "\U00010000" * 2], "utf-16-le", "\r\n", Limits(max_record_bytes=40, batch_bytes=16), [1])
 @given(
     st.lists(st.text(st.characters(exclude_characters="\n\r\0"), max_size=30), max_size=12),
     st.sampled_from(["utf-16-le", "utf-16-be"]),
