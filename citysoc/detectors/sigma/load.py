@@ -16,6 +16,7 @@ MAX_BYTES = 2 << 20
 MAX_NODES = 200_000
 """So many values a file may have once its aliases are written out."""
 MAX_DEPTH = 40
+_SMALL_BYTES = 4 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ def documents(content: bytes) -> Iterator[Document]:
     """Yield the YAML documents of a file; a broken one ends it."""
     loader = None
     try:
+        if (line := _too_deep(content)) is not None:
+            yield Document(line, None, "the document is nested too deeply")
+            return
         loader = yaml.CSafeLoader(content)
         while loader.check_node():
             node: Any = loader.get_node()
@@ -95,6 +99,25 @@ def documents(content: bytes) -> Iterator[Document]:
     finally:
         if loader is not None:
             loader.dispose()
+
+
+def _too_deep(content: bytes) -> int | None:
+    """Return the line at which a file nests deeper than its bound.
+
+    The composer of the YAML library overflows the stack on deep nesting, its reader of events does not.
+    A level takes at least one byte, so that small files need no look.
+    """
+    if len(content) <= _SMALL_BYTES:
+        return None
+    depth = 0
+    for event in yaml.parse(content, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return event.start_mark.line + 1 if event.start_mark else 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return None
 
 
 def _is_bounded(root: Any) -> bool:
