@@ -123,6 +123,8 @@ def _run(args: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("", err=True)
         return 130
+    except OSError as error:
+        return _refused(error)
     except Exception as error:  # noqa: BLE001  the last boundary: a person gets a sentence, not a traceback
         return _unexpected(error)
     return result if isinstance(result, int) else 0
@@ -137,10 +139,22 @@ def _complain(error: CitysocError) -> None:
         click.echo(printable(f"  → {error.hint}"), err=True)
 
 
+def _refused(error: OSError) -> int:
+    """Say what the machine refuses: a full disk, a missing permission."""
+    if os.environ.get("CITYSOC_DEBUG"):
+        raise error
+    place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else None
+    _complain(CitysocError(f"{error.strerror or type(error).__name__}.", where=place))
+    return 1
+
+
 def _unexpected(error: Exception) -> int:
     if os.environ.get("CITYSOC_DEBUG"):
         raise error
-    problem = _("unexpected {kind}: {error}").format(kind=type(error).__name__, error=error)
-    click.echo(f"citysoc: {problem}", err=True)
-    click.echo(f"  → {_('This is a bug. Set CITYSOC_DEBUG=1 to see where it happened.')}", err=True)
+    _complain(
+        CitysocError(
+            _("unexpected {kind}: {error}").format(kind=type(error).__name__, error=error),
+            hint=_("This is a bug. Set CITYSOC_DEBUG=1 to see where it happened."),
+        )
+    )
     return 1

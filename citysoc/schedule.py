@@ -58,7 +58,7 @@ def covered_until(state: State, name: str) -> dt.datetime | None:
 async def run_once(state: State, job: Job) -> None:
     """Run a job now, for the interval since its last good run, and write down how it went.
 
-    An error of ours is written down and logged; the interval stays uncovered, so the next run takes
+    Whatever goes wrong is written down and logged; the interval stays uncovered, so the next run takes
     it again.
     """
     started = clock.now()
@@ -69,6 +69,9 @@ async def run_once(state: State, job: Job) -> None:
     except CitysocError as error:
         outcome, detail = "failed", str(error)
         _log.warning("job.failed", job=job.name, error=str(error))
+    except Exception as error:  # noqa: BLE001  around one job: a bug in it must be seen, and not end it
+        outcome, detail = "failed", f"{type(error).__name__}: {error}"
+        _log.exception("job.failed", job=job.name)
     _record(state, job.name, since=since, started=started, outcome=outcome, detail=detail)
 
 
@@ -93,8 +96,12 @@ def _record(
             (name, stamp(since), stamp(started), stamp(started), now, outcome, detail),
         )
         db.execute(
-            "DELETE FROM jobs WHERE name = ? AND id <= (SELECT max(id) FROM jobs WHERE name = ?) - ?",
-            (name, name, KEPT_RUNS),
+            "DELETE FROM jobs WHERE name = :name AND id <="
+            " (SELECT id FROM jobs WHERE name = :name ORDER BY id DESC LIMIT 1 OFFSET :kept)"
+            # The last good run says from where on nothing is covered, however long ago it was.
+            " AND id <> (SELECT coalesce(max(id), 0) FROM jobs"
+            " WHERE name = :name AND outcome IN ('done', 'nothing'))",
+            {"name": name, "kept": KEPT_RUNS},
         )
 
 

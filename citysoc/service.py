@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +21,20 @@ from citysoc.collectors.syslog import SyslogCollector
 from citysoc.config.load import resolve_secret
 from citysoc.config.models import FilesSource, SyslogSource
 from citysoc.config.streams import streams
-from citysoc.errors import StoreError
+from citysoc.errors import SourceError
 from citysoc.flow import UNKNOWN_AGENCY
 from citysoc.notify.webhook import deliver
 from citysoc.pipeline import Line
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.pull import file_collectors, pull
 from citysoc.reports.build import build, due_month, is_built
+from citysoc.state import progress
 from citysoc.state.outbox import prune
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from citysoc.collectors.base import Emit
     from citysoc.config.load import Config
     from citysoc.flow import Batch
     from citysoc.pipeline import Work
@@ -44,7 +47,12 @@ DELIVERY_SECONDS = 5
 WATCH_SECONDS = 60
 CATCH_UP_SECONDS = 300
 """After a start, streams get so long to catch up before their silence is an alarm."""
+LISTEN_AGAIN_SECONDS = 10
+LAST_DELIVERY_SECONDS = 10
+SPARE_THREADS = 12
 KEPT_MESSAGES_DAYS = 90
+KEPT_COUNTERS_DAYS = 800
+"""Two years and a month: reports compare with the year before."""
 COMPACTION_CRON = {"hour": 2, "minute": 30}
 RETENTION_CRON = {"hour": 3, "minute": 15}
 
@@ -71,10 +79,14 @@ class Service:
         settings = self.config.settings
         return Committer(self.state, self.store, settings.alerts, settings.webhooks)
 
-    def line(self, *, workers: int | None = None) -> Line:
+    def line(self, *, workers: int | None = None, on_failure: Callable[[], None] | None = None) -> Line:
         """Open a line; ``workers`` None means as configured.
 
         What a killed process left behind is finished or dropped first.
+
+        Args:
+            workers: see ``pipeline.Line``; None means as configured.
+            on_failure: see ``pipeline.Line``.
         """
         service = self.config.settings.service
         committer = self.committer
@@ -85,6 +97,7 @@ class Service:
             workers=service.workers if workers is None else workers,
             commit_records=service.commit_records,
             commit_seconds=service.commit_seconds,
+            on_failure=on_failure,
         )
 
     async def deliver(self) -> str | None:
@@ -136,40 +149,50 @@ async def run(service: Service, *, until: asyncio.Event | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: a test
             loop.add_signal_handler(number, stop.set)
-    line = await asyncio.to_thread(service.line)
-    scheduler = schedule.start(
-        service.state, jobs(service, line), timezone=service.config.settings.service.timezone
-    )
+    # A pull holds its thread as long as it lasts; listeners and the rest must never wait for one.
+    threads = len(service.config.sources) + SPARE_THREADS
+    loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="service"))
+
+    def failed() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    line = await asyncio.to_thread(service.line, on_failure=failed)
+    scheduler = None
     try:
+        scheduler = schedule.start(
+            service.state, jobs(service, line), timezone=service.config.settings.service.timezone
+        )
         async with listening(service, line, on_failure=stop.set):
             _log.info("service.started", sources=len(service.config.sources))
             await stop.wait()
     finally:
         _log.info("service.stopping")
-        scheduler.shutdown(wait=False)
+        if scheduler is not None:
+            scheduler.shutdown(wait=False)
         await asyncio.to_thread(line.close)
-        await service.deliver()
+    with contextlib.suppress(TimeoutError):  # what is not sent now is sent after the next start
+        async with asyncio.timeout(LAST_DELIVERY_SECONDS):
+            await service.deliver()
 
 
 @contextlib.asynccontextmanager
 async def listening(
     service: Service, line: Line, *, on_failure: Callable[[], None]
 ) -> AsyncIterator[list[SyslogCollector]]:
-    """Keep the listeners of the configuration open inside the block; yield them."""
+    """Keep the listeners of the configuration open inside the block; yield them.
+
+    One that cannot listen is tried again and again; it stops nobody else.
+    """
 
     async def emit(batch: Batch) -> None:
-        try:
-            await asyncio.to_thread(line.feed, batch)
-        except StoreError:
-            on_failure()
-            raise
+        await asyncio.to_thread(line.feed, batch)
 
     collectors = [
         _listener(source, service.config)
         for source in service.config.sources
         if isinstance(source, SyslogSource) and source.enabled
     ]
-    tasks = [asyncio.create_task(collector.serve(emit)) for collector in collectors]
+    tasks = [asyncio.create_task(_serve(collector, emit)) for collector in collectors]
     for task in tasks:
         task.add_done_callback(lambda done: None if done.cancelled() else on_failure())
     try:
@@ -181,6 +204,16 @@ async def listening(
     for result in results:
         if isinstance(result, Exception):
             raise result
+
+
+async def _serve(collector: SyslogCollector, emit: Emit) -> None:
+    """Listen until cancelled, also when the address is free only later."""
+    while True:
+        try:
+            await collector.serve(emit)
+        except SourceError as error:
+            _log.error("source.failed", source=collector.source.id, error=str(error))
+            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
 
 def _listener(source: SyslogSource, config: Config) -> SyslogCollector:
@@ -217,6 +250,10 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
         with service.state.transaction() as db:
             prune(db, before=until - dt.timedelta(days=KEPT_MESSAGES_DAYS))
         before = until - dt.timedelta(days=service.config.settings.store.retention_days)
+        with service.state.transaction() as db:
+            progress.prune(
+                db, seen_before=before, counters_before=until - dt.timedelta(days=KEPT_COUNTERS_DAYS)
+            )
         removed = await asyncio.to_thread(service.store.retain, before)
         return f"{removed} events removed" if removed else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,11 +71,21 @@ class Committer:
             if rows.num_rows:
                 self.store.append(rows, number)
         except BaseException:
-            with self.state.transaction() as db:
-                progress.drop(db, number)
+            self._settle(number, changes)
             raise
         self._apply(number, changes)
         _log.debug("commit.done", number=number, rows=rows.num_rows, findings=len(changes.findings))
+
+    def _settle(self, number: int, changes: Changes) -> None:
+        """After an append that failed: what the store holds all the same takes effect, else it is dropped.
+
+        Where the store cannot even say, the commit stays prepared and the next start decides.
+        """
+        if self.store.last_commit() >= number:
+            self._apply(number, changes)
+            return
+        with self.state.transaction() as db:
+            progress.drop(db, number)
 
     def _apply(self, number: int, changes: Changes) -> None:
         with self.state.transaction() as db:
@@ -117,20 +128,24 @@ class Committer:
             if "citysoc.unparsed" in names
             else [None] * len(ids)
         )
-        known = progress.already_seen(self.state, ids) | set(changes.seen)
+        before = progress.already_seen(self.state, ids)
+        known = set(before) | set(changes.seen)
+        again = stamp(clock.now() - dt.timedelta(days=progress.SEEN_AGAIN_DAYS))[:10]
+        # What a console still exports is remembered for as long as it does.
+        changes.seen += [event_id for event_id, day in before.items() if day < again]
         mask = [True] * len(ids)
         duplicates = []
         row = 0
         for account in group.accounts:
-            before = row
-            for row in range(before, before + account.rows) if account.content_ids else ():
+            first = row
+            for row in range(first, first + account.rows) if account.content_ids else ():
                 if unparsed[row] is None:
                     mask[row] = ids[row] not in known
                     known.add(ids[row])
                     if mask[row]:
                         changes.seen.append(ids[row])
-            row = before + account.rows
-            duplicates.append(account.rows - sum(mask[before:row]))
+            row = first + account.rows
+            duplicates.append(account.rows - sum(mask[first:row]))
         fresh = {event_id for event_id, keep in zip(ids, mask, strict=True) if keep}
         return group.table.filter(pa.array(mask, pa.bool_())), fresh, duplicates
 

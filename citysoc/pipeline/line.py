@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from citysoc import telemetry
-from citysoc.errors import StoreError
+from citysoc.errors import CitysocError, StoreError
 from citysoc.i18n import _
 from citysoc.pipeline import pool
 
@@ -31,6 +31,9 @@ GROUP_RECORDS = 4000
 """Small batches travel to a worker together, up to so many records: a trip costs about a millisecond."""
 
 GROUP_BYTES = 8 << 20
+
+_COMMIT_BYTES = 128 << 20
+"""Rows that wait for their commit may take so much memory, however few they are."""
 
 _IN_FLIGHT_PER_WORKER = 3
 _LINGER_SECONDS = 0.1
@@ -68,7 +71,7 @@ class Line:
 
     ``feed`` may be called from several threads; it waits while the line is full, which is how
     back-pressure reaches the collectors. The first failure stops the line: ``feed`` and ``close``
-    raise it, and nothing after it is committed.
+    raise it, and nothing after it is committed. Once ``close`` was called, ``feed`` refuses as well.
 
     Args:
         work: what the workers need.
@@ -77,6 +80,7 @@ class Line:
             thread of this one, which suits small inputs.
         commit_records: commit at the latest when so many rows wait.
         commit_seconds: or when the oldest of them waited so long.
+        on_failure: called once, from a thread of the line, when the line stops by itself.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Line:
         workers: int | None = 0,
         commit_records: int = 50_000,
         commit_seconds: float = 2.0,
+        on_failure: Callable[[], None] | None = None,
     ) -> None:
         self._committer = committer
         self._commit_records = commit_records
@@ -97,6 +102,8 @@ class Line:
         self._group = _Group()
         self._queue: queue.SimpleQueue[_UnderWay | None] = queue.SimpleQueue()
         self._failure: Exception | None = None
+        self._on_failure = on_failure
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="commits", daemon=True)
         self._thread.start()
 
@@ -112,9 +119,13 @@ class Line:
         """Put a batch on the line; return a future that is done once the batch is committed.
 
         Raises:
-            StoreError: the line has stopped.
+            StoreError: the line has stopped, or is being closed.
         """
         with self._order:
+            if self._closing:
+                raise StoreError(
+                    _("The pipeline is being closed."), hint=_("What was not committed is read again.")
+                )
             if self._failure:
                 raise StoreError(
                     _("The pipeline has stopped: {failure}").format(failure=self._failure),
@@ -133,6 +144,7 @@ class Line:
         Raises:
             Exception: what stopped the line before its end.
         """
+        self._closing = True  # before the order is ours: feeders that wait for it must not go on
         with self._order:
             if self._group.batches:
                 self._room.acquire()
@@ -169,7 +181,7 @@ class Line:
     def _run(self) -> None:
         """Take results in order, commit them together when it is time; the thread's whole life."""
         waiting: list[tuple[_UnderWay, Processed]] = []
-        rows, oldest = 0, 0.0
+        rows, size, oldest = 0, 0, 0.0
         item: _UnderWay | None = None
         while True:
             try:
@@ -183,11 +195,14 @@ class Line:
                     oldest = oldest if waiting else time.monotonic()
                     waiting.append((item, processed))
                     rows += processed.table.num_rows
+                    size += processed.table.nbytes
             if waiting and (
-                rows >= self._commit_records or time.monotonic() - oldest >= self._commit_seconds
+                rows >= self._commit_records
+                or size >= _COMMIT_BYTES
+                or time.monotonic() - oldest >= self._commit_seconds
             ):
                 self._commit(waiting)
-                waiting, rows = [], 0
+                waiting, rows, size = [], 0, 0
         self._commit(waiting)
 
     def _result(self, item: _UnderWay) -> Processed | None:
@@ -213,6 +228,21 @@ class Line:
             return step()
         except Exception as error:  # noqa: BLE001  a thread of its own: the failure must reach the feeders
             if not self._failure:
-                _log.error("line.stopped", error=str(error))
-                self._failure = error
+                self._failure = told = _told(error)
+                _log.error("line.stopped", error=str(told), exc_info=not isinstance(told, CitysocError))
+                if self._on_failure:
+                    self._on_failure()
         return None
+
+
+def _told(error: Exception) -> Exception:
+    """Return an error as a person should hear it."""
+    if not isinstance(error, cf.BrokenExecutor):
+        return error
+    told = StoreError(
+        _("A worker process died: it was killed, or the machine has no memory left."),
+        hint=_("What was not committed is read again; fewer `workers` need less memory."),
+        transient=True,
+    )
+    told.__cause__ = error
+    return told

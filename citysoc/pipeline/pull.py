@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from citysoc import clock, telemetry
 from citysoc.collectors.files import FilesCollector, stale_keys
@@ -17,7 +17,7 @@ from citysoc.state import progress
 
 if TYPE_CHECKING:
     import concurrent.futures as cf
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from citysoc.config.load import Config
@@ -111,9 +111,12 @@ def pull(
     last: cf.Future[None] | None = None
     for collector in collectors:
         positions = progress.positions(state, collector.stream)
+        alive: set[str] = set()
         try:
-            for batch in collector.pull(positions):
+            for batch in _guarded(collector, positions):
                 last = line.feed(batch)
+                if batch.position:
+                    alive.add(batch.position.key)
                 records += batch.received
                 batches += 1
                 if on_batch:
@@ -121,11 +124,26 @@ def pull(
         except SourceError as error:
             failures[collector.stream] = str(error)
             _log.warning("source.failed", stream=collector.stream, error=str(error))
-        if gone := stale_keys(positions, clock.now()):
+        # A content that came back in this very pull has a new checkpoint on its way.
+        if gone := [key for key in stale_keys(positions, clock.now()) if key not in alive]:
             progress.forget_positions(state, collector.stream, gone)
     if last is not None:
         last.result()  # commits go in order: when the last is done, all are
     return Pulled(records, batches, failures)
+
+
+def _guarded(collector: FilesCollector, positions: Mapping[str, Mapping[str, Any]]) -> Iterator[Batch]:
+    """Yield what a collector yields; whatever goes wrong in it is that stream's own affair."""
+    try:
+        yield from collector.pull(positions)
+    except SourceError:
+        raise
+    except Exception as error:
+        _log.exception("collector.failed", stream=collector.stream)
+        raise SourceError(
+            _("The collector failed: {error}.").format(error=f"{type(error).__name__}: {error}"),
+            where=collector.stream,
+        ) from error
 
 
 def batches_of(

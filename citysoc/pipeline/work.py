@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from citysoc import telemetry
 from citysoc.detectors import sigma
 from citysoc.ecs.schema import to_table
 from citysoc.enrich.classify import classify
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.base import Detector
     from citysoc.flow import Batch, Event, Finding, Position
+
+_log = telemetry.logger("pipeline.work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,23 @@ class Worker:
 
     def findings(self, batch: Batch) -> list[Finding]:
         """Return what the rules find in a batch."""
-        return self.detector.detect(_good(self.events(batch)))
+        return self._detect(_good(self.events(batch)))
+
+    def _detect(self, events: list[Event]) -> list[Finding]:
+        """Return the findings; if the detector fails on the batch, those of the events it can judge alone."""
+        try:
+            return self.detector.detect(events)
+        except Exception:  # noqa: BLE001  around one component: a detector's bug must not stop the line
+            _log.exception("detector.failed", events=len(events))
+        found: list[Finding] = []
+        failed = 0
+        for event in events:
+            try:
+                found += self.detector.detect([event])
+            except Exception:  # noqa: BLE001  the same boundary, one event at a time; reported once a batch
+                failed += 1
+        _log.error("detector.gave_up", events=failed)
+        return found
 
     def process(self, batches: list[Batch]) -> Processed:
         """Return batches as rows and findings."""
@@ -117,7 +136,7 @@ class Worker:
         for batch in batches:
             events = self.events(batch)
             good = _good(events)
-            findings += self.detector.detect(good)
+            findings += self._detect(good)
             accounts, rows = parts.setdefault(batch.parser, ([], []))
             accounts.append(_account(batch, events, good))
             rows += events

@@ -54,11 +54,12 @@ class State:
                 _("The state database cannot be opened: {error}.").format(error=error), where=str(path)
             ) from error
         self._connection.row_factory = sqlite3.Row
-        if not read_only:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._migrate()
-        self._connection.execute("PRAGMA foreign_keys = ON")
+        with self._refusing():
+            if not read_only:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._migrate()
+            self._connection.execute("PRAGMA foreign_keys = ON")
 
     def close(self) -> None:
         """Close the database."""
@@ -67,19 +68,34 @@ class State:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Write inside the block: all of it or nothing."""
-        with self._lock:
+        with self._lock, self._refusing():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk has ended it already
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def rows(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         """Return what a SELECT gives."""
-        with self._lock:
+        with self._lock, self._refusing():
             return self._connection.execute(sql, parameters).fetchall()
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Say what the machine refuses as an error of ours; a wrong statement stays a bug."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:
+                raise
+            raise _refused(error, self.path) from error
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+                raise
+            raise _refused(error, self.path) from error
 
     def _migrate(self) -> None:
         """Apply the migrations that this file has not seen, in order of their number."""
@@ -103,6 +119,16 @@ class State:
                     "INSERT INTO migrations (number, applied_at) VALUES (?, ?)",
                     (number, clock.iso(clock.now())),
                 )
+
+
+def _refused(error: sqlite3.Error, path: Path) -> StoreError:
+    busy = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    return StoreError(
+        _("The state database refuses: {error}.").format(error=error),
+        where=str(path),
+        hint=_("Look at the disk's space, and at the file's permissions and owner."),
+        transient=busy,
+    )
 
 
 def _scripts() -> list[str]:

@@ -12,6 +12,8 @@ its records are pulled again.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +26,15 @@ from citysoc.state.values import stamp
 if TYPE_CHECKING:
     import datetime as dt
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from citysoc.state.database import State
+
+
+_INT_MIN, _INT_MAX = -(1 << 63), (1 << 64) - 1
+
+SEEN_AGAIN_DAYS = 7
+"""A content that comes again is noted anew at most so often."""
 
 
 @dataclass(slots=True)
@@ -60,7 +68,7 @@ class Changes:
         positions: (stream, key) to value.
         tallies: (stream, hour) to figures.
         heard: stream to the last word.
-        seen: ids of contents stored for the first time.
+        seen: ids of contents stored for the first time, or met again after a while.
         findings: what the detectors found, in order.
     """
 
@@ -88,15 +96,15 @@ def forget_positions(state: State, stream: str, keys: Iterable[str]) -> None:
         db.executemany("DELETE FROM checkpoints WHERE stream = ? AND key = ?", [(stream, k) for k in keys])
 
 
-def already_seen(state: State, ids: Sequence[str]) -> set[str]:
-    """Return those contents of ``ids`` that were stored before."""
-    known: set[str] = set()
+def already_seen(state: State, ids: Sequence[str]) -> dict[str, str]:
+    """Return those contents of ``ids`` that were stored before, with the day they were last noted."""
+    known: dict[str, str] = {}
     for start in range(0, len(ids), 500):
         part = [bytes.fromhex(text) for text in ids[start : start + 500]]
         marks = ",".join("?" * len(part))
         # Only question marks are put into the statement; the ids are bound.
-        found = state.rows(f"SELECT id FROM seen WHERE id IN ({marks})", tuple(part))  # noqa: S608
-        known.update(row["id"].hex() for row in found)
+        found = state.rows(f"SELECT id, day FROM seen WHERE id IN ({marks})", tuple(part))  # noqa: S608
+        known.update((row["id"].hex(), row["day"]) for row in found)
     return known
 
 
@@ -145,7 +153,7 @@ def apply(db: sqlite3.Connection, number: int, changes: Changes) -> None:
         ],
     )
     db.executemany(
-        "INSERT OR IGNORE INTO seen (id, day) VALUES (?, ?)",
+        "INSERT INTO seen (id, day) VALUES (?, ?) ON CONFLICT DO UPDATE SET day = max(day, excluded.day)",
         [(bytes.fromhex(text), now[:10]) for text in changes.seen],
     )
     db.executemany(
@@ -169,18 +177,48 @@ def apply(db: sqlite3.Connection, number: int, changes: Changes) -> None:
     db.execute("DELETE FROM commits WHERE number < ? AND applied_at IS NOT NULL", (number - 100,))
 
 
+def prune(db: sqlite3.Connection, *, seen_before: dt.datetime, counters_before: dt.datetime) -> int:
+    """Remove contents last met and counters of hours before some moments; return how many rows."""
+    gone = db.execute("DELETE FROM seen WHERE day < ?", (stamp(seen_before)[:10],)).rowcount
+    return gone + db.execute("DELETE FROM counters WHERE hour < ?", (stamp(counters_before),)).rowcount
+
+
 def _pack(changes: Changes) -> bytes:
-    return orjson.dumps(
-        {
-            "positions": [[s, k, v] for (s, k), v in changes.positions.items()],
-            "tallies": [[s, h, t] for (s, h), t in changes.tallies.items()],
-            "heard": changes.heard,
-            "seen": changes.seen,
-            "findings": changes.findings,
-        },
-        default=str,
-        option=orjson.OPT_NON_STR_KEYS,
+    data: dict[str, Any] = {
+        "positions": [[s, k, v] for (s, k), v in changes.positions.items()],
+        "tallies": [[s, h, t] for (s, h), t in changes.tallies.items()],
+        "heard": changes.heard,
+        "seen": changes.seen,
+        "findings": changes.findings,
+    }
+    try:
+        return orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # an event made a rule write down what JSON cannot hold: rare, so paid for only then
+        data["findings"] = [_holdable(finding) for finding in changes.findings]
+        return orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _holdable(finding: Finding) -> Finding:
+    return dataclasses.replace(
+        finding,
+        matched=_plain(finding.matched),
+        group=_plain(finding.group),
+        entity=_plain(finding.entity),
+        path=_plain(finding.path),
     )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with whole numbers of at most 64 bits and text without lone surrogates."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and not _INT_MIN <= value <= _INT_MAX:
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
 
 
 def _unpack(payload: bytes) -> Changes:

@@ -137,6 +137,31 @@ def test_contents_that_repeat_are_counted_as_duplicates(home):
     assert counters(home) == {"received": 7, "stored": 3, "duplicate": 2, "quarantined": 2, "rejected": 0}
 
 
+def test_rows_stored_although_the_store_complained_take_effect(home, monkeypatch):
+    """An append that fails after its transaction: dropping the commit would store its rows again."""
+    append = LocalStore.append
+
+    def complain(self, table, number):
+        append(self, table, number)
+        raise StoreError("The connection broke.")
+
+    monkeypatch.setattr(LocalStore, "append", complain)
+    with pytest.raises(StoreError):
+        home.commit([group([event(1)], offset=10)])
+    assert progress.positions(home.state, STREAM) == {"file-1": {"offset": 10}}
+    assert counters(home)["stored"] == 1
+    assert progress.pending(home.state) == []
+
+
+def test_contents_that_are_still_exported_are_remembered(home):
+    home.commit([group([event(1)], content=True)])
+    with home.state.transaction() as db:
+        db.execute("UPDATE seen SET day = '2020-01-01'")
+    home.commit([group([event(1)], content=True)])
+    assert [row["day"] > "2020-01-01" for row in home.state.rows("SELECT day FROM seen")] == [True]
+    assert home.store.count(Question()) == 1
+
+
 def test_logs_that_repeat_a_line_keep_both(home):
     """Only exports are compared by content."""
     home.commit([group([event(1), event(1)])])
