@@ -243,6 +243,6 @@ def _commands(console: Console, played: Played, directory: Path) -> None:
     for text in (
         f"{config} alerts list -m high",
         f"{config} events search 'citysoc.outcome:failed' --month {played.truth.month}",
-        f"{config} sources status --state silent --state never",
+        f"{config} sources status --month {played.truth.month} --state silent --state never",
     ):
         console.print(f"  {text}", soft_wrap=True, markup=False)

@@ -66,7 +66,8 @@ def list_(app: App, *, format_: str | None) -> None:
 def status(app: App, *, agency: str | None, wanted: tuple[str, ...], span: Span, format_: str | None) -> int:
     """Show each stream's state and what became of its records.
 
-    Always: received = stored + duplicate + quarantined + rejected. The span is that of arrival.
+    Always: received = stored + duplicate + quarantined + rejected. The span is that of arrival;
+    states are those at its end.
     Ends with code 1 when the figures of a stream do not add up.
     """
     rows = [row for row in _rows(app, span) if (not agency or row["agency"] == agency)]
@@ -93,8 +94,9 @@ def _rows(app: App, span: Span) -> list[dict[str, Any]]:
     from citysoc.alerts.streams import states
     from citysoc.config.streams import streams
 
-    state = app.state()
-    known = {row.stream: row for row in states(state, streams(app.config), now=clock.now())}
+    now = clock.now()
+    judged_at = min(now, span.until or now)
+    known = {row.stream: row for row in states(app.state(), streams(app.config), now=judged_at)}
     figures = _figures(app, span)
     rows = []
     for stream in sorted(known.keys() | figures.keys()):

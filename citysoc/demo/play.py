@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,17 +38,20 @@ from citysoc.simulation.write import simulate, syslog_frames
 from citysoc.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from citysoc.collectors.syslog import SyslogCollector
     from citysoc.config.load import Config
     from citysoc.demo.receiver import Receiver
     from citysoc.flow import Batch
-    from citysoc.pipeline import Line, Work
+    from citysoc.pipeline import Work
     from citysoc.reports.build import Built
     from citysoc.reports.figures import Period
     from citysoc.simulation.truth import GroundTruth
+    from citysoc.simulation.write import Frame
     from citysoc.stores.base import EventStore
 
+_BEFORE_MIDNIGHT = dt.timedelta(seconds=30)
 WEEK = dt.timedelta(days=7)
 """Logs rotate weekly in the simulated city, so the month is played week by week."""
 
@@ -197,9 +201,8 @@ def _write_registry(example: Path, path: Path) -> None:
 async def _month(
     service: Service, directory: Path, scenario: Scenario, truth: GroundTruth, progress: Progress
 ) -> None:
-    """Let the month pass in steps: files appear, collectors pull, silence is heard; then syslog."""
+    """Let the month pass week by week: files appear, relays send, collectors pull, silence is heard."""
     period = scenario.period(service.config.settings.service.timezone)
-    ends = [*(period.since + WEEK * n for n in range(1, 5)), period.until]
     moved = progress.stage("pipeline", truth.written)
     collectors = [
         collector
@@ -207,17 +210,20 @@ async def _month(
         if isinstance(source, FilesSource)
         for collector in file_collectors(source, service.config)
     ]
+    frames = deque(syslog_frames(service.config.registry, **scenario.arguments))
     with clock.pretending(period.since):
         service.watch(clock.now())  # from here on every stream is expected
+    failed = asyncio.Event()
     with service.line() as line:
-        for until in ends:
-            with clock.pretending(until + dt.timedelta(seconds=30)):
-                await asyncio.to_thread(_reveal, directory, until.timestamp())
-                await asyncio.to_thread(pull, line, service.state, collectors, on_batch=_counted(moved))
-                if until == period.until:
-                    await _syslog(service, line, scenario)
-                    moved(truth.frames)
-                service.watch(clock.now())
+        async with listening(service, line, on_failure=failed.set) as listeners:
+            for until in (*(period.since + WEEK * n for n in range(1, 5)), period.until):
+                with clock.pretending(until - _BEFORE_MIDNIGHT):
+                    await asyncio.to_thread(_reveal, directory, until.timestamp())
+                    await asyncio.to_thread(pull, line, service.state, collectors, on_batch=_counted(moved))
+                    week = _until(frames, int((until - period.since).total_seconds() * 1000))
+                    await _send(service, listeners, week)
+                    moved(len(week))
+                    service.watch(clock.now())
     shutil.rmtree(directory / "staging", ignore_errors=True)
 
 
@@ -233,14 +239,31 @@ def _reveal(directory: Path, until: float) -> None:
                 source.rename(target / name)
 
 
-async def _syslog(service: Service, line: Line, scenario: Scenario) -> None:
-    """Send the relays' frames to the real listener, and wait until all of them came in."""
-    failed = asyncio.Event()
-    async with listening(service, line, on_failure=failed.set) as collectors:
-        for collector in collectors:
-            await asyncio.wait_for(collector.ready.wait(), 10)
-            frames = syslog_frames(service.config.registry, **scenario.arguments)
-            await asyncio.to_thread(send, frames, host="127.0.0.1", ports=collector.bound)
+def _until(frames: deque[Frame], at: int) -> list[Frame]:
+    """Take from ``frames`` those before a moment."""
+    taken = []
+    while frames and frames[0].at < at:
+        taken.append(frames.popleft())
+    return taken
+
+
+async def _send(service: Service, listeners: Sequence[SyslogCollector], frames: Sequence[Frame]) -> None:
+    """Send frames to the real listener, and wait until all of them are accounted for."""
+    for listener in listeners:
+        await asyncio.wait_for(listener.ready.wait(), 10)
+        source = listener.source.id
+        wanted = _received(service.state, source) + len(frames)
+        await asyncio.to_thread(send, frames, host="127.0.0.1", ports=listener.bound)
+        patience = time.monotonic() + 30
+        while _received(service.state, source) < wanted and time.monotonic() < patience:
+            await asyncio.sleep(0.05)
+
+
+def _received(state: State, source: str) -> int:
+    rows = state.rows(
+        "SELECT coalesce(sum(received), 0) AS n FROM counters WHERE stream LIKE ?", (f"%/{source}",)
+    )
+    return int(rows[0]["n"])
 
 
 async def _deliver(service: Service, progress: Progress) -> None:

@@ -47,11 +47,15 @@ _ORGANIZATION = "000.00.00.H57"
 
 
 class Frame(NamedTuple):
-    """One syslog message to send: from which address, over udp or tcp, and what."""
+    """One syslog message to send: from which address, over udp or tcp, what, and when.
+
+    ``at`` is in milliseconds since the month began.
+    """
 
     sender: str
     transport: str
     payload: bytes
+    at: int = 0
 
 
 def simulate(
@@ -118,8 +122,8 @@ def syslog_frames(
         if isinstance(payload, bytes)
     ]
     frames.sort(key=lambda frame: frame[:3])
-    for _, number, payload, relay in frames:
-        yield Frame(relay, "tcp" if number % 3 == 0 else "udp", payload)
+    for at, number, payload, relay in frames:
+        yield Frame(relay, "tcp" if number % 3 == 0 else "udp", payload, at)
 
 
 def _begin(month_plan: Plan) -> GroundTruth:
