@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from citysoc.reports.text import integer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -42,7 +44,7 @@ def stacked_bars(
             parts.append(
                 f'<rect x="{x:.1f}" y="{y:.1f}" width="{step * 0.76:.1f}" height="{value * scale:.1f}"'
                 f' fill="{fill}" stroke="#333" stroke-width=".4">'
-                f"<title>{escape(label)}: {escape(name)} {value}</title></rect>"
+                f"<title>{escape(label)}: {escape(name)} {integer(value)}</title></rect>"
             )
         parts.append(
             f'<text x="{x + step * 0.38:.1f}" y="{height - 10}" text-anchor="middle" class="tick">'
@@ -94,7 +96,7 @@ def _legend(names: Sequence[str], left: int) -> str:
 def _grid(value: int, y: float, left: int) -> str:
     return (
         f'<line x1="{left}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="#bbb" stroke-width=".5"/>'
-        f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end" class="tick">{value}</text>'
+        f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end" class="tick">{integer(value)}</text>'
     )
 
 

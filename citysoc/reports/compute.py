@@ -27,7 +27,7 @@ from citysoc.state.values import stamp
 from citysoc.stores.base import Metric, Question
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from citysoc.config.load import Config
     from citysoc.state import State
@@ -62,26 +62,30 @@ class _Computation:
     judged_at: dt.datetime
 
     def figures(self) -> Figures:
-        before = _before(self.period)
-        words, words_before = self._words(self.period), self._words(before)
-        records, records_before = self._count("", self.period), self._count("", before)
-        had_before = records_before > 0
-        classes = self._classes(before if had_before else None)
+        periods = (self.period, *(p if self._count("", p) else None for p in self._earlier()))
+        words = [self._words(period) if period else None for period in periods]
+
+        def compared(count: Callable[[Period], int]) -> Compared:
+            return _compared([count(period) if period else None for period in periods])
+
+        def cases(*names: str) -> Compared:
+            return _compared([sum(found[name] for name in names) if found else None for found in words])
+
         hours = self._by_hour()
         quiet, states_ = self._streams()
         return Figures(
             period=self.period,
             as_of=self._as_of(),
             agencies=len(self.config.registry),
-            records=Compared(records, records_before if had_before else None),
-            cases=_compared(sum(words.values()), sum(words_before.values()), had_before),
-            attack=_compared(words["attack"], words_before["attack"], had_before),
-            spyware=_compared(words["spyware"], words_before["spyware"], had_before),
-            virus=_compared(words["virus"], words_before["virus"], had_before),
-            alerts=_compared(self._alerts(self.period), self._alerts(before), had_before),
-            incidents=_compared(self._incidents(self.period), self._incidents(before), had_before),
+            records=compared(lambda period: self._count("", period)),
+            cases=cases(*WORDS),
+            attack=cases("attack"),
+            spyware=cases("spyware"),
+            virus=cases("virus"),
+            alerts=compared(self._alerts),
+            incidents=compared(self._incidents),
             policy=self._count("citysoc.class:POLICY", self.period),
-            classes=classes,
+            classes=self._classes(*periods[1:]),
             outcomes=self._top(CASES, "citysoc.outcome", limit=None),
             days=self._days(),
             hours=_per_hour_of_day(hours),
@@ -139,7 +143,17 @@ class _Computation:
         agency = self.config.registry.by_id(agency_id)
         return agency.name if agency else agency_id
 
-    def _classes(self, before: Period | None) -> tuple[ClassRow, ...]:
+    def _earlier(self) -> tuple[Period, Period]:
+        """Return the period before, and the same period of the year before."""
+        return _before(self.period), _year_before(self.period)
+
+    def _by_class(self, period: Period | None) -> dict[str, int] | None:
+        if period is None:
+            return None
+        rows = self._groups(CASES, ["citysoc.class"], period=period)
+        return {row["citysoc.class"] or UNCLASSIFIED: row["count"] for row in rows}
+
+    def _classes(self, before: Period | None, year_before: Period | None) -> tuple[ClassRow, ...]:
         rows = self._groups(CASES, ["citysoc.class", "citysoc.outcome"])
         counts: dict[str, int] = {}
         stopped: dict[str, int] = {}
@@ -148,23 +162,18 @@ class _Computation:
             counts[code] = counts.get(code, 0) + row["count"]
             if row["citysoc.outcome"] in HANDLED:
                 stopped[code] = stopped.get(code, 0) + row["count"]
-        earlier = (
-            {
-                row["citysoc.class"]: row["count"]
-                for row in self._groups(CASES, ["citysoc.class"], period=before)
-            }
-            if before
-            else {}
-        )
+        earlier = self._by_class(before), self._by_class(year_before)
         total = sum(counts.values())
         return tuple(
             ClassRow(
                 code,
-                _compared(counts.get(code, 0), earlier.get(code, 0), before is not None),
+                _compared([counts.get(code, 0), *(_count_of(found, code) for found in earlier)]),
                 stopped.get(code, 0),
                 counts.get(code, 0) * 100 / total if total else 0.0,
             )
-            for code in sorted(counts.keys() | earlier.keys(), key=lambda code: (-counts.get(code, 0), code))
+            for code in sorted(
+                counts.keys() | (earlier[0] or {}).keys(), key=lambda code: (-counts.get(code, 0), code)
+            )
         )
 
     def _days(self) -> dict[str, dict[str, int]]:
@@ -206,13 +215,17 @@ class _Computation:
     def _grouped_alerts(
         self, by: str, *, label: str | None = None, limit: int | None = None
     ) -> tuple[Ranked, ...]:
+        other = f"max({label}_vi)" if label else "''"
         rows = self.state.rows(
-            f"SELECT {by} AS key, min({label or by}) AS label, count(*) AS n,"  # noqa: S608  names of ours
-            " sum(count) AS events FROM alerts"
+            f"SELECT {by} AS key, min({label or by}) AS label, {other} AS label_vi,"  # noqa: S608  names of ours
+            " count(*) AS n, sum(count) AS events FROM alerts"
             f" WHERE first_seen >= ? AND first_seen < ? GROUP BY {by} ORDER BY n DESC, key LIMIT ?",
             (*self._span(self.period), -1 if limit is None else limit),
         )
-        return tuple(Ranked(row["key"], row["label"], row["n"], {"events": row["events"]}) for row in rows)
+        return tuple(
+            Ranked(row["key"], row["label"], row["n"], {"events": row["events"]}, row["label_vi"])
+            for row in rows
+        )
 
     def _agency_table(self, quiet: tuple[StreamRow, ...]) -> tuple[AgencyRow, ...]:
         records = {row["agency.id"]: row["count"] for row in self._groups("", ["agency.id"])}
@@ -266,6 +279,7 @@ class _Computation:
                 notice_sent_at=row["notice_sent_at"],
                 report_sent_at=row["report_sent_at"],
                 alerts=row["alerts"],
+                title_vi=row["title_vi"],
             )
             for row in rows
         )
@@ -323,10 +337,7 @@ def _before(period: Period) -> Period:
     """Return the period before: the month before a calendar month, else one as long."""
     zone = ZoneInfo(period.timezone)
     first, after = period.since.astimezone(zone), period.until.astimezone(zone)
-    whole_month = (
-        first.day == after.day == 1 and (after.year * 12 + after.month) - (first.year * 12 + first.month) == 1
-    )
-    if whole_month:
+    if period.is_month:
         year, month = (first.year, first.month - 1) if first.month > 1 else (first.year - 1, 12)
         since = first.replace(year=year, month=month)
     else:
@@ -334,8 +345,28 @@ def _before(period: Period) -> Period:
     return Period(since.astimezone(dt.UTC), period.since, "", period.timezone)
 
 
-def _compared(value: int, before: int, had_before: bool) -> Compared:
-    return Compared(value, before if had_before else None)
+def _year_before(period: Period) -> Period:
+    """Return the same days of the year before."""
+    zone = ZoneInfo(period.timezone)
+    since, until = (_back_a_year(end.astimezone(zone)) for end in (period.since, period.until))
+    return Period(since.astimezone(dt.UTC), until.astimezone(dt.UTC), "", period.timezone)
+
+
+def _back_a_year(moment: dt.datetime) -> dt.datetime:
+    try:
+        return moment.replace(year=moment.year - 1)
+    except ValueError:  # 29 February
+        return moment.replace(year=moment.year - 1, month=3, day=1)
+
+
+def _count_of(found: Mapping[str, int] | None, code: str) -> int | None:
+    return None if found is None else found.get(code, 0)
+
+
+def _compared(values: Sequence[int | None]) -> Compared:
+    """Return the figures of a period, of the period before and of a year before as one."""
+    value, before, year_before = values
+    return Compared(value or 0, before, year_before)
 
 
 def _per_hour_of_day(hours: list[tuple[dt.datetime, int]]) -> dict[str, int]:

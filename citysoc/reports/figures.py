@@ -6,15 +6,18 @@ are findings counted once, *incidents* (sự cố) are alerts that belong togeth
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
-if TYPE_CHECKING:
-    import datetime as dt
-
 SCHEMA_VERSION = 1
+
+
+def _change(value: int, before: int | None) -> float | None:
+    return None if not before else (value - before) * 100 / before
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +29,33 @@ class Period:
     name: str
     timezone: str
 
+    @property
+    def is_month(self) -> bool:
+        """Whether it is exactly one calendar month of its zone."""
+        zone = ZoneInfo(self.timezone)
+        first, after = self.since.astimezone(zone), self.until.astimezone(zone)
+        midnights = first.time() == after.time() == dt.time()
+        months = (after.year * 12 + after.month) - (first.year * 12 + first.month)
+        return midnights and first.day == after.day == 1 and months == 1
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A figure beside that of the period before; None where that period has no data at all."""
+    """A figure beside those of the period before and of a year before; None where those have no data at all."""
 
     value: int
     before: int | None = None
+    year_before: int | None = None
 
     @property
     def change(self) -> float | None:
-        """The change in percent, None where there is nothing to compare with."""
-        return None if not self.before else (self.value - self.before) * 100 / self.before
+        """The change on the period before in percent, None where there is nothing to compare with."""
+        return _change(self.value, self.before)
+
+    @property
+    def year_change(self) -> float | None:
+        """The change on the same period of the year before, in percent."""
+        return _change(self.value, self.year_before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +70,13 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One line of a ranking: a key, a label and figures by name."""
+    """One line of a ranking: a key, a label and figures by name; of rules the Vietnamese title too."""
 
     key: str
     label: str
     count: int
     more: dict[str, int] = field(default_factory=dict)
+    label_vi: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +112,7 @@ class IncidentRow:
     notice_sent_at: str | None
     report_sent_at: str | None
     alerts: int
+    title_vi: str = ""
 
 
 @dataclass(frozen=True, slots=True)

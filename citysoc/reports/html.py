@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from citysoc import i18n
+from citysoc.alerts.records import title_in
 from citysoc.i18n import _
 from citysoc.reports import charts
+from citysoc.reports.figures import Ranked
 from citysoc.reports.text import (
     class_name,
     clean,
     date,
+    edge,
     integer,
     level_name,
+    long_month,
     outcome_name,
     percent,
     state_name,
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from citysoc.config.models import Reports
-    from citysoc.reports.figures import Compared, Figures, Ranked
+    from citysoc.reports.figures import Compared, Figures, IncidentRow, Period
 
 MAX_INCIDENT_ROWS = 200
 MAX_QUIET_ROWS = 200
@@ -57,21 +61,28 @@ def render(figures: Figures, settings: Reports, *, language: str) -> bytes:
 
 
 def _values(f: Figures, settings: Reports) -> dict[str, Any]:
+    zone = f.period.timezone
+    during = _during(f.period)
     return {
-        "title": _("Cybersecurity situation in"),
+        "title": _("Cybersecurity situation {during}").format(during=during),
         "superior": clean(settings.superior) or "......",
         "issuer": clean(settings.issuer) or "......",
         "place_and_date": _("{place}, date ...... month ...... year {year}").format(
-            place=clean(settings.place), year=f.period.until.astimezone(ZoneInfo(f.period.timezone)).year
+            place=clean(settings.place), year=f.period.until.astimezone(ZoneInfo(zone)).year
         ),
         "period_sentence": _("(Figures from {first} to {last}, Vietnam time)").format(
-            first=date(f.period.since, f.period.timezone),
-            last=date(f.period.until - dt.timedelta(seconds=1), f.period.timezone),
+            first=edge(f.period.since, zone), last=edge(f.period.until, zone, end=True)
         ),
+        "opening": _("The unit reports on the cybersecurity situation {during} as follows:").format(
+            during=during
+        ),
+        "closing": _("This is the report on the cybersecurity situation {during}.").format(during=during),
         "overview": _overview(f),
         "cards": _cards(f),
         "charts": _charts(f),
-        "office_sentence": _("In office hours: {share} of the events.").format(share=percent(f.office_share)),
+        "office_sentence": _("{share} of the events fell into office hours.").format(
+            share=percent(f.office_share)
+        ),
         **_class_table(f),
         "outcome_rows": _ranked(f.outcomes, name=outcome_name),
         "attacker_rows": _ranked(f.attackers),
@@ -79,7 +90,7 @@ def _values(f: Figures, settings: Reports) -> dict[str, Any]:
         "malware_rows": _ranked(f.malware),
         "infected_rows": _ranked(f.infected),
         "level_rows": _ranked(f.levels, name=level_name, more=("events",)),
-        "rule_rows": _ranked(f.rules, more=("events",)),
+        "rule_rows": _ranked(_titled(f.rules), more=("events",)),
         **_incident_table(f),
         "coverage_sentences": _coverage(f),
         "quality_sentences": _quality(f),
@@ -92,47 +103,99 @@ def _n(value: int) -> Number:
     return Number(integer(value))
 
 
-def _change(figure: Compared) -> str:
-    """Return how a figure moved, as words behind it."""
-    if figure.change is None:
-        return _("no earlier figures")
-    if figure.change == 0:
-        return _("unchanged")
-    word = (
-        _("up {share} on the period before") if figure.change > 0 else _("down {share} on the period before")
+def _during(period: Period) -> str:
+    """Return when, as a title says it: ``tháng 10 năm 2026``, else from day to day."""
+    zone = ZoneInfo(period.timezone)
+    first = period.since.astimezone(zone)
+    if period.is_month:
+        return _("in {month}").format(month=long_month(first.date()))
+    return _("from {first} to {last}").format(
+        first=date(period.since, period.timezone),
+        last=date(period.until - dt.timedelta(microseconds=1), period.timezone),
     )
-    return word.format(share=percent(abs(figure.change)))
+
+
+def _change(figure: Compared, *, month: bool) -> str:
+    """Return how a figure moved, in brackets behind it; nothing where there is nothing to compare with."""
+    earlier = _("the month before") if month else _("the period before")
+    parts = [
+        _moved(change, than)
+        for change, than in (
+            (figure.change, earlier),
+            (figure.year_change, _("the same period of the year before")),
+        )
+        if change is not None
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _moved(change: float, than: str) -> str:
+    if percent(abs(change)) == percent(0.0):
+        return _("unchanged on {than}").format(than=than)
+    text = _("up {share} on {than}") if change > 0 else _("down {share} on {than}")
+    return text.format(share=percent(abs(change)), than=than)
 
 
 def _overview(f: Figures) -> list[str]:
     if not f.records.value:
-        return [_("No records arrived for this period.")]
-    total = _(
-        "The centre recorded {cases} attack, spyware and virus events ({change}): {attack} attacks,"
-        " {spyware} of spyware, {virus} of viruses."
-    ).format(
-        cases=integer(f.cases.value),
-        change=_change(f.cases),
-        attack=integer(f.attack.value),
-        spyware=integer(f.spyware.value),
-        virus=integer(f.virus.value),
-    )
-    detected = _(
-        "Detection rules raised {alerts} alerts ({alert_change}), which form {incidents} incidents"
-        " ({incident_change})."
-    ).format(
-        alerts=integer(f.alerts.value),
-        alert_change=_change(f.alerts),
-        incidents=integer(f.incidents.value),
-        incident_change=_change(f.incidents),
-    )
-    policy = _("Besides, devices denied services against policy {count} times; these are no attacks.").format(
-        count=integer(f.policy)
-    )
-    base = _("They rest on {records} records of {agencies} agencies.").format(
-        records=integer(f.records.value), agencies=integer(sum(1 for row in f.table if row.records))
-    )
-    return [total, detected, policy, base]
+        return [_("No log record arrived for this period.")]
+    month = f.period.is_month
+    stopped = sum(row.stopped for row in f.classes)
+    sentences = [
+        _(
+            "The system recorded {cases} events of attacks, spyware and viruses{change}: {attack} of attacks,"
+            " {spyware} of spyware, {virus} of viruses."
+        ).format(
+            cases=integer(f.cases.value),
+            change=_change(f.cases, month=month),
+            attack=integer(f.attack.value),
+            spyware=integer(f.spyware.value),
+            virus=integer(f.virus.value),
+        ),
+        _("Of these, {stopped} ({share}) were stopped or handled by the devices.").format(
+            stopped=integer(stopped), share=percent(stopped * 100 / f.cases.value)
+        )
+        if f.cases.value
+        else "",
+        _(
+            "Detection rules raised {alerts} alerts{alert_change}, which form {incidents} incidents"
+            "{incident_change}."
+        ).format(
+            alerts=integer(f.alerts.value),
+            alert_change=_change(f.alerts, month=month),
+            incidents=integer(f.incidents.value),
+            incident_change=_change(f.incidents, month=month),
+        ),
+        _(
+            "Besides, devices denied {count} accesses against policy; these are not counted as attacks."
+        ).format(count=integer(f.policy))
+        if f.policy
+        else "",
+        _("The figures rest on {records} log records of {agencies} agencies.").format(
+            records=integer(f.records.value), agencies=integer(sum(1 for row in f.table if row.records))
+        ),
+        _not_compared(f),
+    ]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _not_compared(f: Figures) -> str:
+    """Say which earlier figures are lacking; a reader expects both comparisons."""
+    if f.records.before is None and f.records.year_before is None:
+        return _("There are no figures of earlier periods to compare with.")
+    if f.records.before is None:
+        return _("There are no figures of the period before to compare with.")
+    if f.records.year_before is None:
+        return _("There are no figures of the same period of the year before to compare with.")
+    return ""
+
+
+def _titled(rows: Sequence[Ranked]) -> list[Ranked]:
+    """Return rules with their titles in the report's language."""
+    return [
+        Ranked(row.key, clean(title_in(i18n.language(), row.label, row.label_vi)), row.count, row.more)
+        for row in rows
+    ]
 
 
 def _cards(f: Figures) -> list[tuple[str, str]]:
@@ -140,7 +203,7 @@ def _cards(f: Figures) -> list[tuple[str, str]]:
         (_("events"), integer(f.cases.value)),
         (_("alerts"), integer(f.alerts.value)),
         (_("incidents"), integer(f.incidents.value)),
-        (_("silent or never seen streams"), integer(f.streams.get("silent", 0) + f.streams.get("never", 0))),
+        (_("streams silent or never seen"), integer(f.streams.get("silent", 0) + f.streams.get("never", 0))),
     ]
 
 
@@ -168,19 +231,20 @@ def _class_table(f: Figures) -> dict[str, Any]:
             _n(row.events.value),
             Number(percent(row.share)),
             Number(percent(row.events.change, signed=True)),
+            Number(percent(row.events.year_change, signed=True)),
             _n(row.stopped),
         )
         for number, row in enumerate(f.classes, start=1)
     ]
     stopped = sum(row.stopped for row in f.classes)
-    change = Number(percent(f.cases.change, signed=True))
     return {
         "class_heads": [
             _("No."),
             _("Class"),
             _("Events"),
             _("Share"),
-            _("Against the period before"),
+            _("Against the month before") if f.period.is_month else _("Against the period before"),
+            _("Against the year before"),
             _("Stopped or cleaned"),
         ],
         "class_rows": rows,
@@ -189,7 +253,8 @@ def _class_table(f: Figures) -> dict[str, Any]:
             _("Total"),
             _n(f.cases.value),
             Number(percent(100.0 if rows else None)),
-            change,
+            Number(percent(f.cases.change, signed=True)),
+            Number(percent(f.cases.year_change, signed=True)),
             _n(stopped),
         ),
     }
@@ -227,37 +292,66 @@ def _incident_table(f: Figures) -> dict[str, Any]:
                 row.id,
                 time(row.detected_at, zone),
                 clean(row.agency_name),
-                clean(f"{row.title} ({row.entity})" if row.entity else row.title),
+                _what(row),
                 level_name(row.severity),
-                state_name(row.state),
-                time(row.notice_due_at, zone),
-                time(row.report_due_at, zone),
+                state_name(row.state, row.verdict),
+                _deadline(row.notice_due_at, row.notice_sent_at, zone),
+                _deadline(row.report_due_at, row.report_sent_at, zone),
             )
             for row in shown
         ],
     }
 
 
+def _what(row: IncidentRow) -> str:
+    title = clean(title_in(i18n.language(), row.title, row.title_vi))
+    # Without an entity the rule itself stands for it, which says nothing to a reader.
+    return title if not row.entity or row.entity.startswith("rule:") else f"{title} ({clean(row.entity)})"
+
+
+def _deadline(due: str, sent: str | None, zone: str) -> str:
+    if sent is None:
+        return f"{time(due, zone)}, {_('not sent')}"
+    return f"{time(due, zone)}, {_('sent in time') if sent <= due else _('sent late')}"
+
+
 def _coverage(f: Figures) -> list[str]:
     c = f.coverage
-    return [
-        _(
-            "{agencies} agencies with {machines} computers have centrally managed antivirus;"
-            " {seen} of them reported."
-        ).format(agencies=integer(c.agencies), machines=integer(c.machines), seen=integer(c.agencies_seen)),
-        _("Malware was found on {infected} computers; {failed} detections were not cleaned.").format(
-            infected=integer(c.machines_infected), failed=integer(c.not_cleaned)
-        ),
-    ]
+    if c.agencies:
+        installed = _(
+            "{agencies} agencies with {machines} computers have centrally managed antivirus; {seen} of these"
+            " agencies, with {machines_seen} computers, sent data."
+        ).format(
+            agencies=integer(c.agencies),
+            machines=integer(c.machines),
+            seen=integer(c.agencies_seen),
+            machines_seen=integer(c.machines_seen),
+        )
+    else:
+        installed = _("No agency of the registry has centrally managed antivirus.")
+    if not c.machines_infected:
+        return [installed, _("No malware was found on computers in this period.")]
+    found = _("Malware was found on {infected} computers; {failed} detections were not cleaned.").format(
+        infected=integer(c.machines_infected), failed=integer(c.not_cleaned)
+    )
+    return [installed, found]
 
 
 def _quality(f: Figures) -> list[str]:
-    streams = _(
-        "Of {total} expected streams {ok} speak, {late} are late, {silent} silent, {never} were never seen."
-    ).format(
-        total=integer(sum(f.streams.values())),
-        **{name: integer(f.streams.get(name, 0)) for name in ("ok", "late", "silent", "never")},
+    total = sum(f.streams.values())
+    streams = (
+        _(
+            "Of {total} expected streams of logs {ok} speak, {late} are late, {silent} are silent,"
+            " {never} were never seen."
+        ).format(
+            total=integer(total),
+            **{name: integer(f.streams.get(name, 0)) for name in ("ok", "late", "silent", "never")},
+        )
+        if total
+        else _("The registry expects no stream of logs.")
     )
+    if not f.completeness.received:
+        return [streams]
     if not f.completeness.balanced:
         return [streams, _("The figures of records do not add up; the centre must look into it.")]
     return [streams, _("Every received record is accounted for.")]

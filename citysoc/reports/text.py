@@ -22,7 +22,7 @@ def integer(value: int) -> str:
 
 
 def percent(value: float | None, *, signed: bool = False) -> str:
-    """Return a share or a change with one digit: 11,8 % in Vietnamese; a dash for None."""
+    """Return a share or a change with one digit: 11,8% in Vietnamese; a dash for None."""
     from babel.numbers import format_decimal
 
     if value is None:
@@ -54,6 +54,29 @@ def long_date(day: dt.date) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
+def long_month(day: dt.date) -> str:
+    """Return the month of a day as titles write it: tháng 10 năm 2026."""
+    if language() == "vi":
+        return (
+            f"tháng {day.month:02} năm {day.year}" if day.month <= 2 else f"tháng {day.month} năm {day.year}"
+        )
+    return f"{day:%B %Y}"
+
+
+def edge(moment: dt.datetime, zone: str, *, end: bool = False) -> str:
+    """Return where a period begins or ends as reports write it: ``00 giờ 00 ngày 01/10/2026``.
+
+    A period that ends at midnight ends at 24:00 of the day before.
+    """
+    local = moment.astimezone(ZoneInfo(zone))
+    hour, minute, day = local.hour, local.minute, local.date()
+    if end and hour == minute == 0:
+        hour, day = 24, day - dt.timedelta(days=1)
+    return _("{hour}:{minute} on {date}").format(
+        hour=f"{hour:02}", minute=f"{minute:02}", date=f"{day:%d/%m/%Y}"
+    )
+
+
 def clean(text: str, letters: int = 300) -> str:
     """Return hostile text fit for print: no control or direction-turning characters, a bounded length."""
     kept = "".join(
@@ -81,13 +104,18 @@ def _named(words: Mapping[str, taxonomy.Named], code: str) -> str:
     return words[code].name(language()) if code in words else code
 
 
-def state_name(state: str) -> str:
-    """Return the state of an alert, incident or stream in the reader's language."""
+def state_name(state: str, verdict: str | None = None) -> str:
+    """Return the state of an alert, incident or stream in the reader's language, with the verdict behind it."""
+    if verdict:
+        return f"{state_name(state)} ({state_name(verdict)})"
     names = {
         "new": _("New"),
         "acknowledged": _("Acknowledged"),
         "in_progress": _("In progress"),
         "closed": _("Closed"),
+        "true_positive": _("confirmed"),
+        "false_positive": _("false alarm"),
+        "benign": _("harmless"),
         "late": _("Late"),
         "silent": _("Silent"),
         "never": _("Never seen"),
