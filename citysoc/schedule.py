@@ -7,6 +7,8 @@ interval that no run covers is shown by ``citysoc jobs list`` as a gap.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +74,10 @@ async def run_once(state: State, job: Job) -> None:
     except Exception as error:  # noqa: BLE001  around one job: a bug in it must be seen, and not end it
         outcome, detail = "failed", f"{type(error).__name__}: {error}"
         _log.exception("job.failed", job=job.name)
+    except asyncio.CancelledError:
+        # The service stops: the next start takes the interval again. Nobody waits for this task.
+        _log.info("job.interrupted", job=job.name)
+        return
     _record(state, job.name, since=since, started=started, outcome=outcome, detail=detail)
 
 
@@ -112,6 +118,8 @@ def start(state: State, jobs: Sequence[Job], *, timezone: str) -> Any:
     """
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+    # A job that is still at work when its next turn comes takes that time in its next run: no warning.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler = AsyncIOScheduler(
         timezone=timezone,
         # One run at a time; late runs become one; none is ever dropped for being late.
