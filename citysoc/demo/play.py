@@ -170,6 +170,7 @@ def prepare(directory: Path, *, url: str, secret: str) -> Config:
     (directory / "webhook.secret").write_text(secret, encoding="utf-8")
     (directory / "webhook.secret").chmod(0o600)
     settings = {
+        "service": {"commit_seconds": 0.3},  # a whole month in a minute: nobody waits for company
         "reports": {"superior": "ỦY BAN NHÂN DÂN THÀNH PHỐ HUẾ", "issuer": "TRUNG TÂM GIÁM SÁT AN NINH MẠNG"},
         "webhooks": [
             {

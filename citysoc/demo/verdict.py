@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -14,7 +14,7 @@ from citysoc.stores.base import Question
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from citysoc.flow import Event
     from citysoc.simulation.truth import Planted
@@ -47,22 +47,26 @@ def judge(state: State, store: EventStore, planted: Sequence[Planted]) -> tuple[
     An attack counts as found when an alert of one of its agencies, within its time, is about one of its
     entities: the alert's own entity or key names it, or one of its sample events does.
     """
-    alerts = [_alerts(state, attack) for attack in planted]
-    samples = _samples(
-        store, sorted({event for rows in alerts for row in rows for event in _sample_ids(row)})
-    )
-    verdicts = []
-    for attack, rows in zip(planted, alerts, strict=True):
-        wanted = {entity.partition(":")[2].casefold() for entity in attack.entities}
-        titles = (row["title"] for row in rows if wanted & _named(row, samples))
-        verdicts.append(Verdict(attack, tuple(dict.fromkeys(titles))))
-    return tuple(verdicts)
+    return tuple(Verdict(attack, _rules(state, store, attack)) for attack in planted)
+
+
+def _rules(state: State, store: EventStore, attack: Planted) -> tuple[str, ...]:
+    wanted = {entity.partition(":")[2].casefold() for entity in attack.entities}
+    rows = _alerts(state, attack)
+    found = [row for row in rows if wanted & _folded(_facts(row))]
+    if not found:  # reading events costs more, so only where the alerts themselves do not say it
+        samples = _samples(store, attack, rows)
+        found = [
+            row
+            for row in rows
+            if any(wanted & _folded(samples.get(event_id, {}).values()) for event_id in _sample_ids(row))
+        ]
+    return tuple(dict.fromkeys(row["title"] for row in found))
 
 
 def _alerts(state: State, attack: Planted) -> list[sqlite3.Row]:
     """Return the alerts of an attack's agencies within its time, the most serious first."""
-    start = dt.datetime.fromisoformat(attack.start) - MARGIN
-    end = dt.datetime.fromisoformat(attack.end) + MARGIN
+    start, end = _span(attack)
     marks = ",".join("?" * len(attack.agencies))
     rows = state.rows(
         f"SELECT * FROM alerts WHERE agency IN ({marks})"  # noqa: S608  only question marks are put in
@@ -72,26 +76,35 @@ def _alerts(state: State, attack: Planted) -> list[sqlite3.Row]:
     return sorted(rows, key=lambda row: -LEVELS.index(row["level"]))
 
 
+def _span(attack: Planted) -> tuple[dt.datetime, dt.datetime]:
+    start, end = dt.datetime.fromisoformat(attack.start), dt.datetime.fromisoformat(attack.end)
+    return start - MARGIN, end + MARGIN
+
+
 def _sample_ids(row: sqlite3.Row) -> list[str]:
     found: list[str] = orjson.loads(row["samples"])
     return found[:SAMPLES]
 
 
-def _samples(store: EventStore, ids: Sequence[str]) -> dict[str, Event]:
-    """Return events by id, asked for in few questions."""
+def _samples(store: EventStore, attack: Planted, rows: Sequence[sqlite3.Row]) -> dict[str, Event]:
+    """Return the sample events of alerts, by id."""
+    ids = sorted({event_id for row in rows for event_id in _sample_ids(row)})
+    since, until = _span(attack)
     found: dict[str, Event] = {}
     for start in range(0, len(ids), IDS_A_QUESTION):
         query = f"event.id:({' OR '.join(ids[start : start + IDS_A_QUESTION])})"
-        found.update((event["event.id"], event) for event in store.search(Question(query)))
+        events = store.search(Question(query, since, until))
+        found.update((event["event.id"], event) for event in events)
     return found
 
 
-def _named(row: sqlite3.Row, samples: Mapping[str, Event]) -> set[str]:
-    """Return what an alert is about, folded: values of its entity, its key, and its sample events."""
-    values = [row["entity"].partition(":")[2], *orjson.loads(row["group_values"]).values()]
-    values += orjson.loads(row["matched"]).values()
-    for event_id in _sample_ids(row):
-        values += samples.get(event_id, {}).values()
+def _facts(row: sqlite3.Row) -> list[Any]:
+    """Return what an alert says of itself: its entity, its key, what matched."""
+    own = [row["entity"].partition(":")[2], *orjson.loads(row["group_values"]).values()]
+    return own + list(orjson.loads(row["matched"]).values())
+
+
+def _folded(values: Iterable[Any]) -> set[str]:
     flat: set[str] = set()
     for value in values:
         flat.update(str(item).casefold() for item in (value if isinstance(value, list) else [value]))
