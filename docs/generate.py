@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from citysoc.cli import COMMANDS, root
 from citysoc.config import models
+from citysoc.ecs import FIELDS
 from citysoc.parsers.registry import PARSERS, parser
 
 
@@ -46,6 +47,11 @@ def parsers() -> str:
     rows = ["| parser | reads |", "|---|---|"]
     rows += [f"| `{name}` | {parser(name).summary} |" for name in PARSERS]
     return "\n".join(rows)
+
+
+def own_fields() -> str:
+    """Return the rows of the fields that are not of ECS."""
+    return "\n".join(f"| `{field.name}` | {field.about} |" for field in FIELDS.values() if field.about)
 
 
 def settings() -> str:
