@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint fix bench docs lock clean
+.PHONY: help setup demo test lint fix bench docs catalogues lock clean
 
 help:            ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ bench: setup     ## measure; prints figures, asserts nothing
 
 docs: setup      ## write the generated parts of the documentation again
 	$(BIN)/cog -r -I docs -p "import generate" docs/*.md
+
+catalogues: setup ## find the messages of the code; write the Vietnamese catalogue and its compiled form
+	$(BIN)/python -m tests.catalogues
 
 lock: setup      ## resolve the dependencies again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \

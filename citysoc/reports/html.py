@@ -216,7 +216,9 @@ def _charts(f: Figures) -> dict[str, Any]:
     agencies = [(clean(row.label), row.count, integer(row.count)) for row in f.busiest]
     drawn = {
         "days": charts.stacked_bars(_("Events by day"), days, words),
-        "hours": charts.stacked_bars(_("Events by hour of the day"), hours, [_("Events")], height=180),
+        "hours": charts.stacked_bars(
+            _("Events by hour of the day"), hours, [_("Number of events")], height=180
+        ),
         "agencies": charts.bars(_("Agencies with most events"), agencies),
     }
     # Every label in them was escaped where it was drawn.
@@ -241,7 +243,7 @@ def _class_table(f: Figures) -> dict[str, Any]:
         "class_heads": [
             _("No."),
             _("Class"),
-            _("Events"),
+            _("Number of events"),
             _("Share"),
             _("Against the month before") if f.period.is_month else _("Against the period before"),
             _("Against the year before"),
@@ -310,9 +312,8 @@ def _what(row: IncidentRow) -> str:
 
 
 def _deadline(due: str, sent: str | None, zone: str) -> str:
-    if sent is None:
-        return f"{time(due, zone)}, {_('not sent')}"
-    return f"{time(due, zone)}, {_('sent in time') if sent <= due else _('sent late')}"
+    said = _("sent in time") if sent and sent <= due else _("sent late") if sent else _("not sent")
+    return f"{time(due, zone)}, {said}"
 
 
 def _coverage(f: Figures) -> list[str]:
@@ -389,7 +390,7 @@ def _agency_table(f: Figures) -> dict[str, Any]:
             _("No."),
             _("Agency"),
             _("Records"),
-            _("Events"),
+            _("Number of events"),
             _("Alerts"),
             _("Incidents"),
             _("Quiet streams"),
