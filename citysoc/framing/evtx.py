@@ -7,19 +7,16 @@ for ever, and the line must go on.
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
-import tempfile
-import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from citysoc.flow import Refused
 from citysoc.framing.base import Frames
+from citysoc.framing.child import child
 from citysoc.framing.documents import SAMPLE_BYTES, read_document
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Generator, Iterator
 
     from citysoc.framing.base import Limits
@@ -103,28 +100,12 @@ class _Run:
 
 def _items(data: bytes, limits: Limits) -> Generator[tuple[int, bytes] | Refused, None, None]:
     """Yield each record with its number, and the refusal of what could not be read."""
-    script = Path(__file__).with_name("evtx_reader.py")
-    command = [sys.executable, "-I", str(script), str(READER_MEMORY_BYTES), str(READER_CPU_SECONDS)]
-    with tempfile.TemporaryFile() as document:
-        document.write(data)
-        document.seek(0)
-        reader = subprocess.Popen(  # noqa: S603  our own script, no argument from outside
-            command, stdin=document, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        timer = threading.Timer(READER_CPU_SECONDS * 2, reader.kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield from _lines(reader, limits)
-            if reader.wait():
-                detail = "The event log cannot be read to its end within the bounds."
-                yield Refused("evtx.unreadable", detail, sample=data[:SAMPLE_BYTES])
-        finally:
-            timer.cancel()
-            reader.kill()
-            if reader.stdout:
-                reader.stdout.close()
-            reader.wait()
+    bounds = (READER_MEMORY_BYTES, READER_CPU_SECONDS)
+    with child("evtx_reader.py", bounds, data, READER_CPU_SECONDS * 2) as reader:
+        yield from _lines(reader, limits)
+        if reader.wait():
+            detail = "The event log cannot be read to its end within the bounds."
+            yield Refused("evtx.unreadable", detail, sample=data[:SAMPLE_BYTES])
 
 
 def _lines(reader: subprocess.Popen[bytes], limits: Limits) -> Iterator[tuple[int, bytes] | Refused]:

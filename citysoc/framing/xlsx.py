@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
-import tempfile
-import threading
 import zipfile
 import zlib
 from io import BytesIO
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from citysoc.flow import Refused
 from citysoc.framing.base import Frames
+from citysoc.framing.child import child
 from citysoc.framing.csv import table_records
 from citysoc.framing.documents import SAMPLE_BYTES, read_document, runs
 from citysoc.framing.sheet_reader import PASSWORD
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Generator, Iterator
 
     from citysoc.framing.base import Limits
@@ -171,26 +168,9 @@ class _Reading:
 
     def rows(self, data: bytes, limits: Limits) -> Generator[tuple[int, list[str] | Refused], None, None]:
         """Yield each row with its sheet's number."""
-        script = Path(__file__).with_name("sheet_reader.py")
         bounds = (READER_MEMORY_BYTES, READER_CPU_SECONDS, limits.max_record_bytes)
-        command = [sys.executable, "-I", str(script), *map(str, bounds)]
-        with tempfile.TemporaryFile() as document:
-            document.write(data)
-            document.seek(0)
-            reader = subprocess.Popen(  # noqa: S603  our own script, no argument from outside
-                command, stdin=document, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-            timer = threading.Timer(READER_CPU_SECONDS * 2, reader.kill)
-            timer.daemon = True
-            timer.start()
-            try:
-                yield from self._lines(reader, limits)
-            finally:
-                timer.cancel()
-                reader.kill()
-                if reader.stdout:
-                    reader.stdout.close()
-                reader.wait()
+        with child("sheet_reader.py", bounds, data, READER_CPU_SECONDS * 2) as reader:
+            yield from self._lines(reader, limits)
 
     def _lines(
         self, reader: subprocess.Popen[bytes], limits: Limits

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from citysoc.framing import evtx
+from citysoc.framing import child, evtx
 from citysoc.framing.base import Limits
 from tests.corpus import CORPUS, needs_corpus
 
@@ -33,7 +33,7 @@ def test_a_reader_that_does_not_end_is_ended(monkeypatch, tmp_path):
     script = tmp_path / "evtx_reader.py"
     script.write_text("import time\nprint('7\\t{\"Event\":{}}', flush=True)\ntime.sleep(60)\n")
     monkeypatch.setattr(evtx, "READER_CPU_SECONDS", 0.5)
-    monkeypatch.setattr(evtx, "__file__", str(tmp_path / "evtx.py"))
+    monkeypatch.setattr(child, "__file__", str(tmp_path / "child.py"))
     (run,) = frames(b"ElfFile\0")
     assert run.offsets == (7,)
     assert [item.reason for item in run.refused] == ["evtx.unreadable"]

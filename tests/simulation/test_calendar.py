@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from citysoc.enrich.working_hours import working_hours
 from citysoc.simulation import calendar, plan
 from citysoc.simulation.stamps import HOUR, Stamps
 
@@ -24,7 +25,7 @@ from citysoc.simulation.stamps import HOUR, Stamps
     ids=["winter", "summer's end", "summer's begin", "Saturday", "holiday", "Tết"],
 )
 def test_office_hours(day, spans):
-    assert calendar.working_hours(day) == spans
+    assert working_hours(day) == spans
 
 
 def test_noon_is_quiet_and_the_half_hours_count():

@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from citysoc.clock import iso
-from citysoc.simulation import calendar
+from citysoc.enrich import working_hours
 from citysoc.simulation.formats.facts import Flow
 from citysoc.simulation.stamps import DAY, HOUR, MINUTE, SECOND, Stamps
 from citysoc.simulation.truth import Planted
@@ -93,7 +93,7 @@ class Plot:
         day = self._working_day()
         if self._chain:
             return day * DAY + 8 * HOUR + self._step * 25 * MINUTE
-        start, end = self._place.choice(calendar.working_hours(self._date(day)))
+        start, end = self._place.choice(working_hours.working_hours(self._date(day)))
         return day * DAY + int(self._place.uniform(start, end - 0.5) * HOUR)
 
     def night(self, hour: float = 1.5) -> int:
@@ -102,7 +102,7 @@ class Plot:
 
     def _working_day(self) -> int:
         # Not the last days: an attack may go on for some days.
-        days = [d for d in range(1, self.stamps.days - 5) if calendar.is_working_day(self._date(d))]
+        days = [d for d in range(1, self.stamps.days - 5) if working_hours.is_working_day(self._date(d))]
         return self._place.choice(days)
 
     def _date(self, day: int) -> dt.date:
