@@ -27,6 +27,7 @@ from citysoc.notify.webhook import deliver
 from citysoc.pipeline import Line
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.pull import file_collectors, pull
+from citysoc.pipeline.work import refused_rules
 from citysoc.reports.build import build, due_month, is_built
 from citysoc.state import progress
 from citysoc.state.outbox import prune
@@ -164,6 +165,8 @@ async def run(service: Service, *, until: asyncio.Event | None = None) -> None:
         )
         async with listening(service, line, on_failure=stop.set):
             _log.info("service.started", sources=len(service.config.sources))
+            for reason in await asyncio.to_thread(refused_rules, service.work):
+                _log.warning("rule.refused", reason=reason)
             await stop.wait()
     finally:
         _log.info("service.stopping")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import Column, emit, format_option
+from citysoc.commands.output import Column, emit, format_option, printable
 from citysoc.commands.triage import is_table
 from citysoc.flow import LEVELS
 from citysoc.i18n import _
@@ -70,7 +70,10 @@ def command(
     work = Work(rules=rules or (shipped_rules(),), cache_dir=cache_dir(), min_level=min_level)
     small = _size(paths) < SMALL_BYTES
     found = findings(
-        batches_of(paths, parser_name=parser_name, agency=agency), work, workers=None if small else workers
+        batches_of(paths, parser_name=parser_name, agency=agency),
+        work,
+        workers=None if small else workers,
+        on_refused=lambda refused: _say_refused(app, refused),
     )
     worst = -1
     in_vietnamese = app.lang == "vi" and is_table(format_)
@@ -87,6 +90,7 @@ def command(
     return 1 if fail_on and worst >= LEVELS.index(fail_on) else 0
 
 
+_SHOWN_RULES = 5
 _COLUMNS = (
     Column("@timestamp"),
     Column("rule.level", kind="level"),
@@ -95,6 +99,15 @@ _COLUMNS = (
     Column("matched"),
     Column("log.file.path"),
 )
+
+
+def _say_refused(app: App, refused: Sequence[str]) -> None:
+    """Say that rules are left out: no finding of theirs does not mean that nothing happened."""
+    if refused:
+        app.say(_("{count} rules are refused and not used:").format(count=len(refused)))
+        for reason in refused[:_SHOWN_RULES]:
+            app.say(f"  {printable(reason)}")
+        app.say(_("`citysoc rules check` shows all of them."))
 
 
 def _row(finding: Finding, *, title_vi: bool) -> dict[str, Any]:

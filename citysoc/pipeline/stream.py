@@ -6,11 +6,11 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from citysoc.pipeline import pool
-from citysoc.pipeline.work import Worker
+from citysoc.pipeline.work import Worker, refused_rules
 
 if TYPE_CHECKING:
     import concurrent.futures as cf
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from citysoc.flow import Batch, Finding
     from citysoc.pipeline.work import Work
@@ -21,17 +21,26 @@ SMALL_BYTES = 16 << 20
 """Below this much input, starting worker processes costs more than they bring."""
 
 
-def findings(batches: Iterable[Batch], work: Work, *, workers: int | None) -> Iterator[list[Finding]]:
+def findings(
+    batches: Iterable[Batch],
+    work: Work,
+    *,
+    workers: int | None,
+    on_refused: Callable[[Sequence[str]], None] = lambda _rules: None,
+) -> Iterator[list[Finding]]:
     """Yield the findings of each batch, in the order of the batches.
 
     Args:
         batches: what to judge.
         work: the rules.
         workers: processes, 0 for one a core; None works in this one.
+        on_refused: is told what is wrong with rules that are not used, a line each.
     """
     if workers is None:
         worker = Worker(work)
+        on_refused(worker.refused)
         return (worker.findings(batch) for batch in batches)
+    on_refused(refused_rules(work))
     return _ordered(batches, work, workers, pool.findings)
 
 

@@ -94,14 +94,32 @@ class Processed:
     findings: tuple[Finding, ...]
 
 
+def refused_rules(work: Work) -> tuple[str, ...]:
+    """Return what is wrong with the rules that will not be used, a line each: ``file:line: why``."""
+    return _refused(_load(work))
+
+
+def _load(work: Work) -> sigma.Loaded:
+    return sigma.load(work.rules, cache_dir=work.cache_dir, disabled=work.disabled, min_level=work.min_level)
+
+
+def _refused(loaded: sigma.Loaded) -> tuple[str, ...]:
+    return tuple(
+        f"{check.path}:{check.line}: {check.reason}" for check in loaded.checks if check.status == "refused"
+    )
+
+
 class Worker:
-    """Does the work of batches, one after another."""
+    """Does the work of batches, one after another.
+
+    ``refused`` says what is wrong with rules that are not used.
+    """
 
     def __init__(self, work: Work) -> None:
         self._facts = work.agency_facts
-        self.detector: Detector = sigma.load(
-            work.rules, cache_dir=work.cache_dir, disabled=work.disabled, min_level=work.min_level
-        ).detector
+        loaded = _load(work)
+        self.detector: Detector = loaded.detector
+        self.refused = _refused(loaded)
 
     def events(self, batch: Batch) -> list[Event]:
         """Return the events of a batch, parsed and enriched; quarantined records among them."""
