@@ -38,6 +38,8 @@ WORDS = ("attack", "spyware", "virus")
 CASES = "_exists_:citysoc.threat"
 UNCLASSIFIED = ""
 DETECTIONS = "event.dataset:antivirus.detection"
+GRACE = dt.timedelta(hours=1)
+"""The last records of a period may arrive a little after it: a stream that then speaks is not silent."""
 
 
 def compute(config: Config, state: State, store: EventStore, period: Period, *, now: dt.datetime) -> Figures:
@@ -50,7 +52,7 @@ def compute(config: Config, state: State, store: EventStore, period: Period, *, 
         period: of event time for events and alerts, of arrival for completeness.
         now: the moment for which streams are judged: the end of the period when that is past.
     """
-    return _Computation(config, state, store, period, min(now, period.until)).figures()
+    return _Computation(config, state, store, period, min(now, period.until + GRACE)).figures()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class _Computation:
     judged_at: dt.datetime
 
     def figures(self) -> Figures:
-        periods = (self.period, *(p if self._count("", p) else None for p in self._earlier()))
+        periods = (self.period, *(p if self._count(CASES, p) else None for p in self._earlier()))
         words = [self._words(period) if period else None for period in periods]
 
         def compared(count: Callable[[Period], int]) -> Compared:

@@ -16,6 +16,7 @@ from citysoc.reports.text import (
     clean,
     date,
     edge,
+    entity_name,
     integer,
     level_name,
     long_month,
@@ -24,6 +25,7 @@ from citysoc.reports.text import (
     state_name,
     time,
 )
+from citysoc.state.outbox import RANK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +43,12 @@ class Number(str):
     __slots__ = ()
 
 
+class Word(str):
+    """A text that tables keep in one line."""
+
+    __slots__ = ()
+
+
 def render(figures: Figures, settings: Reports, *, language: str) -> bytes:
     """Return the report as UTF-8 HTML; same figures, same bytes."""
     import jinja2
@@ -54,6 +62,7 @@ def render(figures: Figures, settings: Reports, *, language: str) -> bytes:
         keep_trailing_newline=True,
     )
     environment.tests["number_text"] = lambda value: isinstance(value, Number)
+    environment.tests["word_text"] = lambda value: isinstance(value, Word)
     with i18n.speaking(language):
         template = environment.get_template("monthly.html.j2")
         text = template.render(_=_, lang=language, f=figures, **_values(figures, settings))
@@ -89,7 +98,9 @@ def _values(f: Figures, settings: Reports) -> dict[str, Any]:
         "target_rows": _ranked(f.targets),
         "malware_rows": _ranked(f.malware),
         "infected_rows": _ranked(f.infected),
-        "level_rows": _ranked(f.levels, name=level_name, more=("events",)),
+        "level_rows": _ranked(
+            sorted(f.levels, key=lambda row: -RANK.get(row.key, -1)), name=level_name, more=("events",)
+        ),
         "rule_rows": _ranked(_titled(f.rules), more=("events",)),
         **_incident_table(f),
         "coverage_sentences": _coverage(f),
@@ -291,7 +302,7 @@ def _incident_table(f: Figures) -> dict[str, Any]:
         ],
         "incident_rows": [
             (
-                row.id,
+                Word(row.id),
                 time(row.detected_at, zone),
                 clean(row.agency_name),
                 _what(row),
@@ -307,8 +318,8 @@ def _incident_table(f: Figures) -> dict[str, Any]:
 
 def _what(row: IncidentRow) -> str:
     title = clean(title_in(i18n.language(), row.title, row.title_vi))
-    # Without an entity the rule itself stands for it, which says nothing to a reader.
-    return title if not row.entity or row.entity.startswith("rule:") else f"{title} ({clean(row.entity)})"
+    about = entity_name(row.entity)
+    return f"{title} ({clean(about)})" if about else title
 
 
 def _deadline(due: str, sent: str | None, zone: str) -> str:
@@ -376,8 +387,8 @@ def _quality_tables(f: Figures) -> dict[str, Any]:
                 _n(number),
                 clean(row.agency_name),
                 row.source,
-                state_name(row.state),
-                time(row.last_arrival, f.period.timezone),
+                Word(state_name(row.state)),
+                Word(time(row.last_arrival, f.period.timezone)),
             )
             for number, row in enumerate(shown, start=1)
         ],

@@ -104,6 +104,19 @@ def _named(words: Mapping[str, taxonomy.Named], code: str) -> str:
     return words[code].name(language()) if code in words else code
 
 
+def entity_name(entity: str) -> str:
+    """Return what an incident is about in the reader's language; nothing where it is the rule itself."""
+    kind, _colon, name = entity.partition(":")
+    texts = {
+        "host": _("computer {name}"),
+        "user": _("account {name}"),
+        "ip": _("address {name}"),
+        "domain": _("domain {name}"),
+        "rule": "",
+    }
+    return texts.get(kind, entity.replace("{", "{{").replace("}", "}}")).format(name=name)
+
+
 def state_name(state: str, verdict: str | None = None) -> str:
     """Return the state of an alert, incident or stream in the reader's language, with the verdict behind it."""
     if verdict:
