@@ -132,7 +132,7 @@ def _good(played: Played) -> bool:
 def _show(played: Played, directory: Path) -> None:
     from rich.console import Console
 
-    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 150)
     console.print(_summary(played))
     console.print(_planted(played.verdicts))
     _commands(console, played, directory)
