@@ -56,6 +56,9 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], document: Document)
         return _choice(context, document.at(details["loc"]))
     if kind == "string_pattern_mismatch" and context.get("pattern") == _IDENTIFIER:
         return _("is no identifier"), _("Use lower-case letters, digits and hyphens, at most 63.")
+    if limit := _limits().get(kind):
+        name, text = limit
+        return text.format(limit=context.get(name)), None
     text = str(context.get("error") or details["msg"])
     return text[:1].lower() + text[1:], _network_hint(text)
 
@@ -63,15 +66,37 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], document: Document)
 def _plain_sentences() -> dict[str, tuple[str, str | None]]:
     no_list = _("must be a list"), _("Write it in [brackets] or one item a line after a hyphen.")
     no_mapping = _("must have keys and values"), None
+    whole, number = (_("must be a whole number"), None), (_("must be a number"), None)
+    truth = _("must be true or false"), None
     return {
         "missing": (_("is missing"), None),
         "union_tag_not_found": (_("kind is missing"), _("A source is of kind: files or kind: syslog.")),
         "string_type": (_("must be text"), _("Put it in quotes.")),
         "tuple_type": no_list,
         "list_type": no_list,
+        "int_type": whole,
+        "int_parsing": whole,
+        "int_from_float": whole,
+        "float_type": number,
+        "float_parsing": number,
+        "bool_type": truth,
+        "bool_parsing": truth,
         "dict_type": no_mapping,
         "model_type": no_mapping,
         "model_attributes_type": no_mapping,
+    }
+
+
+def _limits() -> dict[str, tuple[str, str]]:
+    """Return for each kind of bound the name of its limit in pydantic's context, and a sentence."""
+    return {
+        "greater_than": ("gt", _("must be more than {limit}")),
+        "greater_than_equal": ("ge", _("must be at least {limit}")),
+        "less_than_equal": ("le", _("must be at most {limit}")),
+        "string_too_short": ("min_length", _("must not be empty")),
+        "too_short": ("min_length", _("must not be empty")),
+        "string_too_long": ("max_length", _("is longer than {limit} characters")),
+        "string_pattern_mismatch": ("pattern", _("is not of the form {limit}")),
     }
 
 

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from citysoc.i18n import _
+
 Level = Literal["informational", "low", "medium", "high", "critical"]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and hyphens: safe in paths, addresses and queries."""
@@ -23,13 +25,14 @@ def _check_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"{name!r} is no time zone; write for example Asia/Ho_Chi_Minh") from error
+        text = _("{name!r} is no time zone; write for example Asia/Ho_Chi_Minh")
+        raise ValueError(text.format(name=name)) from error
     return name
 
 
 def _check_secret(reference: str) -> str:
     if not re.fullmatch(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", reference):
-        raise ValueError("a secret is a reference: env:NAME or file:PATH")
+        raise ValueError(_("a secret is a reference: env:NAME or file:PATH"))
     return reference
 
 
@@ -337,5 +340,5 @@ class Settings(Model):
     def _ids_differ(cls, webhooks: tuple[Webhook, ...]) -> tuple[Webhook, ...]:
         ids = [webhook.id for webhook in webhooks]
         if doubled := {name for name in ids if ids.count(name) > 1}:
-            raise ValueError(f"two webhooks have the id {min(doubled)!r}")
+            raise ValueError(_("two webhooks have the id {id!r}").format(id=min(doubled)))
         return webhooks

@@ -174,7 +174,7 @@ def test_networks_of_one_agency_may_nest(folder):
         ("kind: syslog", "kind: syslog\n  - {id: s2, kind: syslog, host: '::'}", 14, "syslog listens"),
         ("    agency: health\n", "", 10, "nothing says whose files"),
         ("agency: health", "agency: ward", 0, "the source exports is that of ward alone"),
-        ("kind: syslog", "kind: syslog\n    port: 70000", 14, "less than or equal to 65535"),
+        ("kind: syslog", "kind: syslog\n    port: 70000", 14, "must be at most 65535"),
         ("    kind: syslog\n", "", 12, "kind is missing"),
         ("paths: [\"exports/*.csv\"]", "paths: exports/*.csv", 11, "must be a list"),
     ],
