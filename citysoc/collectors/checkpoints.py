@@ -139,6 +139,7 @@ class Known:
     earlier: frozenset[str] = frozenset()
     held: set[str] = field(default_factory=set)
     _inodes: dict[tuple[int, int], list[str]] = field(default_factory=lambda: defaultdict(list))
+    _members: dict[tuple[tuple[int, int], str], list[str]] = field(default_factory=lambda: defaultdict(list))
     _heads: dict[int, dict[str, list[str]]] = field(default_factory=lambda: defaultdict(dict))
 
     @classmethod
@@ -157,22 +158,26 @@ class Known:
         self.by_key[checkpoint.key] = checkpoint
         if before is None or before.inode != checkpoint.inode:
             self._inodes[checkpoint.inode].append(checkpoint.key)
+        if before is None or (before.inode, before.member) != (checkpoint.inode, checkpoint.member):
+            self._members[checkpoint.inode, checkpoint.member].append(checkpoint.key)
         if before is None or (before.head_len, before.head) != (checkpoint.head_len, checkpoint.head):
             self._heads[checkpoint.head_len].setdefault(checkpoint.head, []).append(checkpoint.key)
 
     def of_inode(self, inode: tuple[int, int]) -> list[Checkpoint]:
         """Return the checkpoints last seen in a file, latest first."""
         found = [self.by_key[key] for key in self._inodes.get(inode, ())]
-        found = [one for one in found if one.inode == inode]
-        return sorted(found, key=lambda one: (one.seen, one.mtime, one.offset), reverse=True)
+        return _latest_first(one for one in found if one.inode == inode)
+
+    def of_member(self, inode: tuple[int, int], member: str) -> list[Checkpoint]:
+        """Return those of one member of a file, latest first; an archive may hold very many."""
+        found = [self.by_key[key] for key in self._members.get((inode, member), ())]
+        return _latest_first(one for one in found if (one.inode, one.member) == (inode, member))
 
     def beginning_like(self, head: bytes) -> list[Checkpoint]:
         """Return the checkpoints whose content begins like this one, furthest first."""
-        keys: set[str] = set()
-        for length, heads in self._heads.items():
-            if 0 < length <= len(head):
-                keys.update(heads.get(hash_of(head[:length]), ()))
-        found = [one for key in keys if (one := self.by_key[key]).head_len and _begins(one, head)]
+        hashes = {length: hash_of(head[:length]) for length in self._heads if 0 < length <= len(head)}
+        keys = {key for length, wanted in hashes.items() for key in self._heads[length].get(wanted, ())}
+        found = [one for key in keys if hashes.get((one := self.by_key[key]).head_len) == one.head]
         return sorted(found, key=lambda one: (-one.offset, one.key))[:_MAX_CANDIDATES]
 
     def new_key(self, base: str) -> str:
@@ -181,6 +186,10 @@ class Known:
         while key in self.by_key:
             key, number = f"{base}.{number}", number + 1
         return key
+
+
+def _latest_first(found: Iterable[Checkpoint]) -> list[Checkpoint]:
+    return sorted(found, key=lambda one: (one.seen, one.mtime, one.offset), reverse=True)
 
 
 def hash_of(data: bytes) -> str:
@@ -228,8 +237,8 @@ class Content:
 
 def same_inode(content: Content, known: Known) -> Checkpoint | None:
     """Return the checkpoint of the same file, if its content still is the same."""
-    for checkpoint in known.of_inode(content.file.inode):
-        if checkpoint.member == content.member and content.goes_on_from(checkpoint):
+    for checkpoint in known.of_member(content.file.inode, content.member):
+        if content.goes_on_from(checkpoint):
             return checkpoint
     return None
 

@@ -226,7 +226,7 @@ class FilesCollector:
 
     def _is_done(self, file: Found, member: Member, known: Known) -> bool:
         """Whether a member was read to its end and no half-written line has waited long enough."""
-        found = [one for one in known.of_inode(file.inode) if one.member == member.name and one.is_of(file)]
+        found = [one for one in known.of_member(file.inode, member.name) if one.is_of(file)]
         waiting = any(one.waiting for one in found) and self._is_final(file, self.now())
         return any(one.done for one in found) and not waiting
 
@@ -291,7 +291,7 @@ class FilesCollector:
     def _place(self, content: Content, known: Known) -> Checkpoint | None:
         """Return where reading goes on, None for a content never seen."""
         direct = same_inode(content, known)
-        candidates = known.beginning_like(content.head)
+        candidates = known.beginning_like(content.head) if self.follow or known.earlier else []
         if not self.follow:
             # Complete files that a person names are all read, also those that are alike.
             candidates = [one for one in candidates if one.key in known.earlier and one.key not in known.held]

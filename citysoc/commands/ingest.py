@@ -48,14 +48,20 @@ def command(
     if agency != "unknown" and app.config.registry.by_id(agency) is None:
         raise UsageError(
             _("There is no agency {agency!r}.").format(agency=agency),
-            hint="`citysoc agencies list` shows the registry.",
+            hint=_("`citysoc agencies list` shows them."),
         )
     collector = given_files(paths, parser_name=parser_name, agency=agency, source=source_id)
     started = time.monotonic()
     with open_service(app) as service:
         before = _figures(service.state, collector.stream)
         with service.line(workers=workers) as line, counting(_("Records"), quiet=app.quiet) as advance:
-            pulled = pull(line, service.state, [collector], on_batch=lambda batch: advance(batch.received))
+            pulled = pull(
+                line,
+                service.state,
+                [collector],
+                on_batch=lambda batch: advance(batch.received),
+                flush=True,
+            )
         after = _figures(service.state, collector.stream)
     gained = {name: after[name] - before[name] for name in after}
     _say(app, gained, pulled, time.monotonic() - started)

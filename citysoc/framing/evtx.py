@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 READER_MEMORY_BYTES = 2 << 30
 READER_CPU_SECONDS = 60
+_CHUNK = b"ElfChnk\0"
+_HEADER_BYTES = 4096
 _REPEATED = 1 << 48
 """Where the numbers begin of records whose own number another record of the file has already."""
 
@@ -102,7 +104,13 @@ def _items(data: bytes, limits: Limits) -> Generator[tuple[int, bytes] | Refused
     """Yield each record with its number, and the refusal of what could not be read."""
     bounds = (READER_MEMORY_BYTES, READER_CPU_SECONDS)
     with child("evtx_reader.py", bounds, data, READER_CPU_SECONDS * 2) as reader:
-        yield from _lines(reader, limits)
+        empty = True
+        for line in _lines(reader, limits):
+            empty = False
+            yield line
+        if empty and data.find(_CHUNK) < 0 and len(data) > _HEADER_BYTES and not reader.wait():
+            detail = "The event log holds nothing that begins like a chunk of records."
+            yield Refused("evtx.damaged", detail, sample=data[:SAMPLE_BYTES])
         if reader.wait():
             detail = "The event log cannot be read to its end within the bounds."
             yield Refused("evtx.unreadable", detail, sample=data[:SAMPLE_BYTES])

@@ -66,6 +66,13 @@ class _UnderWay:
     committed: cf.Future[None]
 
 
+class _Flush:
+    """Stands in the queue behind what is to be committed at once."""
+
+
+_FLUSH = _Flush()
+
+
 class Line:
     """Feeds batches to workers and commits their results in the order in which they came.
 
@@ -100,7 +107,7 @@ class Line:
         self._room = threading.BoundedSemaphore(_IN_FLIGHT_PER_WORKER * pool.size(workers))
         self._order = threading.Lock()
         self._group = _Group()
-        self._queue: queue.SimpleQueue[_UnderWay | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_UnderWay | _Flush | None] = queue.SimpleQueue()
         self._failure: Exception | None = None
         self._on_failure = on_failure
         self._closing = False
@@ -137,6 +144,16 @@ class Line:
                 self._room.acquire()
                 self._submit()
         return committed
+
+    def flush(self) -> None:
+        """Have what is on the line committed as soon as its work is done, without waiting for company."""
+        with self._order:
+            if self._closing or self._failure:
+                return
+            if self._group.batches:
+                self._room.acquire()
+                self._submit()
+            self._queue.put(_FLUSH)
 
     def close(self) -> None:
         """Commit what is on the line, then stop it.
@@ -182,7 +199,7 @@ class Line:
         """Take results in order, commit them together when it is time; the thread's whole life."""
         waiting: list[tuple[_UnderWay, Processed]] = []
         rows, size, oldest = 0, 0, 0.0
-        item: _UnderWay | None = None
+        item: _UnderWay | _Flush | None = None
         while True:
             try:
                 item = self._queue.get(timeout=_LINGER_SECONDS)
@@ -191,7 +208,9 @@ class Line:
             else:
                 if item is None:
                     break
-                if (processed := self._result(item)) is not None:
+                if isinstance(item, _Flush):
+                    oldest = float("-inf")
+                elif (processed := self._result(item)) is not None:
                     oldest = oldest if waiting else time.monotonic()
                     waiting.append((item, processed))
                     rows += processed.table.num_rows

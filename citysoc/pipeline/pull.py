@@ -98,8 +98,11 @@ def pull(
     collectors: Iterable[FilesCollector],
     *,
     on_batch: Callable[[Batch], None] | None = None,
+    flush: bool = False,
 ) -> Pulled:
     """Pull what is new and wait until it is committed.
+
+    With ``flush`` that does not wait for the records of others.
 
     A stream that cannot be read is reported in ``failures``; it does not stop the others.
 
@@ -128,6 +131,8 @@ def pull(
         if gone := [key for key in stale_keys(positions, clock.now()) if key not in alive]:
             progress.forget_positions(state, collector.stream, gone)
     if last is not None:
+        if flush:
+            line.flush()
         last.result()  # commits go in order: when the last is done, all are
     return Pulled(records, batches, failures)
 

@@ -114,6 +114,17 @@ def test_rows_that_wait_are_bounded_by_their_size(committer, monkeypatch):
     line.close()
 
 
+def test_a_flush_does_not_wait_for_company(committer):
+    line = opened(committer, commit_seconds=3600)
+    futures = [line.feed(batch(number)) for number in range(3)]
+    line.flush()
+    for future in futures:
+        future.result(10)
+    line.flush()
+    line.close()
+    line.flush()
+
+
 def test_a_detector_that_fails_stops_nothing(committer):
     class Broken:
         rules = ()
