@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from citysoc.alerts.records import title_in
 from citysoc.flow import LEVELS
+from citysoc.i18n import language
 from citysoc.state.values import stamp
 from citysoc.stores.base import Question
 
@@ -30,7 +32,7 @@ MARGIN = dt.timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One planted attack and the titles of the rules whose alerts name it; none means missed."""
+    """One planted attack and the titles of the rules whose alerts name it, in the language in force; none means missed."""
 
     planted: Planted
     rules: tuple[str, ...]
@@ -61,7 +63,7 @@ def _rules(state: State, store: EventStore, attack: Planted) -> tuple[str, ...]:
             for row in rows
             if any(wanted & _folded(samples.get(event_id, {}).values()) for event_id in _sample_ids(row))
         ]
-    return tuple(dict.fromkeys(row["title"] for row in found))
+    return tuple(dict.fromkeys(title_in(language(), row["title"], row["title_vi"]) for row in found))
 
 
 def _alerts(state: State, attack: Planted) -> list[sqlite3.Row]:
