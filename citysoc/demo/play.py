@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from citysoc.simulation.write import Frame
     from citysoc.stores.base import EventStore
 
-_BEFORE_MIDNIGHT = dt.timedelta(seconds=30)
+_LAST_PULL = dt.timedelta(minutes=25)
+"""So long before the month ends its last pull begins: what it brings arrives within the month."""
 WEEK = dt.timedelta(days=7)
 """Logs rotate weekly in the simulated city, so the month is played week by week."""
 
@@ -218,7 +219,8 @@ async def _month(
     with service.line() as line:
         async with listening(service, line, on_failure=failed.set) as listeners:
             for until in (*(period.since + WEEK * n for n in range(1, 5)), period.until):
-                with clock.pretending(until - _BEFORE_MIDNIGHT):
+                early = _LAST_PULL if until == period.until else -dt.timedelta(minutes=1)
+                with clock.pretending(until - early):
                     await asyncio.to_thread(_reveal, directory, until.timestamp())
                     await asyncio.to_thread(pull, line, service.state, collectors, on_batch=_counted(moved))
                     week = _until(frames, int((until - period.since).total_seconds() * 1000))
