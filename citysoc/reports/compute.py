@@ -38,8 +38,6 @@ WORDS = ("attack", "spyware", "virus")
 CASES = "_exists_:citysoc.threat"
 UNCLASSIFIED = ""
 DETECTIONS = "event.dataset:antivirus.detection"
-GRACE = dt.timedelta(hours=1)
-"""The last records of a period may arrive a little after it: a stream that then speaks is not silent."""
 
 
 def compute(config: Config, state: State, store: EventStore, period: Period, *, now: dt.datetime) -> Figures:
@@ -52,7 +50,7 @@ def compute(config: Config, state: State, store: EventStore, period: Period, *, 
         period: of event time for events and alerts, of arrival for completeness.
         now: the moment for which streams are judged: the end of the period when that is past.
     """
-    return _Computation(config, state, store, period, min(now, period.until + GRACE)).figures()
+    return _Computation(config, state, store, period, min(now, period.until)).figures()
 
 
 @dataclass(frozen=True, slots=True)
