@@ -74,7 +74,7 @@ def show(app: App, who: str, format_: str | None) -> None:
     row = _row(agency)
     if format_ == "table" or (format_ is None and sys.stdout.isatty()):
         pairs = (
-            {"key": words.field(key), "value": value}
+            {"key": _label(key), "value": words.word(value) if key == "level" else value}
             for key, value in row.items()
             if value not in (None, "", [])
         )
@@ -101,11 +101,15 @@ def check(app: App, path: Path | None, format_: str | None) -> None:
         emit(remarks, (Column("agency", _("Agency")), Column("remark", _("Remark"))), format_)
 
 
+def _label(key: str) -> str:
+    return _("level (kind of body)") if key == "level" else words.field(key)
+
+
 def _columns(app: App) -> tuple[Column, ...]:
     return (
         Column("id", _("Id")),
         Column("name_en" if app.lang == "en" else "name", _("Name")),
-        Column("level", _("Level")),
+        Column("level", _("Kind of body"), kind="word"),
         Column("networks", _("Networks")),
         Column("expects", _("Expects")),
         Column("machines", _("Machines"), kind="number"),

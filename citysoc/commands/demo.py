@@ -205,7 +205,15 @@ def _levels(played: Played) -> str:
 
 
 def _stages(seconds: dict[str, float]) -> str:
-    return ", ".join(f"{stage} {number(round(value, 1))}" for stage, value in seconds.items())
+    names = {
+        "simulate": _("simulation"),
+        "pipeline": _("pipeline"),
+        "deliver": _("delivery"),
+        "report": _("report"),
+    }
+    return ", ".join(
+        f"{names.get(stage, stage)} {number(round(value, 1))}" for stage, value in seconds.items()
+    )
 
 
 def _planted(verdicts: tuple[Verdict, ...]) -> Table:

@@ -22,6 +22,16 @@ _WORDS = frozenset(
         # Jobs and rules.
         *(mark("done"), mark("nothing"), mark("failed"), mark("passed"), mark("degraded"), mark("refused")),
         *(mark("yes"), mark("no")),
+        # Kinds of bodies.
+        *(
+            mark("party"),
+            mark("city"),
+            mark("department"),
+            mark("subordinate"),
+            mark("ward"),
+            mark("commune"),
+        ),
+        *(mark("school"), mark("hospital"), mark("association"), mark("other")),
     }
 )
 _FIELDS = frozenset(

@@ -16,6 +16,7 @@ from citysoc import clock
 from citysoc.ecs.fields import EXTRA, FIELDS
 from citysoc.ecs.schema import from_row, schema
 from citysoc.errors import StoreError
+from citysoc.i18n import _
 from citysoc.stores import local_compact, local_verify
 from citysoc.stores.base import Metric, Question, Status
 from citysoc.stores.local_groups import groups
@@ -73,9 +74,11 @@ class LocalStore:
         """
         if commit <= (last := self.last_commit()):
             raise StoreError(
-                f"Commit {commit} comes after {last}, which is stored already.",
+                _("Commit {commit} comes after {last}, which is stored already.").format(
+                    commit=commit, last=last
+                ),
                 where=str(self.path),
-                hint="Another process writes to this store; only one may.",
+                hint=_("Another process writes to this store; only one may."),
             )
         self._table.append(_with_times(table), commit)
 
@@ -263,7 +266,9 @@ class LocalStore:
         try:
             return self._cursor().sql(statement, params=bind.values)
         except duckdb.Error as error:
-            raise StoreError(f"The store cannot answer: {error}.", where=str(self.path)) from error
+            raise StoreError(
+                _("The store cannot answer: {error}.").format(error=error), where=str(self.path)
+            ) from error
 
 
 def windows(

@@ -24,6 +24,7 @@ from citysoc import clock
 from citysoc.ecs.fields import EXTRA
 from citysoc.ecs.schema import schema
 from citysoc.errors import StoreError
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -164,7 +165,7 @@ class Table:
         from deltalake import Transaction
 
         with self._lock:
-            with _refusing("The store cannot be written", self.path):
+            with _refusing(_("The store cannot be written"), self.path):
                 if not self._ready:
                     self._create()
                     self._ready = True
@@ -194,9 +195,9 @@ class Table:
             if gone := [file.name for file in old if file.name not in known]:
                 # Delta itself lets a file be removed twice, and the new one would bring its rows back.
                 raise StoreError(
-                    "Another process changed the same files.",
+                    _("Another process changed the same files."),
                     where=str(self.path / gone[0]),
-                    hint="Nothing was done; try again.",
+                    hint=_("Nothing was done; try again."),
                     transient=True,
                 )
             self._commit([*removed, *(file.action(data_change=data_change) for file in new)], [])
@@ -264,7 +265,7 @@ class Table:
         with self._lock:
             if (delta := self._open()) is None:
                 return 0
-            with _refusing("The store cannot be cleaned", self.path):
+            with _refusing(_("The store cannot be cleaned"), self.path):
                 gone = delta.vacuum(
                     retention_hours=retention_hours,
                     dry_run=False,
@@ -287,7 +288,7 @@ class Table:
         from deltalake import DeltaTable
 
         known, self._delta = self._delta, None  # after a failure it is opened anew
-        with _refusing("The store's log cannot be read", self.path):
+        with _refusing(_("The store's log cannot be read"), self.path):
             if known is not None:
                 known.update_incremental()
             elif (self.path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(self.path)):
@@ -317,8 +318,8 @@ class Table:
 
         delta = self._open()
         if delta is None:
-            raise StoreError("The store has no table.", where=str(self.path))
-        with _refusing("The store did not take the transaction", self.path):
+            raise StoreError(_("The store has no table."), where=str(self.path))
+        with _refusing(_("The store did not take the transaction"), self.path):
             delta.create_write_transaction(
                 actions,
                 "append",
