@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from citysoc.clock import UTC
-from citysoc.detectors.sigma.index import Index, places
-from citysoc.detectors.sigma.match import View, matched, moment_of, predicate
+from citysoc.detectors.sigma.index import Index, Memory, places
+from citysoc.detectors.sigma.match import View, moment_of, predicate, teller, with_plain_names
 from citysoc.flow import UNKNOWN_AGENCY, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from citysoc.detectors.sigma.match import Predicate
+    from citysoc.detectors.sigma.match import Predicate, Teller
     from citysoc.flow import Event
 
 _Parts: TypeAlias = "Sequence[Sequence[Mapping[str, Sequence[str]]]]"
@@ -36,13 +36,14 @@ class Rule:
         plan: what ``plan.compile_document`` made of it.
     """
 
-    __slots__ = ("_test", "codes", "plan")
+    __slots__ = ("_tell", "_test", "codes", "plan")
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self.plan = plan
         codes = plan["codes"]
         self.codes: frozenset[str] | None = None if codes is None else frozenset(codes)
         self._test: Predicate | None = None
+        self._tell: Teller | None = None
 
     def matches(self, view: View) -> bool:
         """Return whether an event matches."""
@@ -50,6 +51,25 @@ class Rule:
         if test is None:
             test = self._test = predicate(self.plan["test"])
         return test(view)
+
+    def matched(self, view: View) -> dict[str, Any]:
+        """Return field to value of what made an event match."""
+        tell = self._tell
+        if tell is None:
+            tell = self._tell = teller(self.plan["test"])
+        found: dict[str, Any] = {}
+        tell(view, found)
+        return found
+
+
+class _Route:
+    """The rules that see the same events, and the index of them."""
+
+    __slots__ = ("index", "rules")
+
+    def __init__(self, rules: Sequence[Rule], memory: Memory) -> None:
+        self.rules = rules
+        self.index = Index([rule.plan["test"] for rule in rules], memory)
 
 
 class SigmaDetector:
@@ -62,14 +82,15 @@ class SigmaDetector:
     def __init__(self, plans: Sequence[Mapping[str, Any]]) -> None:
         self.plans = tuple(sorted(plans, key=lambda plan: str(plan["id"])))
         self._rules = tuple(Rule(plan) for plan in self.plans)
-        self._index = Index([plan["clauses"] for plan in self.plans])
+        self._memory = Memory()
         self._fields = tuple(
             sorted(
                 {"event.code"}
                 | {name for plan in self.plans for part in plan["sees"] for other in part for name in other}
             )
         )
-        self._routes: dict[tuple[Any, ...], int] = {}
+        self._routes: dict[tuple[Any, ...], _Route | Literal[False]] = {}
+        self._shared: dict[int, _Route] = {}
         self._sights: list[tuple[_Parts, int]] = []
         self._coded: dict[str, int] = {}
         self._uncoded = 0
@@ -102,18 +123,24 @@ class SigmaDetector:
         """Return the findings of a batch, ordered by event, then rule id. Never raises."""
         findings: list[Finding] = []
         for event in events:
-            routed = self.route(event)
-            if not routed:
+            route = self._route(event)
+            if route is None:
                 continue
-            view = View(event)
-            for place in places(self._index.candidates(view.event, routed)):
-                rule = self._rules[place]
-                if rule.matches(view):
-                    findings.append(_finding(rule.plan, view))
+            candidates = route.index.candidates(with_plain_names(event))
+            if candidates:
+                view = View(event)
+                for place in candidates:
+                    rule = route.rules[place]
+                    if rule.matches(view):
+                        findings.append(_finding(rule, view))
         return findings
 
-    def route(self, event: Event) -> int:
-        """Return the rules that see an event, one bit each, in the order of ids."""
+    def sees(self, event: Event) -> bool:
+        """Return whether any rule sees an event."""
+        return self._route(event) is not None
+
+    def _route(self, event: Event) -> _Route | None:
+        """Return what finds the candidates among the rules that see an event; None where none does."""
         get = event.get
         try:
             key = tuple([get(name) for name in self._fields])
@@ -122,11 +149,16 @@ class SigmaDetector:
             key = tuple([_hashable(get(name)) for name in self._fields])
             found = self._routes.get(key)
         if found is None:
-            found = self._find(key)
+            routed = self._find(key)
             if len(self._routes) >= MAX_ROUTES:
                 self._routes.clear()
-            self._routes[key] = found
-        return found
+            found = self._shared.get(routed)
+            if found is None and routed:
+                found = self._shared[routed] = _Route(
+                    [self._rules[place] for place in places(routed)], self._memory
+                )
+            self._routes[key] = found or False
+        return found or None
 
     def _find(self, key: tuple[Any, ...]) -> int:
         facts = {name: _folded(value) for name, value in zip(self._fields, key, strict=True)}
@@ -176,7 +208,8 @@ def _has(values: tuple[str, ...], wanted: str) -> bool:
     return wanted in values
 
 
-def _finding(plan: Mapping[str, Any], view: View) -> Finding:
+def _finding(rule: Rule, view: View) -> Finding:
+    plan = rule.plan
     event = view.event
     entity_field = _entity_field(plan["entity"], event)
     names = plan["group_by"] or ([entity_field] if entity_field else [])
@@ -188,7 +221,7 @@ def _finding(plan: Mapping[str, Any], view: View) -> Finding:
         agency=str(event.get("agency.id") or UNKNOWN_AGENCY),
         event_id=str(event.get("event.id") or ""),
         timestamp=moment_of(event.get("@timestamp")) or moment_of(event.get("event.ingested")) or _NEVER,
-        matched=matched(plan["test"], view),
+        matched=rule.matched(view),
         tags=tuple(plan["tags"]),
         group={name: event[name] for name in names if event.get(name) is not None},
         window_seconds=plan["window_seconds"],

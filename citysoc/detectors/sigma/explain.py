@@ -50,7 +50,7 @@ def explain(document: Any, event: Event) -> list[Step]:
     if plan["status"] == "refused":
         raise RuleError(plan["reason"])
     detector = SigmaDetector([plan])
-    seen = bool(detector.route(event))
+    seen = detector.sees(event)
     view = View(event)
     source = document.get("logsource", {})
     wanted = ", ".join(

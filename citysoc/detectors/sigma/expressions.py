@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import re2
@@ -79,3 +80,63 @@ def _parts(argument: Any) -> list[Any]:
     if isinstance(argument, list | tuple):
         return [part for item in argument for part in _parts(item)]
     return []
+
+
+def literals(pattern: str, flags: str) -> list[Any] | None:
+    """Return which texts a value must have for an expression to occur in it, as ``needs`` writes them.
+
+    None where nothing is certain. Only ASCII is spoken of: how other letters fold is the engine's own affair.
+    """
+    if not is_linear(pattern, flags):
+        return None
+    reader = importlib.import_module("re._parser")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # Python warns where it reads a set otherwise than RE2
+            tree = reader.parse(_flagged(pattern, flags))
+    except (re.error, RecursionError, OverflowError):
+        return None
+    return _required(tree)
+
+
+def _required(tree: Any) -> list[Any] | None:
+    parts: list[list[Any]] = []
+    run = ""
+    for operator, argument in tree:
+        letter = _letter(str(operator), argument)
+        if letter:
+            run += letter
+            continue
+        parts += _as_text(run)
+        run = ""
+        within = _within(str(operator), argument)
+        if within is not None:
+            parts.append(within)
+    parts += _as_text(run)
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else ["and", parts]
+
+
+def _letter(operator: str, argument: Any) -> str:
+    """Return the letter that stands here, in small; empty where more than one may."""
+    if operator == "LITERAL":
+        return chr(argument).lower() if argument < 128 else ""
+    if operator == "IN":  # [Pp] is one letter to us
+        found = {chr(one[1]).lower() if str(one[0]) == "LITERAL" and one[1] < 128 else "" for one in argument}
+        return found.pop() if len(found) == 1 else ""
+    return ""
+
+
+def _within(operator: str, argument: Any) -> list[Any] | None:
+    if operator == "SUBPATTERN":
+        return _required(argument[-1])
+    if operator in _REPEATS and argument[0] >= 1:
+        return _required(argument[2])
+    if operator == "BRANCH":
+        each = [_required(branch) for branch in argument[1]]
+        return None if any(one is None for one in each) else ["or", each]
+    return None
+
+
+def _as_text(run: str) -> list[list[Any]]:
+    return [["text", "has", run]] if run else []

@@ -1,137 +1,318 @@
-"""Which rules an event may match, found without evaluating any: the necessary texts of all rules at once.
+"""Which rules an event may match, found without evaluating any. One index serves the rules of one route.
 
-A rule has up to three *clauses*; each is a list of texts of which one must occur in the event for the rule to
-match (``plan.clauses``). All texts of a field are looked for in one pass (RE2's set of patterns); what a value
-contains is remembered, because the values of logs repeat. One bit a rule: a value gives one number for each
-clause; OR over the event's fields, AND over the clauses, and the bits that are left are the rules to evaluate.
+Of each rule the ``needs`` are known. A field has the *conditions* that rules need of it. The texts that lead to a
+condition are looked for in one pass over a value (``patterns``); where one is found, the condition is decided on the
+value. The conditions that a value fulfils are its *class*. Values are remembered with their class, because the
+values of logs repeat, and so are the candidates of a combination of classes, because those repeat far more. A
+combination that is new is worked out with one bit a rule: OR over the event's fields, AND over the needs.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import functools
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import re2
-
-from citysoc.detectors.sigma.text import fold, texts
+from citysoc.detectors.sigma.match import View, is_object, predicate
+from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, leads, needs
+from citysoc.detectors.sigma.patterns import finder
+from citysoc.detectors.sigma.text import fold, fold_again, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-Bits: TypeAlias = tuple[int, int, int]
-"""For each clause the rules, one bit each, that have it fulfilled."""
+    from citysoc.detectors.sigma.needs import Expression
+    from citysoc.detectors.sigma.patterns import Find
+    from citysoc.detectors.sigma.plan import Node
 
-CLAUSES = 3
-_NONE: Bits = (0, 0, 0)
-_MEMORY_BYTES = 256 << 20
-"""A bound, not a need: a set uses what its patterns and the values seen ask for."""
-_MAX_REMEMBERED = 20_000
+Bits: TypeAlias = list[int]
+"""For each need the rules, one bit each, that have it fulfilled."""
+
+_MAX_REMEMBERED_BYTES = 24 << 20
 _MAX_REMEMBERED_CHARS = 4096
+_ENTRY_BYTES = 160
+"""What remembering a text costs beside its letters."""
+_MAX_COMBINATIONS = 50_000
+_MAX_CLASSES = 20_000
+_NOTHING = 0
+"""The class of a value that fulfils nothing."""
+_EVERYTHING = 1
+"""The class of a value of which nothing is known."""
+_PLAIN = (str, type(None))
+_COUNTED = frozenset({str, int, float, dt.datetime, type(None)})
+_NUMERIC = frozenset("0123456789.-+:tzeinfa")
+"""The letters of numbers and times."""
 
 
 class Index:
-    """The clauses of a set of rules; a rule is its place in the sequence.
+    """Finds the candidates among some rules; a rule is its place in the sequence.
 
     Args:
-        clauses: for each rule its clauses, each a list of ``[field, how, text]`` (how: is, starts, ends, has).
+        tests: for each rule its test, as a plan has it.
+        memory: bounds what this index and others remember together.
+        fast: use Hyperscan if it is there.
     """
 
-    def __init__(self, clauses: Sequence[Sequence[Sequence[Sequence[str]]]]) -> None:
-        wanted: dict[str, dict[tuple[str, str], list[int]]] = {}
-        free = [0, 0, 0]
-        for rule, groups in enumerate(clauses):
+    def __init__(self, tests: Sequence[Node], memory: Memory | None = None, *, fast: bool = True) -> None:
+        conditions: dict[str, dict[str, tuple[Expression, Bits]]] = {}
+        self._free: Bits = [(1 << len(tests)) - 1] * MAX_NEEDS
+        for rule, test in enumerate(tests):
             bit = 1 << rule
-            for place in range(CLAUSES):
-                if place >= len(groups):
-                    free[place] |= bit
-                    continue
-                for field, how, text in groups[place]:
-                    masks = wanted.setdefault(field, {}).setdefault((how, text), [0, 0, 0])
-                    masks[place] |= bit
-        self._free: Bits = (free[0], free[1], free[2])
-        self._all = (1 << len(clauses)) - 1
-        self._fields = tuple((name, _Field(patterns, self._all)) for name, patterns in sorted(wanted.items()))
+            for place, need in enumerate(needs(test)):
+                self._free[place] ^= bit
+                for name, expression in need.items():
+                    known = conditions.setdefault(name, {})
+                    known.setdefault(repr(expression), (expression, [0] * MAX_NEEDS))[1][place] |= bit
+        memory = memory or Memory()
+        fields = {
+            name: _Field(name, list(known.values()), memory, fast=fast) for name, known in conditions.items()
+        }
+        self._anywhere = fields.pop(ANYWHERE, None)
+        self._fields = list(fields.items())
+        self._known: list[tuple[str, Callable[[Any], int | None]]] = [
+            (name, field.known.get) for name, field in self._fields
+        ]
+        self._found: dict[tuple[int | None, ...], tuple[int, ...]] = {}
 
-    def candidates(self, event: Mapping[str, Any], routed: int) -> int:
-        """Return the rules, as bits, that an event may match among those it is routed to."""
-        first, second, third = self._free
-        for name, field in self._fields:
-            value = event.get(name)
-            if value is not None:
-                one, two, three = field.bits(value)
-                first |= one
-                second |= two
-                third |= three
-        return first & second & third & routed
+    def candidates(self, event: Mapping[str, Any]) -> tuple[int, ...]:
+        """Return the places of the rules that an event may match, in order.
+
+        Args:
+            event: with the names as rules write them.
+        """
+        get = event.get
+        try:
+            key: tuple[int | None, ...] = tuple([known(get(name)) for name, known in self._known])
+        except TypeError:  # a list among them
+            key = ()
+        if self._anywhere is not None:
+            key = (*key, self._anywhere.look(everything(event, numbers=self._anywhere.has_numbers)))
+        found = self._found.get(key)
+        return self._work_out(event, key) if found is None else found
+
+    def _work_out(self, event: Mapping[str, Any], key: tuple[int | None, ...]) -> tuple[int, ...]:
+        for place, (name, field) in enumerate(self._fields):
+            if type(event.get(name)) not in _PLAIN:
+                self._known[place] = name, field.of_any
+        fields = [field for _name, field in self._fields]
+        classes = [field.class_of(event.get(name)) for name, field in self._fields]
+        if self._anywhere is not None:
+            fields.append(self._anywhere)
+            classes.append(key[-1] or _NOTHING)
+        full = tuple(classes)
+        found = self._found.get(full)
+        if found is None:
+            if len(self._found) >= _MAX_COMBINATIONS:
+                self._found.clear()
+            found = self._found[full] = self._combine(
+                [field.bits(number) for field, number in zip(fields, full, strict=True) if number]
+            )
+        return found
+
+    def _combine(self, found: Sequence[Bits]) -> tuple[int, ...]:
+        left = -1
+        for place, fulfilled in enumerate(self._free):
+            for bits in found:
+                fulfilled |= bits[place]
+            left &= fulfilled
+        return tuple(places(left))
+
+
+def everything(event: Mapping[str, Any], *, numbers: bool) -> str:
+    """Return all that an event says, and a bit more, as one text.
+
+    Args:
+        event: the event.
+        numbers: with its numbers and times.
+    """
+    original = event.get("event.original")
+    values = event.values()
+    said = [value for value in values if type(value) is str and value is not original]
+    for value in values:
+        if type(value) not in _COUNTED or (numbers and type(value) is not str):
+            said += texts(value)
+    if isinstance(original, str) and not is_object(original):
+        said.append(original)
+    return "\0".join(said)
+
+
+class Memory:
+    """How much is remembered in all fields together, and what to do when it is too much."""
+
+    __slots__ = ("_fields", "_left")
+
+    def __init__(self) -> None:
+        self._fields: list[_Field] = []
+        self._left = _MAX_REMEMBERED_BYTES
+
+    def join(self, field: _Field) -> None:
+        """Let a field be one of those that forget."""
+        self._fields.append(field)
+
+    def take(self, size: int) -> None:
+        """Account for a value; where there are too many, what was not seen lately is forgotten."""
+        self._left -= size
+        if self._left < 0:
+            self._left = _MAX_REMEMBERED_BYTES
+            for field in self._fields:
+                field.forget()
 
 
 class _Field:
-    """The texts looked for in one field."""
+    """The conditions on one field, and the classes of the values seen in it."""
 
-    __slots__ = ("_all", "_masks", "_remembered", "_set", "_shared")
+    __slots__ = (
+        "_always", "_bits", "_classes", "_conditions", "_earlier", "_find", "_has_numbers", "_leads", "_make", "_memory", "_name",
+        "_numbers", "_tests", "known",
+    )  # fmt: skip
 
-    def __init__(self, patterns: Mapping[tuple[str, str], Sequence[int]], everything: int) -> None:
-        options = re2.Options()
-        options.max_mem = _MEMORY_BYTES
-        options.log_errors = False
-        options.case_sensitive = True
-        self._set = re2.Set.SearchSet(options)
-        self._set.Add("")  # is always found: where it is not, the search ran out of memory
-        self._masks: list[Bits] = [_NONE]
-        for (how, text), masks in sorted(patterns.items()):
-            self._set.Add(_pattern(how, text))
-            self._masks.append((masks[0], masks[1], masks[2]))
-        self._set.Compile()
-        self._all: Bits = (everything, everything, everything)
-        self._remembered: dict[str, Bits] = {}
-        self._shared: dict[tuple[int, ...], Bits] = {}
+    def __init__(
+        self, name: str, conditions: list[tuple[Expression, Bits]], memory: Memory, *, fast: bool
+    ) -> None:
+        self._name = name
+        self._conditions = [bits for _expression, bits in conditions]
+        self._tests = [_decider(expression, name) for expression, _bits in conditions]
+        wanted: dict[tuple[str, str], list[int]] = {}
+        always = []
+        for number, (expression, _bits) in enumerate(conditions):
+            found = leads(expression)
+            if not found:
+                always.append(number)
+            for text in found:
+                wanted.setdefault(text, []).append(number)
+        self._always = frozenset(always)
+        self._leads = list(wanted.values())
+        self._has_numbers = any(_NUMERIC.issuperset(text) for _how, text in wanted)
+        self._find: Find | None = None
+        self._make: Callable[[], Find] = functools.partial(finder, list(wanted), fast=fast)
+        everything = tuple(range(len(conditions)))
+        self._classes: list[tuple[int, ...]] = [(), everything]
+        self._numbers: dict[tuple[int, ...], int] = {(): _NOTHING, everything: _EVERYTHING}
+        self._bits: list[Bits | None] = [None, None]
+        self._earlier: dict[Any, int] = {}
+        self.known: dict[Any, int] = {}
+        """Texts, and None, to their classes. It is always the same object: indexes hold on to its methods."""
+        self._memory = memory
+        memory.join(self)
 
-    def bits(self, value: Any) -> Bits:
-        """Return what a value fulfils."""
-        if isinstance(value, str):
-            found = self._remembered.get(value)
-            return self._look(value) if found is None else found
-        first = second = third = 0
-        for text in texts(value):
-            one, two, three = self.bits(text)
-            first |= one
-            second |= two
-            third |= three
-        return first, second, third
+    def of_any(self, value: Any) -> int | None:
+        """Return the class of a value of any type if it is known."""
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, str) or value is None:
+            return self.known.get(value)
+        return self.known.get(str(value)) if type(value) is int else None
 
-    def _look(self, text: str) -> Bits:
-        try:
-            ids = tuple(self._set.Match(fold(text)))
-        except UnicodeEncodeError:  # half a surrogate pair: no text, so nothing is said about it
-            return self._all
-        found = self._shared.get(ids)
+    def class_of(self, value: Any) -> int:
+        """Return the class of a value."""
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+            value = value[0]
+        if isinstance(value, str) or value is None:
+            known = value
+        elif type(value) is int:
+            known = str(value)
+        else:
+            return self._decide(value)
+        found = self.known.get(known)
         if found is None:
-            found = self._combine(ids)
-            if len(self._shared) >= _MAX_REMEMBERED:
-                self._shared.clear()
-            self._shared[ids] = found
-        if len(text) <= _MAX_REMEMBERED_CHARS:
-            if len(self._remembered) >= _MAX_REMEMBERED:
-                self._remembered.clear()
-            self._remembered[text] = found
+            found = self._earlier.get(known)
+            if found is None:
+                found = self._decide(value)
+            if known is None or len(known) <= _MAX_REMEMBERED_CHARS:
+                self._memory.take(len(known or "") + _ENTRY_BYTES)
+                self.known[known] = found
         return found
 
-    def _combine(self, ids: tuple[int, ...]) -> Bits:
-        if 0 not in ids:
-            return self._all
-        first = second = third = 0
-        for number in ids:
-            one, two, three = self._masks[number]
-            first |= one
-            second |= two
-            third |= three
-        return first, second, third
+    def bits(self, number: int) -> Bits:
+        """Return what a class fulfils."""
+        bits = self._bits[number]
+        if bits is None:
+            bits = [0] * MAX_NEEDS
+            for condition in self._classes[number]:
+                for place, one in enumerate(self._conditions[condition]):
+                    bits[place] |= one
+            self._bits[number] = bits
+        return bits
+
+    def forget(self) -> None:
+        """Keep only the values seen since the last time this was called."""
+        self._earlier = dict(self.known)
+        self.known.clear()
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether a lead could be a part of a number or a time."""
+        return self._has_numbers
+
+    def look(self, text: str) -> int:
+        """Return the class of a text that is not worth remembering."""
+        asked = self._asked(text.lower()) if text.isascii() else self._asked_of((text,))
+        if not asked:
+            return _NOTHING if asked is not None else _EVERYTHING
+        return self._number(asked, View({self._name: text}))
+
+    def _decide(self, value: Any) -> int:
+        asked = self._asked_of(texts(value))
+        if asked is None:
+            return _EVERYTHING
+        asked |= self._always
+        return self._number(asked, View({self._name: value})) if asked else _NOTHING
+
+    def _asked_of(self, values: Sequence[str]) -> set[int] | None:
+        """Return the conditions that texts lead to; None where that cannot be said."""
+        asked: set[int] = set()
+        for text in values:
+            found = self._asked(fold(text))
+            again = None if found is None or text.isascii() else fold_again(text)
+            more = set() if again is None else self._asked(again)
+            if found is None or more is None:
+                return None
+            asked |= found | more
+        return asked
+
+    def _asked(self, folded: str) -> set[int] | None:
+        """Return the conditions that a folded text leads to; None where that cannot be said."""
+        find = self._find
+        if find is None:
+            find = self._find = self._make()
+        found = find(folded)
+        if found is None:
+            return None
+        asked: set[int] = set()
+        for lead in found:
+            asked.update(self._leads[lead])
+        return asked
+
+    def _number(self, asked: set[int], view: View) -> int:
+        tests = self._tests
+        fulfilled = tuple([number for number in sorted(asked) if tests[number](view)])
+        number = self._numbers.get(fulfilled)
+        if number is None:
+            if len(self._classes) >= _MAX_CLASSES:  # someone plays with us: more candidates, the same answers
+                return _EVERYTHING
+            number = self._numbers[fulfilled] = len(self._classes)
+            self._classes.append(fulfilled)
+            self._bits.append(None)
+        return number
 
 
-def _pattern(how: str, text: str) -> str:
-    escaped = re2.escape(text)
-    before = r"\A" if how in {"is", "starts"} else ""
-    after = r"\z" if how in {"is", "ends"} else ""
-    return f"{before}{escaped}{after}"
+def _decider(expression: Expression, field: str) -> Callable[[View], bool]:
+    """Return the function that decides an expression on a value in which one of its leads was found."""
+    if expression[0] == "text" or (
+        expression[0] == "or" and all(part[0] == "text" for part in expression[1])
+    ):
+        return lambda _view: True  # the lead is all there is to it
+    return predicate(_node(expression, field))
+
+
+def _node(expression: Expression, field: str) -> Node:
+    """Return an expression as the node of a plan."""
+    if expression[0] == "text":
+        return ["text", expression[1], False, field, [expression[2]]]
+    if expression[0] == "test":
+        node: Node = expression[1]
+        return node
+    return [{"and": "all", "or": "any"}[expression[0]], [_node(part, field) for part in expression[1]]]
 
 
 def places(bits: int) -> Iterator[int]:

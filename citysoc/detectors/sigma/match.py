@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from citysoc.flow import Event
 
 Predicate: TypeAlias = "Callable[[View], bool]"
+Teller: TypeAlias = "Callable[[View, dict[str, Any]], None]"
 
 _NOT_SAID = ("agency.", "citysoc.", "ecs.")
 _NOT_SAID_NAMES = frozenset(
@@ -35,6 +36,7 @@ _NOT_SAID_NAMES = frozenset(
 """What we say about a record; keywords look at what the record says."""
 
 
+_OBJECTS = ("{", "[", "<Event")
 _BETWEEN = "\0\uffff\0"
 """Stands between texts that are searched as one; not a character, so no word holds it."""
 
@@ -45,7 +47,7 @@ class View:
     __slots__ = ("_folded", "_joined", "_said", "event")
 
     def __init__(self, event: Event) -> None:
-        self.event: Mapping[str, Any] = _with_plain_names(event)
+        self.event = with_plain_names(event)
         self._folded: dict[str, tuple[str, ...]] = {}
         self._said: dict[bool, tuple[str, ...]] = {}
         self._joined: dict[bool, str] = {}
@@ -77,10 +79,20 @@ class View:
         return found
 
 
-def _with_plain_names(event: Event) -> Mapping[str, Any]:
+_MAX_KNOWN_NAMES = 20_000
+_plain_names: set[str] = set()
+"""Names seen that have no space: most events hold nothing else, and this is how that is seen in one step."""
+
+
+def with_plain_names(event: Event) -> Mapping[str, Any]:
     """Return the event with its spaced names also written without spaces, and with underscores."""
+    if _plain_names.issuperset(event):
+        return event
     spaced = [name for name in event if " " in name]
     if not spaced:
+        if len(_plain_names) >= _MAX_KNOWN_NAMES:
+            _plain_names.clear()
+        _plain_names.update(event)
         return event
     view = dict(event)
     for name in spaced:
@@ -95,8 +107,13 @@ def _said(event: Mapping[str, Any]) -> Iterator[str]:
             yield from texts(value)
     original = event.get("event.original")
     # The text of an object is its fields' names, too; its values are looked at already.
-    if isinstance(original, str) and not original.lstrip().startswith(("{", "[", "<Event")):
+    if isinstance(original, str) and not is_object(original):
         yield original
+
+
+def is_object(original: str) -> bool:
+    """Return whether a record is an object, whose values are all fields of its event."""
+    return original.startswith(_OBJECTS) or original.lstrip().startswith(_OBJECTS)
 
 
 def predicate(node: Node) -> Predicate:
@@ -107,23 +124,38 @@ def predicate(node: Node) -> Predicate:
 def matched(node: Node, view: View) -> dict[str, Any]:
     """Return field to value of what made a test hold; empty where only absence did."""
     found: dict[str, Any] = {}
-    _collect(node, view, found)
+    teller(node)(view, found)
     return found
 
 
-def _collect(node: Node, view: View, found: dict[str, Any]) -> None:
+def teller(node: Node) -> Teller:
+    """Return the function that adds to a mapping what made a node hold: field to value."""
     kind = node[0]
     if kind in {"all", "any"}:
-        for part in node[1]:
-            if kind == "all" or predicate(part)(view):
-                _collect(part, view, found)
-    elif kind in {"keyword", "keyword_re"}:
+        return _tell_group([(predicate(part), teller(part)) for part in node[1]], each=kind == "all")
+    if kind in {"keyword", "keyword_re"}:
         shown = node[1] if kind == "keyword_re" else "".join(_shown(piece) for piece in node[2][1:-1])
-        found.setdefault("keywords", []).append(shown)
-    elif kind not in {"not", "null"} and predicate(node)(view):
-        field = field_of(node)
-        if field and field in view.event:
+        return lambda _view, found: found.setdefault("keywords", []).append(shown)
+    if kind in {"not", "null"} or not field_of(node):
+        return lambda _view, _found: None
+    return _tell_field(predicate(node), field_of(node))
+
+
+def _tell_group(parts: Sequence[tuple[Predicate, Teller]], *, each: bool) -> Teller:
+    def tell(view: View, found: dict[str, Any]) -> None:
+        for test, inner in parts:
+            if each or test(view):
+                inner(view, found)
+
+    return tell
+
+
+def _tell_field(test: Predicate, field: str) -> Teller:
+    def tell(view: View, found: dict[str, Any]) -> None:
+        if field in view.event and test(view):
             found[field] = view.event[field]
+
+    return tell
 
 
 def field_of(node: Node) -> str:

@@ -18,7 +18,6 @@ is compiled: a warm start never needs it.
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -38,8 +37,6 @@ _OWN = frozenset({"entity", "group_by", "window_seconds", "title_vi", "note_vi"}
 _ENTITIES = {"host": "host.name", "user": "user.name", "ip": "source.ip"}
 _MAX_WINDOW_SECONDS = 31 * 86400
 _DEFAULT_WINDOW_SECONDS = 3600
-_CLAUSES = 3
-_COMMON = frozenset({"event.code", "winlog.channel", "winlog.provider_name", "winlog.event_data.Initiated"})
 
 
 def compile_document(document: Any, stem: str) -> dict[str, Any]:
@@ -52,7 +49,9 @@ def compile_document(document: Any, stem: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         return _refused({"id": stem, "title": stem}, "the document is no rule: it is not a mapping")
     head = {
+        "kind": "rule",
         "id": str(document.get("id") or document.get("name") or stem)[:200],
+        "name": str(document.get("name") or "")[:200],
         "title": compose(str(document.get("title") or stem))[:500],
         "level": str(document.get("level") or "medium").lower(),
         "tags": [str(tag) for tag in document.get("tags") or () if isinstance(tag, str)][:100]
@@ -70,14 +69,26 @@ def compile_document(document: Any, stem: str) -> dict[str, Any]:
 
 
 def _refused(head: Mapping[str, Any], reason: str) -> dict[str, Any]:
-    return {"level": "medium", "tags": [], **head, "status": "refused", "reason": reason}
+    return {
+        "kind": "rule",
+        "name": "",
+        "level": "medium",
+        "tags": [],
+        **head,
+        "status": "refused",
+        "reason": reason,
+    }
 
 
 def _compile(document: dict[str, Any]) -> dict[str, Any]:
     if "correlation" in document:
-        raise RuleError("correlations come with the correlator; this rule is not evaluated")
+        from citysoc.detectors.sigma.correlation import compile_correlation
+
+        return {"status": "ok", "reason": "", **compile_correlation(document)}
     if "filter" in document:
-        raise RuleError("filters come with the correlator; this filter is not applied")
+        from citysoc.detectors.sigma.filters import compile_filter
+
+        return compile_filter(document)
     if "action" in document and "detection" not in document:
         raise RuleError("collections with `action` are not part of Sigma 2; write whole rules")
     rule = _parse(document)
@@ -85,10 +96,7 @@ def _compile(document: dict[str, Any]) -> dict[str, Any]:
     if seen is None:
         raise RuleError("no events are known for this logsource; name a product, category or service we have")
     notes = [seen.note] if seen.note else []
-    _apply_names(rule)
-    with _taken_on_trust():
-        conditions = [_convert(condition.parsed, notes) for condition in rule.detection.parsed_condition]
-    test = simplify(["any", conditions])
+    test = _condition(rule, notes)
     alerting = _alerting(document.get("citysoc"))
     return {
         "status": "degraded" if notes else "ok",
@@ -96,11 +104,31 @@ def _compile(document: dict[str, Any]) -> dict[str, Any]:
         "sees": [
             [{k: list(v) for k, v in alternative.items()} for alternative in part] for part in seen.parts
         ],
-        "test": test,
-        "codes": necessary(test, "event.code"),
-        "clauses": clauses(test),
+        "logsource": [rule.logsource.product, rule.logsource.category, rule.logsource.service],
+        **tested(test),
         **alerting,
     }
+
+
+def tested(test: Node) -> dict[str, Any]:
+    """Return the part of a plan that follows from its test, and the test."""
+    return {"test": test, "codes": necessary(test, "event.code")}
+
+
+def condition_of(document: dict[str, Any], notes: list[str]) -> Node:
+    """Return the test of a rule's condition, wherever its logsource leads; what it lacks goes into ``notes``.
+
+    Raises:
+        RuleError: it cannot be honoured.
+    """
+    return _condition(_parse(document), notes)
+
+
+def _condition(rule: Any, notes: list[str]) -> Node:
+    _apply_names(rule)
+    with _taken_on_trust():
+        conditions = [_convert(condition.parsed, notes) for condition in rule.detection.parsed_condition]
+    return simplify(["any", conditions])
 
 
 def selections(document: dict[str, Any]) -> dict[str, Node]:
@@ -446,47 +474,3 @@ def necessary(node: Node, field: str) -> list[str] | None:
             return None
         return sorted({item for values in each for item in values or ()})
     return None
-
-
-def clauses(test: Node) -> list[list[list[str]]]:
-    """Return up to three clauses of a test, the most telling first, for ``index``.
-
-    A clause is a list of ``[field, how, text]``; the test can only hold where one of them does.
-    """
-    parts = test[1] if test[0] == "all" else [test]
-    found = [clause for part in parts if (clause := _clause(part)) is not None]
-    found.sort(key=_telling, reverse=True)
-    return found[:_CLAUSES]
-
-
-def _clause(node: Node) -> list[list[str]] | None:
-    """Return the most telling clause of a node; None where it has none."""
-    kind = node[0]
-    if kind == "text":
-        return [[node[3], node[1], fold(text)] for text in node[4]]
-    if kind == "like":
-        longest = max((fold(piece) for piece in node[3] if isinstance(piece, str)), key=len, default="")
-        return [[node[2], "has", longest]] if longest else None
-    if kind == "all":
-        each = [clause for part in node[1] if (clause := _clause(part)) is not None]
-        return max(each, key=_telling) if each else None
-    if kind == "any":
-        joined: list[list[str]] = []
-        for part in node[1]:
-            clause = _clause(part)
-            if clause is None:
-                return None
-            joined += clause
-        return joined
-    return None
-
-
-def _telling(clause: Sequence[Sequence[str]]) -> float:
-    """Return how seldom a clause may be expected to hold: by its shortest text and the number of texts.
-
-    What the route has looked at already, or nearly every event has, tells little.
-    """
-    if any(field in _COMMON for field, _how, _text in clause):
-        return -1.0
-    shortest = min(len(text) + (8 if how == "is" else 0) for _field, how, text in clause)
-    return min(shortest, 24) - math.log2(len(clause))

@@ -21,6 +21,12 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
+def fold_again(text: str) -> str | None:
+    """Return text folded but not composed anew, where that differs: a letter that keeps its case may show only there."""
+    folded = unicodedata.normalize("NFC", text).casefold()
+    return None if unicodedata.is_normalized("NFC", folded) else folded
+
+
 def compose(text: str) -> str:
     """Return text in NFC, its case kept."""
     if text.isascii():

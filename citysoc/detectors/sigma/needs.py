@@ -1,0 +1,235 @@
+"""What an event must have for a rule to match, field by field: the part of a test that one value can decide.
+
+A rule's *needs* must all be fulfilled. A need is a mapping of fields to *expressions*, and is fulfilled where one
+of its fields has a value for which its expression holds:
+
+    ["text", how, text]          the value has a text; how: is, starts, ends, has; the text is folded
+    ["test", node, expression]   a node of the rule that looks at this field only holds for the value; the
+                                 expression, which may be None, holds wherever the node does
+    ["and", [expression ...]]    ["or", [expression ...]]
+
+Needs are necessary, not sufficient: an event that fulfils them is a candidate and is evaluated exactly. The *leads*
+of an expression are texts of which a value must have one, so that most values are never asked; an expression
+without leads must be decided on every new value, and is used only where a rule has nothing better. The field
+``""`` stands for all that an event says, which is where keywords are looked for.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from citysoc.detectors.sigma.expressions import literals
+from citysoc.detectors.sigma.text import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from citysoc.detectors.sigma.plan import Node
+
+Expression: TypeAlias = list[Any]
+Need: TypeAlias = dict[str, Expression]
+
+MAX_NEEDS = 4
+ANYWHERE = ""
+_ROUTED = frozenset({"event.code", "winlog.channel", "winlog.provider_name"})
+"""Routes look at these already."""
+_COMMON = (
+    *(
+        "c:\\windows\\system32\\",
+        "c:\\windows\\syswow64\\",
+        "c:\\program files (x86)\\",
+        "c:\\users\\public\\",
+    ),
+    *(
+        "\\appdata\\local\\",
+        "\\appdata\\roaming\\",
+        "\\microsoft\\windows\\currentversion\\",
+        "hklm\\software\\",
+    ),
+    *(
+        "hkcu\\software\\",
+        "hklm\\system\\currentcontrolset\\",
+        ".exe",
+        ".dll",
+        "d:\\",
+        "\\\\",
+        "https://",
+        " -",
+        " /",
+    ),
+    *("true", "false", "system", "\\cmd.exe", "\\svchost.exe", "\\powershell.exe", "microsoft corporation"),
+)
+"""Texts that so many values hold that looking for them, or a part of them, tells little."""
+_COMMON_CHANCE = 0.3
+_USEFUL = 0.02
+"""Expressions that hold oftener than this are left out where another one says more."""
+_LEAF_FIELD = {"text": 3, "like": 2, "keyword": 0, "keyword_re": 0}
+"""Where a leaf of a plan has its field; second where it is not said here, and none for keywords."""
+
+
+def needs(test: Node) -> list[Need]:
+    """Return up to ``MAX_NEEDS`` needs of a test, the most telling first; none where nothing can be said."""
+    found = [need for need in _needs(test) if _ROUTED.isdisjoint(need)]
+    found.sort(key=_chance)
+    told = [need for need in found if all(leads(expression) for expression in need.values())]
+    if told and _chance(told[0]) <= _USEFUL:
+        found = told
+    return found[:MAX_NEEDS]
+
+
+def _needs(node: Node) -> list[Need]:
+    field = _only_field(node)
+    if field is not None:
+        return [{field: _exactly(node)}]
+    if node[0] == "all":
+        return _joined(node[1])
+    if node[0] == "any":
+        return _either([_needs(part) for part in node[1]])
+    if node[0] in {"keyword", "keyword_re"}:
+        expression = _glob(node[2]) if node[0] == "keyword" else literals(node[1], node[2])
+        return [] if expression is None else [{ANYWHERE: expression}]
+    return []
+
+
+def _exactly(node: Node) -> Expression:
+    """Return the expression of a node of one field; a text needs no test beside itself."""
+    text = _texts(node)
+    if node[0] == "text" and not node[2] and text is not None:
+        return text
+    return ["test", node, text]
+
+
+def _only_field(node: Node) -> str | None:
+    """Return the one field that a node looks at, None where there are more or it is not a matter of fields."""
+    kind = node[0]
+    if kind == "not":
+        return _only_field(node[1])
+    if kind in {"all", "any"}:
+        found = {_only_field(part) for part in node[1]}
+        return found.pop() if len(found) == 1 else None
+    place = _LEAF_FIELD.get(kind, 1)
+    return str(node[place]) if place and kind != "ref" else None
+
+
+def _texts(node: Node) -> Expression | None:
+    """Return what texts a value has wherever a node of its field holds."""
+    kind = node[0]
+    if kind == "text":
+        return _either_text(node[1], node[4])
+    if kind == "like":
+        return _glob(node[3])
+    if kind == "re":
+        return literals(node[2], node[3])
+    if kind == "all":
+        parts = [part for part in map(_texts, node[1]) if part is not None]
+        return _and(parts) if parts else None
+    if kind == "any":
+        each = [_texts(part) for part in node[1]]
+        return _or([part for part in each if part is not None]) if each and None not in each else None
+    return None
+
+
+def _either_text(how: str, texts: Sequence[str]) -> Expression | None:
+    folded = dict.fromkeys(map(fold, texts))
+    if not folded or ("" in folded and how != "is"):
+        return None
+    return _or([["text", how, text] for text in folded])
+
+
+def _glob(pieces: Sequence[Any]) -> Expression | None:
+    last = len(pieces) - 1
+    parts = []
+    for place, piece in enumerate(pieces):
+        if isinstance(piece, str) and piece:
+            how = {(True, True): "is", (True, False): "starts", (False, True): "ends"}
+            parts.append(["text", how.get((place == 0, place == last), "has"), fold(piece)])
+    return _and(parts) if parts else None
+
+
+def _joined(parts: Sequence[Node]) -> list[Need]:
+    """Return what is needed where all parts must hold; those that look at one field only are one test of it."""
+    own: dict[str, list[Node]] = {}
+    others: list[Need] = []
+    for part in parts:
+        field = _only_field(part)
+        if field is None:
+            others += _needs(part)
+        else:
+            own.setdefault(field, []).append(part)
+    found: dict[str, list[Expression]] = {
+        field: [_exactly(nodes[0] if len(nodes) == 1 else ["all", nodes])] for field, nodes in own.items()
+    }
+    mixed: list[Need] = []
+    for need in others:
+        if len(need) == 1:
+            for field, expression in need.items():
+                found.setdefault(field, []).append(expression)
+        else:
+            mixed.append(need)
+    return [{field: _and(expressions)} for field, expressions in found.items()] + mixed
+
+
+def _either(alternatives: Sequence[list[Need]]) -> list[Need]:
+    """Return what is needed where one of several tests must hold: field by field, and the best of each."""
+    if not alternatives or not all(alternatives):
+        return []
+    common = set.intersection(*({f for n in needs if len(n) == 1 for f in n} for needs in alternatives))
+    found = [
+        {field: _or([n[field] for needs in alternatives for n in needs if n.keys() == {field}])}
+        for field in sorted(common)
+    ]
+    best: dict[str, list[Expression]] = {}
+    for alternative in alternatives:
+        for field, expression in min(alternative, key=_chance).items():
+            best.setdefault(field, []).append(expression)
+    mixed = {field: _or(parts) for field, parts in best.items()}
+    return found if mixed in found else [*found, mixed]
+
+
+def _and(parts: list[Expression]) -> Expression:
+    return parts[0] if len(parts) == 1 else ["and", parts]
+
+
+def _or(parts: Iterable[Expression]) -> Expression:
+    flat: list[Expression] = []
+    for part in parts:
+        flat += part[1] if part[0] == "or" else [part]
+    return flat[0] if len(flat) == 1 else ["or", flat]
+
+
+def leads(expression: Expression | None) -> list[tuple[str, str]]:
+    """Return texts, few and seldom ones, of which a value must have one for an expression to hold.
+
+    None are returned where there are no such texts.
+    """
+    if expression is None:
+        return []
+    kind = expression[0]
+    if kind == "text":
+        return [(expression[1], expression[2])]
+    if kind == "test":
+        return leads(expression[2])
+    if kind == "and":
+        return leads(min(expression[1], key=_probability))
+    each = [leads(part) for part in expression[1]]
+    return list(dict.fromkeys(text for texts in each for text in texts)) if all(each) else []
+
+
+def _chance(need: Need) -> float:
+    """Return how often a need may be expected to be fulfilled, by its texts alone."""
+    return min(1.0, sum(map(_probability, need.values()))) if _ROUTED.isdisjoint(need) else 1.0
+
+
+def _probability(expression: Expression) -> float:
+    kind = expression[0]
+    if kind == "test":
+        return 1.0 if expression[2] is None else _probability(expression[2])
+    if kind == "and":
+        return math.prod(map(_probability, expression[1]))
+    if kind == "or":
+        return min(1.0, sum(map(_probability, expression[1])))
+    how, text = expression[1:]
+    if how != "is" and any(text in common for common in _COMMON):
+        return _COMMON_CHANCE
+    return max(2.0 ** -(len(text) + (6 if how == "is" else 0)), 1e-4)
