@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,12 +19,14 @@ import orjson
 from citysoc import telemetry
 from citysoc.detectors.sigma import mapping
 from citysoc.detectors.sigma.detector import SigmaDetector
+from citysoc.detectors.sigma.linking import link
 from citysoc.detectors.sigma.load import documents, rule_files
 from citysoc.flow import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from citysoc.detectors.sigma.linking import Linked
     from citysoc.detectors.sigma.load import RuleFile
 
 
@@ -59,10 +61,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A detector, and the verdict on every rule that was looked at, ordered by path and line."""
+    """A detector, and the verdict on every rule that was looked at, ordered by path and line.
+
+    Args:
+        detector: judges events.
+        checks: the verdicts.
+        correlations: what to correlate of what the detector finds: plans for ``correlate``.
+    """
 
     detector: SigmaDetector
     checks: tuple[Check, ...]
+    correlations: tuple[Mapping[str, Any], ...] = ()
 
 
 def load(
@@ -82,7 +91,7 @@ def load(
     """
     files = rule_files(paths)
     cache = _Cache(cache_dir, paths)
-    plans: list[dict[str, Any]] = []
+    plans: list[Mapping[str, Any]] = []
     checks: list[Check] = []
     owners: dict[str, Path] = {}
     lowest = LEVELS.index(min_level) if min_level in LEVELS else 0
@@ -90,14 +99,31 @@ def load(
         for plan in cache.plans(file):
             check = _check(file, plan, owners, frozenset(disabled), lowest)
             checks.append(check)
-            if check.in_use:
-                plans.append(plan)
+            plans.append(plan)
     cache.save()
-    return Loaded(SigmaDetector(plans), tuple(checks))
+    usable = [c.status != "refused" and c.rule not in disabled for c in checks]
+    linked = link(plans, usable, [check.in_use for check in checks])
+    return Loaded(
+        SigmaDetector(linked.rules),
+        tuple(_after_linking(check, linked, place) for place, check in enumerate(checks)),
+        tuple(linked.correlations),
+    )
+
+
+def _after_linking(check: Check, linked: Linked, place: int) -> Check:
+    """Return the verdict on a rule with what the other rules mean for it."""
+    if place in linked.refused:
+        return replace(check, status="refused", reason=linked.refused[place], in_use=False)
+    if place in linked.off:
+        return replace(check, reason=linked.off[place], in_use=False)
+    if place in linked.noted:
+        notes = [check.reason] * bool(check.reason) + linked.noted[place]
+        return replace(check, status="degraded", reason="; ".join(notes))
+    return check
 
 
 def _check(
-    file: RuleFile, plan: dict[str, Any], owners: dict[str, Path], disabled: Collection[str], lowest: int
+    file: RuleFile, plan: Mapping[str, Any], owners: dict[str, Path], disabled: Collection[str], lowest: int
 ) -> Check:
     rule, status, reason = plan["id"], plan["status"], plan["reason"]
     in_use = status != "refused"
@@ -189,6 +215,8 @@ def _compile(file: RuleFile) -> list[dict[str, Any]]:
 
 def _unreadable(stem: str, problem: str, line: int) -> dict[str, Any]:
     return {
+        "kind": "rule",
+        "name": "",
         "id": stem,
         "title": stem,
         "level": "medium",

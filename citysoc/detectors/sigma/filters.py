@@ -1,0 +1,127 @@
+"""A filter as a plan, and what it adds to a rule: its condition, joined to the rule's own by ``and``.
+
+A filter keeps what its condition holds for; to leave accounts out, it says ``condition: not selection``. Ours have an
+owner, a reason, an end (``expires``) and, if they are to work there only, agencies (``agency``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING, Any
+
+from citysoc import clock
+from citysoc.detectors.sigma.plan import Node, condition_of, simplify, tested
+from citysoc.detectors.sigma.text import fold
+from citysoc.errors import RuleError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_OWN = frozenset({"owner", "reason", "expires", "agency", "title_vi", "note_vi"})
+_SOURCE = ("product", "category", "service")
+
+
+def compile_filter(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a filter says, checked; the rules are still names.
+
+    Raises:
+        RuleError: it cannot be honoured.
+    """
+    body = document["filter"]
+    source = document.get("logsource")
+    if not isinstance(body, dict) or not isinstance(source, dict):
+        raise RuleError("a filter has a `logsource` and, under `filter`, rules, selections and a condition")
+    rules = body.get("rules")
+    if rules == [] or (isinstance(rules, str) and rules.lower() == "any"):
+        rules = "any"
+    elif isinstance(rules, str):
+        rules = [rules]
+    if rules != "any" and (not isinstance(rules, list) or not all(isinstance(name, str) for name in rules)):
+        raise RuleError("a filter names its `rules`: a list of ids or names, or `any`")
+    plan = {
+        "kind": "filter",
+        "rules": rules,
+        "logsource": [_text(source.get(name)) for name in _SOURCE],
+        "detection": {str(name): item for name, item in body.items() if name != "rules"},
+        **_own(document.get("citysoc")),
+    }
+    test_for(plan, plan["logsource"])  # refuses what cannot be honoured
+    notes = []
+    if not isinstance(condition := body.get("condition"), str) or not re.search(
+        r"\bnot\b", condition, re.IGNORECASE
+    ):
+        notes.append("the condition has no `not`, so the filter keeps only what it selects")
+    notes += [f"the filter has no {name}" for name, value in _said(plan) if not value]
+    return {**plan, "status": "degraded" if notes else "ok", "reason": "; ".join(notes)}
+
+
+def _said(plan: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return (("owner", plan["owner"]), ("reason", plan["given"]), ("expires", plan["expires"]))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _own(own: Any) -> dict[str, Any]:
+    own = {} if own is None else own
+    if not isinstance(own, dict) or not set(own) <= _OWN:
+        raise RuleError(f"`citysoc:` of a filter may hold {', '.join(sorted(_OWN))}, nothing else")
+    expires = own.get("expires", "")
+    if isinstance(expires, dt.date):
+        expires = expires.isoformat()[:10]
+    try:
+        if expires:
+            dt.date.fromisoformat(expires)
+    except (TypeError, ValueError):
+        raise RuleError("`citysoc: expires` is a day, like 2027-03-31") from None
+    agency = own.get("agency", [])
+    agencies = agency if isinstance(agency, list) else [agency]
+    if not all(isinstance(own.get(name, ""), str) for name in _OWN - {"expires", "agency"}) or not all(
+        isinstance(one, str) for one in agencies
+    ):
+        raise RuleError("`owner` and `reason` are texts, `agency` an id or a list of ids")
+    return {
+        "owner": own.get("owner", ""),
+        "given": own.get("reason", ""),
+        "expires": expires,
+        "agency": agencies,
+        "title_vi": own.get("title_vi", ""),
+        "note_vi": own.get("note_vi", ""),
+    }
+
+
+def is_expired(plan: Mapping[str, Any]) -> bool:
+    """Return whether a filter's last day, in Huế, has passed."""
+    return bool(plan["expires"]) and clock.now().astimezone(clock.HUE).date().isoformat() > plan["expires"]
+
+
+def fits(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> bool:
+    """Return whether a rule's logsource lies within the filter's."""
+    return all(
+        wanted is None or wanted == has for wanted, has in zip(plan["logsource"], logsource, strict=True)
+    )
+
+
+def test_for(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> Node:
+    """Return a filter's condition with the names that the fields of a logsource have.
+
+    Raises:
+        RuleError: it cannot be honoured.
+    """
+    source = {name: value for name, value in zip(_SOURCE, logsource, strict=True) if value is not None}
+    return condition_of({"title": "filter", "logsource": source, "detection": plan["detection"]}, [])
+
+
+def filtered(rule: Mapping[str, Any], filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a rule's plan with filters joined to its test."""
+    tests = [rule["test"]]
+    for one in filters:
+        test = test_for(one, rule["logsource"])
+        if one["agency"]:
+            elsewhere = ["not", ["text", "is", False, "agency.id", [fold(name) for name in one["agency"]]]]
+            test = ["any", [test, elsewhere]]
+        tests.append(test)
+    whole = simplify(["all", tests])
+    return {**rule, **tested(whole)}
