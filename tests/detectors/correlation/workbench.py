@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from citysoc.detectors import sigma
-from citysoc.detectors.correlate import Correlator, Feeds
+from citysoc.detectors.correlate import Clock, Correlator, Feeds
 
 EPOCH = dt.datetime(2026, 10, 5, tzinfo=dt.UTC)
 CODES = {"a": ["1", "4"], "b": ["2", "4"], "c": ["3"]}
@@ -82,10 +82,17 @@ def correlator(loaded: sigma.Loaded, **options: Any) -> Correlator:
     return Correlator(loaded.correlations, **options)
 
 
+def clock(events: list[dict[str, Any]], lane: str = "so-y-te/windows\0a.log", arrived: int = 0) -> Clock:
+    """Return what a batch of events says of the time."""
+    newest = max((EPOCH + dt.timedelta(seconds=event["time"]) for event in events), default=EPOCH)
+    seconds = arrived or int(EPOCH.timestamp()) + 10**6
+    return Clock(lane, "so-y-te", int(newest.timestamp() * 1_000_000), seconds)
+
+
 def findings(loaded: sigma.Loaded, events: list[dict[str, Any]]):
     """Return the findings of all events at once."""
     one = correlator(loaded, lateness_seconds=None)
-    return one.feed(matches(loaded, numbered(events))[0]) + one.finish()
+    return one.feed(matches(loaded, numbered(events))[0], [clock(events)]) + one.finish()
 
 
 def qualifying(found, rule: str = "top") -> list[tuple[float, tuple[str, ...]]]:

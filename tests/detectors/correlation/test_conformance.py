@@ -1,0 +1,321 @@
+"""The conformance cases that concern correlations and filters, each once a bug of some engine."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+import time_machine
+from workbench import (
+    BASE,
+    EPOCH,
+    correlation,
+    event,
+    findings,
+    load,
+    matches,
+    numbered,
+    qualifying,
+    run,
+    times,
+)
+
+ABC = ["a", "b", "c"]
+
+
+def test_group_by_is_honoured_when_rules_are_joined():
+    both = correlation("temporal", rules=["a", "b"], group_by=["user.name"])
+    assert run(both, event(0, "1", user="an"), event(1, "2", user="binh")) == []
+    assert run(both, event(0, "1", user="an"), event(1, "2", user="an")) == [1]
+
+
+def test_order_holds_for_every_rule():
+    ordered = correlation("temporal_ordered", rules=ABC)
+    assert run(ordered, event(0, "1"), event(1, "3"), event(2, "2")) == []
+    assert run(ordered, event(0, "1"), event(1, "2"), event(2, "3")) == [2]
+
+
+def test_a_value_outside_the_left_edge_does_not_count():
+    distinct = correlation("value_count", condition={"field": "user.name", "gte": 3})
+    assert run(distinct, event(0, user="x"), event(5, user="y"), event(11, user="z")) == []
+
+
+def test_correlations_that_share_a_base_rule_both_speak():
+    one, two = (correlation(name=name, condition={"gte": 2}) for name in ("one", "two"))
+    found = findings(load(one, two), [event(0), event(1)])
+    assert times(found, "one") == times(found, "two") == [1]
+
+
+def test_a_burst_across_a_full_minute_is_one_burst():
+    assert run(correlation(condition={"gte": 4}), *(event(58 + n) for n in range(4))) == [61]
+
+
+@pytest.mark.parametrize(("last", "found"), [(10, [10]), (10.001, [])])
+def test_the_window_is_closed_on_both_ends(last, found):
+    assert run(correlation(condition={"gte": 2}), event(0), event(last)) == found
+
+
+def test_equal_times_are_in_no_order():
+    ordered = correlation("temporal_ordered", rules=["a", "b"])
+    assert run(ordered, event(0, "1"), event(0, "2")) == []
+    assert run(ordered, event(0, "4"), event(1, "4")) == [1]
+
+
+def test_equal_times_are_in_one_window():
+    assert run(correlation("temporal", rules=["a", "b"]), event(0, "1"), event(0, "2")) == [0]
+
+
+def test_chained():
+    child = correlation(name="child", group_by=["user.name"], condition={"gte": 3})
+    parent = correlation("temporal_ordered", rules=["child", "b"], group_by=["user.name"])
+    events = [*(event(n, user="an") for n in range(3)), event(4, "2", user="an"), event(5, "2", user="binh")]
+    loaded = load(parent, child)
+    found = findings(loaded, events)
+    assert qualifying(found) == [(4, ("an",))]
+    assert times(found, "child") == [], "what another correlation builds upon is silent"
+
+
+def test_a_chain_may_measure_what_it_builds_upon():
+    child = correlation(name="child", group_by=["user.name"], condition={"gte": 2})
+    parent = correlation("value_sum", rules=["child"], condition={"field": "event_count", "gte": 5})
+    assert run(parent, event(0, user="an"), event(1, user="an"), event(2, user="an"), others=(child,)) == [2]
+
+
+@pytest.mark.parametrize("place", ["correlation", "document"])
+def test_generate_lets_the_rules_below_speak(place):
+    document = correlation(condition={"gte": 9})
+    (document["correlation"] if place == "correlation" else document)["generate"] = True
+    loaded = load(document)
+    assert [f.rule for f in matches(loaded, numbered([event(0)]))[1]] == ["a"]
+    assert matches(load(correlation(condition={"gte": 9})), numbered([event(0)]))[1] == []
+
+
+def test_a_rule_that_nobody_builds_upon_speaks():
+    loaded = load(correlation(condition={"gte": 9}))
+    assert [f.rule for f in matches(loaded, numbered([event(0, "3")]))[1]] == ["c"]
+
+
+def test_times_with_an_offset():
+    """09:00 in Tokyo is midnight in UTC: the two events are a second apart, not nine hours."""
+    events = numbered([event(0), event(1)])
+    events[1]["@timestamp"] = (EPOCH + dt.timedelta(seconds=1)).astimezone(dt.timezone(dt.timedelta(hours=9)))
+    loaded = load(correlation(condition={"gte": 2}))
+    found, _own = matches(loaded, events)
+    assert [m.time for m in found] == [int(EPOCH.timestamp() + n) * 10**6 for n in (0, 1)]
+
+
+def test_absence_is_certain_only_after_the_deadline():
+    absent = correlation("temporal", rules=["a", "b"], condition="a and not b")
+    assert run(absent, event(0)) == []
+    assert run(absent, event(0), event(9, "3")) == []
+    assert run(absent, event(0), event(10, "3")) == [10]
+    assert run(absent, event(0), event(10, "2"), event(20, "3")) == []
+    assert run(absent, event(0), event(10.1, "2"), event(20, "3")) == [10]
+
+
+def test_ranges_and_fractions():
+    events = [event(n) for n in range(6)]
+    assert run(correlation(condition={"gt": 2, "lte": 4}), *events) == [2, 3]
+    assert run(correlation(condition={"gt": 0.5}), *events) == [0, 1, 2, 3, 4, 5]
+    half = correlation("value_avg", condition={"field": "network.bytes", "gt": 0.5, "lt": 1})
+    assert run(half, event(0, bytes=1), event(1, bytes=0.25)) == [1]
+
+
+def test_tuples_are_counted_together():
+    pairs = correlation("value_count", condition={"field": ["user.name", "source.ip"], "gte": 3})
+    events = [event(0, user="a", ip="1"), event(1, user="a", ip="2"), event(2, user="a", ip="1")]
+    assert run(pairs, *events) == []
+    assert run(pairs, *events, event(3, user="b", ip=None), event(4, user="b", ip="1")) == [4]
+
+
+def test_group_by_may_be_left_out():
+    assert run(correlation(condition={"gte": 2}), event(0, user="x"), event(1)) == [1]
+
+
+def test_aliases():
+    joined = correlation(
+        "temporal",
+        rules=["a", "b"],
+        group_by=["who"],
+        aliases={"who": {"a": "user.name", "b": "user.target.name"}},
+    )
+    assert run(joined, event(0, "1", user="an"), event(1, "2", **{"user.target.name": "AN"})) == [1]
+
+
+def test_groups_are_alike_in_any_case_and_composition():
+    grouped = correlation(group_by=["user.name"], condition={"gte": 3})
+    assert run(grouped, event(0, user="Độc"), event(1, user="độc"), event(2, user="ĐỘC")) == [2]
+
+
+def test_no_group_no_place():
+    assert run(correlation(group_by=["user.name"], condition={"gte": 1}), event(0), event(1, user="")) == [1]
+
+
+def test_within_one_agency_unless_the_rule_says_otherwise():
+    events = [event(0, agency="so-y-te"), event(1, agency="so-xay-dung")]
+    assert run(correlation(condition={"gte": 2}), *events) == []
+    wide = correlation(condition={"gte": 2}, citysoc={"across_agencies": True})
+    assert run(wide, *events) == [1]
+
+
+def test_fields_by_the_names_of_their_rules():
+    """``IpAddress`` is what rules for Windows say for a field that events call otherwise."""
+    grouped = correlation(group_by=["IpAddress"], condition={"gte": 2})
+    events = [event(n, **{"winlog.event_data.IpAddress": "10.1.1.1"}) for n in range(2)]
+    assert run(grouped, *events) == [1]
+
+
+def test_the_finding_says_what_it_is_about():
+    spread = correlation(
+        "value_count",
+        group_by=["source.ip"],
+        condition={"field": "user.name", "gte": 2},
+        level="high",
+        citysoc={"title_vi": "Dò mật khẩu"},
+    )
+    (found,) = findings(
+        load(spread), [event(0, user="an", ip="10.1.1.1"), event(1, user="binh", ip="10.1.1.1")]
+    )
+    assert (found.level, found.agency, found.entity) == ("high", "so-y-te", "ip:10.1.1.1")
+    assert found.group == {"source.ip": "10.1.1.1"}
+    assert found.window_seconds == 10
+    assert found.title_vi == "Dò mật khẩu"
+    assert found.matched["value_count"] == 2
+    assert found.matched["user.name"] == ["an", "binh"]
+    assert found.matched["citysoc.events"] == ["0000", "0001"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"rules": ["nobody"], "condition": {"gte": 1}}, "there is no rule 'nobody'"),
+        ({"type": "event_counts", "condition": {"gte": 1}}, "the type is one of"),
+        ({"timespan": "10", "condition": {"gte": 1}}, "timespan"),
+        ({"timespan": "9y", "condition": {"gte": 1}}, "timespan"),
+        ({}, "there must be a condition"),
+        ({"condition": {"about": 3}}, "nobody knows"),
+        ({"condition": {"gte": "many"}}, "is a number"),
+        ({"condition": "a and b"}, "only temporal"),
+        ({"type": "temporal", "rules": ["a", "b"], "condition": "a and"}, "no expression"),
+        ({"type": "temporal", "rules": ["a", "b"], "condition": "(a and b"}, "not closed"),
+        ({"type": "temporal", "rules": ["a", "b"], "condition": "a"}, "differ"),
+        ({"type": "temporal", "rules": ["a"], "condition": "not a"}, "absence alone"),
+        ({"type": "temporal_ordered", "rules": ["a", "b"], "condition": {"lt": 2}}, "ordered"),
+        ({"type": "value_count", "condition": {"gte": 1}}, "field"),
+        ({"type": "value_sum", "condition": {"gte": 1, "field": ["x.y", "z"]}}, "only value_count"),
+        ({"type": "value_percentile", "condition": {"gte": 1, "field": "x"}}, "percentile"),
+        ({"condition": {"gte": 1}, "aliases": {"who": {"z": "x"}}}, "not listed"),
+        ({"rules": ["top"], "condition": {"gte": 1}}, "builds upon itself"),
+        ({"rules": ["a", "a"], "condition": {"gte": 1}}, "each named once"),
+        ({"frequency": 1, "condition": {"gte": 1}}, "nobody knows"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused(changes, reason):
+    kind = changes.pop("type", "event_count")
+    (check,) = [check for check in load(correlation(kind, **changes)).checks if check.rule == "top"]
+    assert check.status == "refused"
+    assert reason in check.reason
+    assert check.line == 1
+
+
+def test_a_correlation_over_a_refused_rule_is_refused():
+    broken = {**BASE[0], "detection": {"selection": {"x|nonsense": 1}, "condition": "selection"}}
+    loaded = load(correlation(condition={"gte": 1}), base=[broken])
+    assert {check.rule: check.status for check in loaded.checks} == {"a": "refused", "top": "refused"}
+
+
+# -- filters -----------------------------------------------------------------------------------------------------
+
+GOOD = {"owner": "soc", "reason": "backup host", "expires": "2099-12-31"}
+
+
+def sieve(rules="any", condition="not selection", **more):
+    selections = more.pop("selections", {"selection": {"user.name": "sao-luu"}})
+    return {
+        "title": "Filter",
+        "name": "sieve",
+        "logsource": {"product": "windows"},
+        "filter": {"rules": rules, **selections, "condition": condition},
+        "citysoc": {**GOOD, **more},
+    }
+
+
+def heard(document, *events):
+    return [(f.rule, f.event_id) for f in load(document).detector.detect(numbered(list(events)))]
+
+
+def check_of(*documents):
+    return next(check for check in load(*documents).checks if check.rule == "sieve")
+
+
+def test_a_filter_on_many_rules():
+    events = [
+        event(0, user="sao-luu"),
+        event(1, "2", user="sao-luu"),
+        event(2, "3", user="sao-luu"),
+        event(3),
+    ]
+    assert heard(sieve(["a", "b"]), *events) == [("c", "0002"), ("a", "0003")]
+    assert heard(sieve("any"), *events) == [("a", "0003")]
+    assert check_of(sieve("any")).status == "ok"
+
+
+def test_one_of_many_selections():
+    selections = {"selection_1": {"user.name": "x"}, "selection_2": {"source.ip": "10.1.1.1"}}
+    document = sieve("any", "not 1 of selection_*", selections=selections)
+    assert heard(document, event(0, user="x"), event(1, ip="10.1.1.1"), event(2, user="y")) == [("a", "0002")]
+
+
+def test_a_filter_without_not_keeps_and_is_warned_of():
+    document = sieve("any", "selection")
+    assert heard(document, event(0, user="sao-luu"), event(1)) == [("a", "0000")]
+    assert "no `not`" in check_of(document).reason
+
+
+def test_a_filter_of_one_agency():
+    document = sieve("any", agency="so-y-te")
+    events = [event(0, user="sao-luu"), event(1, user="sao-luu", agency="so-xay-dung")]
+    assert heard(document, *events) == [("a", "0001")]
+
+
+@pytest.mark.parametrize(("day", "works"), [("2026-12-31", True), ("2027-01-01", False)])
+def test_an_expired_filter_stops_working_and_says_so(day, works):
+    with time_machine.travel(f"{day}T12:00:00+07:00", tick=False):
+        document = sieve("any", expires="2026-12-31")
+        assert heard(document, event(0, user="sao-luu")) == ([] if works else [("a", "0000")])
+        check = check_of(document)
+    assert check.in_use == works
+    assert ("expired" in check.reason) == (not works)
+
+
+@pytest.mark.parametrize(
+    ("document", "others", "reason"),
+    [
+        (sieve(["nobody"]), (), "no rule 'nobody'"),
+        (sieve(["top"]), (correlation(condition={"gte": 2}),), "is a correlation"),
+        ({**sieve(["a"]), "logsource": {"product": "linux"}}, (), "logsource"),
+        ({**sieve(["a"]), "citysoc": {}}, (), "no owner"),
+    ],
+)
+def test_warnings(document, others, reason):
+    check = check_of(document, *others)
+    assert check.status == "degraded"
+    assert reason in check.reason
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        sieve("any", expires="soon"),
+        sieve("any", "not elsewhere"),
+        sieve(7),
+        sieve("any", colour="red"),
+    ],
+)
+def test_filters_that_are_refused(document):
+    assert check_of(document).status == "refused"
+
+
+def test_a_filter_reaches_the_rules_below_a_correlation():
+    loaded = load(correlation(condition={"gte": 2}), sieve("any"))
+    assert times(findings(loaded, [event(0, user="sao-luu"), event(1), event(2)])) == [2]
