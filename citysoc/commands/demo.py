@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -133,6 +134,7 @@ def _show(played: Played, directory: Path) -> None:
     from rich.console import Console
 
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 150)
+    console.print()
     console.print(_summary(played))
     console.print(_planted(played.verdicts))
     _commands(console, played, directory)
@@ -246,7 +248,8 @@ def _planted(verdicts: tuple[Verdict, ...]) -> Table:
 def _commands(console: Console, played: Played, directory: Path) -> None:
     report = next(path for path in played.built.files if path.name == f"report.{language()}.html")
     config = f"citysoc --config {directory / 'citysoc.yaml'}"
-    console.print(_("The report: {path}").format(path=report), soft_wrap=True)
+    shown = os.path.relpath(report) if report.is_relative_to(Path.cwd()) else report
+    console.print(_("The report: {path}").format(path=shown), soft_wrap=True)
     console.print(_("Try next:"), style="bold")
     for text in (
         f"{config} alerts list -m high",

@@ -270,12 +270,20 @@ def _received(state: State, source: str) -> int:
 
 
 async def _deliver(service: Service, progress: Progress) -> None:
-    """Send everything in the outbox; a refused message stays there for its next attempt."""
-    moved = progress.stage("deliver", None)
-    while (told := await service.deliver()) is not None:
-        moved(1)
-        if "sent 0" in told:
+    """Send what is in the outbox; a refused message stays there for its next attempt."""
+    waiting = _waiting(service.state)
+    moved = progress.stage("deliver", waiting)
+    while waiting:
+        await service.deliver()
+        waiting, before = _waiting(service.state), waiting
+        moved(before - waiting)
+        if waiting == before:
             break
+
+
+def _waiting(state: State) -> int:
+    rows = state.rows("SELECT count(*) AS n FROM deliveries WHERE state IN ('pending', 'sending')")
+    return int(rows[0]["n"])
 
 
 def _report(service: Service, scenario: Scenario) -> Built:

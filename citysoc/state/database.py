@@ -59,6 +59,12 @@ class State:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = FULL")
                 self._migrate()
+            elif self._version() < len(_scripts()):
+                raise StoreError(
+                    _("The state database was written by an older citysoc."),
+                    where=str(path),
+                    hint=_("Run `citysoc ingest` or `citysoc run` once: they bring it up to date."),
+                )
             self._connection.execute("PRAGMA foreign_keys = ON")
 
     def close(self) -> None:
@@ -96,6 +102,9 @@ class State:
             if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
                 raise
             raise _refused(error, self.path) from error
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
     def _migrate(self) -> None:
         """Apply the migrations that this file has not seen, in order of their number."""
