@@ -16,13 +16,13 @@ from zoneinfo import ZoneInfo
 from citysoc import telemetry
 from citysoc.clock import HUE
 from citysoc.ecs.fields import VERSION
-from citysoc.flow import Unparsed, content_id, position_id
+from citysoc.flow import Unparsed, content_id, position_id, position_ids
 from citysoc.parsers import registry
 from citysoc.parsers.base import Context
 from citysoc.parsers.sniff import identify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from citysoc.flow import Batch, Event, Refused
     from citysoc.parsers.base import Parser
@@ -36,6 +36,9 @@ _RESERVED_NAMES = frozenset(
     {"event.id", "event.ingested", "event.original", "log.file.path", "log.offset", "ecs.version"}
 )
 _OURS = frozenset({"citysoc.outcome", "citysoc.class", "citysoc.threat"})
+_MAX_ALLOWED = 50_000
+_allowed: set[str] = set()
+"""Names seen that any parser may give: most events hold nothing else, and this is how that is seen in one step."""
 _EARLIEST_YEAR = 1990
 _FUTURE = dt.timedelta(days=2)
 _SNIFF_RECORDS = 50
@@ -64,16 +67,24 @@ def parse_batch(batch: Batch, *, agency_facts: Mapping[str, Any] = _NO_FACTS) ->
     )
     parsed = _parse(parser, [_clean(text) for text in originals], context)
     common = _common(batch, parser, agency_facts)
-    events = []
-    for index, outcome in enumerate(parsed):
-        event = _unparsed(outcome) if isinstance(outcome, Unparsed) else _guard(outcome)
-        _place(event, batch, parser, index)
-        _settle_time(event, batch.arrived)
-        event["event.original"] = originals[index]
+    events = [_unparsed(outcome) if isinstance(outcome, Unparsed) else _guard(outcome) for outcome in parsed]
+    latest = batch.arrived + _FUTURE
+    rows = zip(events, _ids(batch, parser), batch.offsets, originals, strict=True)
+    for event, identity, offset, original in rows:
+        moment = event.get("@timestamp")
+        if isinstance(moment, dt.datetime) and _is_believable(moment, latest):
+            event["citysoc.time_source"] = "event"
+        else:
+            if isinstance(moment, dt.datetime) and moment.tzinfo is not None:
+                event["event.created"] = moment
+            event["@timestamp"] = batch.arrived
+            event["citysoc.time_source"] = "arrival"
         if "event.kind" not in event:
             event["event.kind"] = "event"
+        event["event.id"] = identity
+        event["log.offset"] = offset
+        event["event.original"] = original
         event.update(common)
-        events.append(event)
     events.extend(_refused(refused, batch, common) for refused in batch.refused)
     return events
 
@@ -147,6 +158,8 @@ def _common(batch: Batch, parser: Parser, agency_facts: Mapping[str, Any]) -> Ev
 
 def _guard(event: Event) -> Event:
     """Return the event without names that only the runner may give, and with a bounded field count."""
+    if _allowed.issuperset(event) and len(event) <= MAX_FIELDS:
+        return event
     taken = [
         name
         for name in event
@@ -158,28 +171,22 @@ def _guard(event: Event) -> Event:
             event[f"ndjson.{name}"] = value
     if len(event) > MAX_FIELDS:
         return dict(list(event.items())[:MAX_FIELDS])
+    if not taken:
+        if len(_allowed) > _MAX_ALLOWED:
+            _allowed.clear()
+        _allowed.update(event)
     return event
 
 
-def _place(event: Event, batch: Batch, parser: Parser, index: int) -> None:
-    offset = batch.offsets[index]
+def _ids(batch: Batch, parser: Parser) -> Iterable[str]:
     if parser.identity == "content":
-        event["event.id"] = content_id(batch.stream, batch.records[index])
-    else:
-        event["event.id"] = position_id(batch.stream, batch.identity, offset)
-    event["log.offset"] = offset
+        return [content_id(batch.stream, record) for record in batch.records]
+    return position_ids(batch.stream, batch.identity, batch.offsets)
 
 
-def _settle_time(event: Event, arrived: dt.datetime) -> None:
-    """Give the event its time: its own if it is believable, else its arrival."""
-    moment = event.get("@timestamp")
-    if isinstance(moment, dt.datetime) and moment.tzinfo is not None:
-        if moment.year >= _EARLIEST_YEAR and moment <= arrived + _FUTURE:
-            event["citysoc.time_source"] = "event"
-            return
-        event["event.created"] = moment
-    event["@timestamp"] = arrived
-    event["citysoc.time_source"] = "arrival"
+def _is_believable(moment: dt.datetime, latest: dt.datetime) -> bool:
+    """Return whether an event's own time can be its time."""
+    return moment.tzinfo is not None and moment.year >= _EARLIEST_YEAR and moment <= latest
 
 
 def _unparsed(outcome: Unparsed) -> Event:

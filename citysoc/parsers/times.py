@@ -37,6 +37,8 @@ def iso(text: str, zone: dt.tzinfo) -> dt.datetime | None:
     """Return the moment of an ISO 8601 text in UTC; ``zone`` is that of a text that names none."""
     try:
         moment = dt.datetime.fromisoformat(text)
+        if moment.tzinfo is UTC:
+            return moment
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone)
         return moment.astimezone(UTC)
@@ -91,7 +93,12 @@ def guess(value: Any, zone: ZoneInfo, arrived: dt.datetime) -> dt.datetime | Non
         return epoch(value) if value > 1e8 else None
     if not isinstance(value, str) or not 8 <= len(value) <= 64:
         return None
-    value = value.strip()
+    if value[-1] == "Z" and value[:4].isdecimal() and (moment := iso(value, zone)):
+        return moment  # what most shippers write, and quickest to read
+    return _text(value.strip(), zone, arrived)
+
+
+def _text(value: str, zone: ZoneInfo, arrived: dt.datetime) -> dt.datetime | None:
     if value.replace(".", "", 1).isdigit() and value.isascii():
         return epoch(value) if len(value) >= 9 else None
     if value[0].isdigit() and (moment := iso(value.replace("/", "-").replace(" UTC", "Z"), zone)):

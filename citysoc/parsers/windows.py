@@ -14,6 +14,7 @@ from citysoc.parsers import envelope, jsontext, ndjson, values
 from citysoc.parsers.base import Context, Parser
 from citysoc.parsers.times import guess
 from citysoc.parsers.windows_fields import complete
+from citysoc.parsers.windows_shapes import Shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +60,7 @@ _FLAT: dict[str, str] = {
 }
 _FLAT_TIMES = ("@timestamp", "TimeCreated", "SystemTime", "EventTime", "UtcTime", "EventReceivedTime")
 _NESTED = ("EventData", "event_data", "UserData", "user_data")
+_SHAPES = Shapes(_FLAT, _FLAT_TIMES)
 _TEXTS = ("event.code", "winlog.channel", "winlog.provider_name", "winlog.computer_name")
 
 
@@ -91,7 +93,7 @@ def from_object(record: Mapping[str, Any], context: Context) -> Event | None:
     if isinstance(record.get("winlog"), dict) or "winlog.event_id" in record:
         return _from_beat(record, context)
     if ("EventID" in record or "event_id" in record) and not _FLAT.keys().isdisjoint(record):
-        return _from_flat(record, context)
+        return _SHAPES.event(record, context) or _from_flat(record, context)
     return None
 
 

@@ -38,15 +38,15 @@ def complete(event: Event, data: Mapping[str, Any]) -> Event:
     """
     provider = event.get("winlog.provider_name", "")
     code = event.get("event.code", "")
-    _channel(event, provider)
-    plan = _plan(provider, code)
+    name_kind(event, provider)
+    plan = plan_of(provider, code)
     names = {name.replace(" ", "") if " " in name else name: name for name in data}
     _move(event, data, names, plan.moved)
     for copy in plan.copies:
         if copy.source in names:
-            _COPY[copy.form](event, copy.target, data[names[copy.source]])
+            COPY[copy.form](event, copy.target, data[names[copy.source]])
     if plan.kind is not None:
-        _describe(event, plan.kind)
+        describe(event, plan.kind)
     if provider == DEFENDER:
         _antivirus(event, code, {bare: data[name] for bare, name in names.items()})
     for prefix in ("process", "process.parent"):
@@ -66,10 +66,10 @@ def _move(event: Event, data: Mapping[str, Any], names: Mapping[str, str], moved
         if target is None:
             event[EVENT_DATA + name] = value
         else:  # the event's own field counts more than a shipper's reading of it
-            event[target] = _fit(target, value)
+            event[target] = fit(target, value)
 
 
-class _Plan:
+class Plan:
     """What the tables say about the events of one provider and id."""
 
     __slots__ = ("copies", "kind", "moved")
@@ -87,11 +87,13 @@ class _Plan:
 
 
 @functools.lru_cache(maxsize=4096)
-def _plan(provider: str, code: str) -> _Plan:
-    return _Plan(provider, code)
+def plan_of(provider: str, code: str) -> Plan:
+    """Return what the tables say about the events of one provider and id."""
+    return Plan(provider, code)
 
 
-def _channel(event: Event, provider: str) -> None:
+def name_kind(event: Event, provider: str) -> None:
+    """Set module, dataset and provider, and the channel of an event that names none."""
     found = tables()
     channel = event.get("winlog.channel")
     if not channel and provider in found.channels:
@@ -102,7 +104,7 @@ def _channel(event: Event, provider: str) -> None:
         event["event.provider"] = provider
 
 
-def _fit(target: str, value: Any) -> Any:
+def fit(target: str, value: Any) -> Any:
     """Return a value in the form of its ECS field; as it is where it does not fit."""
     field = FIELDS.get(target)
     if field is None:
@@ -167,7 +169,7 @@ def _copy_hashes(event: Event, target: str, value: Any) -> None:
             event[f"{target}.pe.imphash"] = digest.lower()
 
 
-_COPY = {
+COPY = {
     "text": _copy_text,
     "integer": _copy_integer,
     "ip": _copy_ip,
@@ -176,7 +178,8 @@ _COPY = {
 }
 
 
-def _describe(event: Event, kind: Any) -> None:
+def describe(event: Event, kind: Any) -> None:
+    """Set what the event id means in ECS."""
     event["event.action"] = kind.action
     event["event.category"] = [kind.category]
     event["event.type"] = [kind.type]

@@ -1,0 +1,229 @@
+"""Flat Windows events by their shape: what the tables say of one kind of event is worked out once.
+
+Events of one kind from one shipper have the same names in the same order. For each such *shape*, with provider, event
+id and channel, a *recipe* holds where every value goes and which few of them must be read, so that an event is
+made in a handful of steps. What a recipe cannot say (nested values, absent ones, Defender's words) is left to
+``windows``, which reads any event; the two give the same.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from citysoc.ecs.fields import FIELDS
+from citysoc.ecs.windows import EVENT_DATA
+from citysoc.parsers import values
+from citysoc.parsers.times import guess
+from citysoc.parsers.windows_fields import COPY, DEFENDER, describe, fit, name_kind, plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from citysoc.flow import Event
+    from citysoc.parsers.base import Context
+
+_MAX_SHAPES = 1024
+_MAX_RECIPES = 4096
+_MAX_NAMES = 200
+_SCALARS = frozenset({str, int, float, bool})
+_NOWHERE = ""
+_SKIPPED = ("#attributes", "@", "xmlns")
+"""Names that begin so are no fields of the event: attributes of its XML."""
+_NUMBERS = ("winlog.process.", "winlog.level", "winlog.record_id")
+_KIND = ("event.code", "winlog.provider_name", "winlog.channel")
+
+
+class Recipe:
+    """How the events of one shape, id, provider and channel are made.
+
+    Args:
+        targets: for each value its name in the event; empty where it has none.
+        read: name and reader of the values that are not kept as they are.
+        copies: place, name and maker of the fields that are filled besides.
+        same: what every such event has.
+        lists: the same for lists of one: each event has its own.
+        paths: names of executables, and the name that is told from each.
+    """
+
+    __slots__ = ("copies", "lists", "paths", "read", "same", "targets")
+
+    def __init__(self, targets: Sequence[str]) -> None:
+        self.targets = targets
+        self.read: list[tuple[str, Callable[[Any], Any]]] = []
+        self.copies: list[tuple[int, str, Callable[[Event, str, Any], None]]] = []
+        self.same: Event = {}
+        self.lists: list[tuple[str, str]] = []
+        self.paths: list[tuple[str, str]] = [
+            (f"{prefix}.executable", f"{prefix}.name")
+            for prefix in ("process", "process.parent")
+            if f"{prefix}.executable" in targets
+        ]
+
+    def make(self, found: Sequence[Any]) -> Event:
+        """Return the event of a record's values."""
+        event: Event = dict(zip(self.targets, found, strict=True))
+        event.pop(_NOWHERE, None)
+        for name, read in self.read:
+            event[name] = read(event[name])
+        for place, name, copy in self.copies:
+            copy(event, name, found[place])
+        event.update(self.same)
+        for name, only in self.lists:
+            event[name] = [only]
+        for path, name in self.paths:
+            executable = event[path]
+            if name not in event and type(executable) is str:
+                event[name] = executable.rpartition("\\")[2]
+        return event
+
+
+class _Shape:
+    """The names of a record in their order, and the recipes for it."""
+
+    __slots__ = ("_data", "_system", "_targets", "kind", "recipes", "times", "watched")
+
+    def __init__(self, names: Sequence[str], facts: Mapping[str, str], times: Sequence[str]) -> None:
+        self.times = [names.index(name) for name in times if name in names]
+        self._system: dict[str, int] = {}
+        self._data: dict[str, int] = {}
+        self._targets = [_NOWHERE] * len(names)
+        for place, name in enumerate(names):
+            target = facts.get(name)
+            if target is not None:
+                self._system.setdefault(target, place)
+            elif (name not in times or name == "UtcTime") and not name.startswith(_SKIPPED):
+                self._data[name] = place
+        self.watched = sorted(self._system.values())
+        """Places of the values that count as absent where they are empty."""
+        self.kind = [self._system.get(name) for name in _KIND]
+        self.recipes: dict[tuple[Any, ...], Recipe | None] = {}
+
+    def recipe(self, code: Any, provider: Any, channel: Any) -> Recipe | None:
+        """Return the recipe for events of an id, a provider and a channel; None where they have none."""
+        if type(code) not in {str, int} or type(channel) not in {str, type(None)}:
+            return None
+        if type(provider) is not str or provider == DEFENDER:
+            return None
+        bare = {name.replace(" ", ""): place for name, place in self._data.items()}
+        plan = plan_of(provider, str(code))
+        targets = list(self._targets)
+        for name, place in self._data.items():
+            targets[place] = plan.moved.get(name.replace(" ", ""), EVENT_DATA + name)
+        if len(bare) < len(self._data) or not {*self._system, "host.name"}.isdisjoint(targets):
+            return None
+        moved = sorted(set(targets) - {_NOWHERE})
+        for target, place in self._system.items():
+            if target not in _KIND:
+                targets[place] = target
+        recipe = Recipe(targets)
+        recipe.read = [(name, _number) for name in self._system if name.startswith(_NUMBERS)]
+        recipe.read += [(name, read) for name in moved if (read := _reader(name)) is not None]
+        if "winlog.computer_name" in self._system:
+            recipe.read.append(("winlog.computer_name", _text))
+            recipe.copies.append((self._system["winlog.computer_name"], "host.name", _copy_text))
+        recipe.copies += [
+            (bare[copy.source], copy.target, COPY[copy.form]) for copy in plan.copies if copy.source in bare
+        ]
+        recipe.same = {
+            "event.code": str(code),
+            "winlog.event_id": str(code),
+            "winlog.provider_name": provider,
+        }
+        if channel is not None:
+            recipe.same["winlog.channel"] = channel
+        name_kind(recipe.same, provider)
+        if plan.kind is not None:
+            described: Event = {}
+            describe(described, plan.kind)
+            recipe.lists = [(name, value[0]) for name, value in described.items() if isinstance(value, list)]
+            recipe.same.update({n: value for n, value in described.items() if not isinstance(value, list)})
+        return recipe
+
+
+class Shapes:
+    """The shapes seen.
+
+    Args:
+        facts: a shipper's names of the system part, and ours.
+        times: names that may hold the time, in the order they are asked.
+    """
+
+    def __init__(self, facts: Mapping[str, str], times: Sequence[str]) -> None:
+        self._facts = facts
+        self._times = times
+        self._known: dict[tuple[str, ...], _Shape] = {}
+        self._recipes = 0
+
+    def event(self, record: Mapping[str, Any], context: Context) -> Event | None:
+        """Return the event of a flat record, None where there is no recipe for it."""
+        found = list(record.values())
+        if not _SCALARS.issuperset(map(type, found)):
+            return None
+        names = tuple(record)
+        shape = self._known.get(names) or self._new(names)
+        first, second, third = shape.kind
+        if first is None or second is None:
+            return None
+        kind = (found[first], found[second], None if third is None else found[third])
+        try:
+            recipe = shape.recipes[kind]
+        except KeyError:
+            recipe = self._add(shape, kind)
+        if recipe is None or type(kind[0]) not in _CODES:
+            return None
+        if "" in found and any(found[place] == "" for place in shape.watched):
+            return None
+        event = recipe.make(found)
+        for place in shape.times:
+            moment = guess(found[place], context.zone, context.arrived)
+            if moment is not None:
+                event["@timestamp"] = moment
+                break
+        return event
+
+    def _new(self, names: tuple[str, ...]) -> _Shape:
+        shape = _Shape(names[:_MAX_NAMES], self._facts, self._times)
+        if len(names) > _MAX_NAMES:  # left to the way that reads any event
+            shape.kind = [None, None, None]
+        if len(self._known) >= _MAX_SHAPES:
+            self._known.clear()
+            self._recipes = 0
+        self._known[names] = shape
+        return shape
+
+    def _add(self, shape: _Shape, kind: tuple[Any, ...]) -> Recipe | None:
+        self._recipes += 1
+        if self._recipes > _MAX_RECIPES:
+            self._known.clear()
+            self._recipes = 0
+        recipe = shape.recipes[kind] = shape.recipe(*kind)
+        return recipe
+
+
+_CODES = (str, int)
+
+
+def _reader(name: str) -> Callable[[Any], Any] | None:
+    """Return what reads the values of a field; None where they are kept as they are."""
+    field = FIELDS.get(name)
+    if field is None:
+        return None
+    if field.array or field.type in {"long", "ip"} or name == "network.transport":
+        return functools.partial(fit, name)
+    return None
+
+
+def _number(value: Any) -> Any:
+    if type(value) is int:
+        return value
+    number = values.integer(value)
+    return value if number is None else number
+
+
+def _text(value: Any) -> Any:
+    return value if type(value) is str else values.text(value)
+
+
+def _copy_text(event: Event, target: str, value: Any) -> None:
+    event[target] = _text(value)
