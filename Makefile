@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint fix bench docs catalogues lock clean
+.PHONY: help setup demo test faults lint fix bench docs catalogues lock clean
 
 help:            ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,7 +23,10 @@ demo: setup      ## a simulated month of the city through the whole pipeline
 	$(BIN)/citysoc demo
 
 test: setup      ## the test suite a developer runs all day
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto -m "not faults"
+
+faults: setup    ## slower tests: kills, starved processes, all real logs
+	$(BIN)/python -m pytest -m faults -rs
 
 lint: setup      ## formatting, types, import directions, docs against --help
 	$(BIN)/ruff format --check .

@@ -124,7 +124,7 @@ def _run(args: list[str] | None) -> int:
         click.echo("", err=True)
         return 130
     except OSError as error:
-        return _refused(error)
+        return _refused(error) if error.strerror else _unexpected(error)  # a library's own has no strerror
     except Exception as error:  # noqa: BLE001  the last boundary: a person gets a sentence, not a traceback
         return _unexpected(error)
     return result if isinstance(result, int) else 0

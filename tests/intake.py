@@ -53,7 +53,8 @@ class Intake:
 
     def reasons(self) -> set[str]:
         """Return why records were quarantined or refused."""
-        return {row["citysoc.unparsed"] for row in self.rows(quarantine=True)}
+        question = Question(quarantine=True)
+        return {row["citysoc.unparsed"] for row in self.store.search(question, fields=("citysoc.unparsed",))}
 
 
 @contextlib.contextmanager

@@ -84,7 +84,7 @@ FILES = {
     "escape.log": b"<13>Oct  5 08:30:00 \x1b]0;owned\x07 app: \x1b[31mred\x1b[0m \xe2\x80\xae\n",
     "formula.csv": '"Máy tính","Địa chỉ IP","Tên virus","Thời gian"\n"=cmd|\'/c calc\'!A0","10.1.0.9","+W32.A","05/10/2026 08:00"\n'.encode(),
     "wide.csv": b"a," * 200_000 + b"\n" + b"1," * 200_000 + b"\n",
-    "quote.csv": b'Computer,IP,Virus\n"never closed' + b"x\n" * 100_000,
+    "quote.csv": b'Computer,IP,Virus\n"never closed' + b"x\n" * 5_000,
     "utf16.log": "<13>Oct  5 08:30:00 pc7 app: xin chào\n".encode("utf-16"),
     "vendor.log": b"date=2026-10-05 time=08:00:00 devname=x logid=0000000013 type=traffic subtype=forward srcip=10.0.0.1 "
     b"srcport=99999999999999999999999 dstport=-5 sentbyte=1e999 eventtime=99999999999999999999999999\n",
@@ -118,6 +118,7 @@ def house(tmp_path_factory):
     with intake(root, rules=(root / "all.yml",)) as house:
         house.take(root / "inbox")
         house.root = root
+        house.all = [*house.rows(), *house.rows(quarantine=True)]
         yield house
 
 
@@ -134,7 +135,7 @@ def test_all_of_it_is_met_by_rules_and_a_second_look_brings_nothing(house):
 @pytest.mark.parametrize("name", FILES)
 def test_one_bad_file_among_good_ones(house, name):
     place = f"/inbox/{name.replace('.', '-')}/"
-    rows = [row for row in (*house.rows(), *house.rows(quarantine=True)) if place in row["log.file.path"]]
+    rows = [row for row in house.all if place in row["log.file.path"]]
     good = [row for row in rows if row["log.file.path"].endswith("good.log")]
     assert sorted(row["event.original"] for row in good) == sorted(lines(0, 2 * GOOD).splitlines())
     bad = [row for row in rows if f"/{name}" in row["log.file.path"]]

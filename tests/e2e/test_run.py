@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.server
 import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import threading
 from collections import Counter
 
@@ -138,6 +140,8 @@ def test_syslog_and_webhooks(tmp_path):
         wait_for(lambda: city.received("so-y-te/syslog") >= 22, what=city.log())
         wait_for(lambda: "attempt.ended" in city.log(), what="it tries while the receiver is down")
         receiver = Receiver(hook)
+        with contextlib.closing(sqlite3.connect(city.root / "data" / "citysoc.db", timeout=10)) as db, db:
+            db.execute("UPDATE deliveries SET due_at = '2026-01-01T00:00:00.000000Z'")  # half a minute passes
         try:
             wait_for(lambda: receiver.messages, what=city.log())
         finally:

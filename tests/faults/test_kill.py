@@ -2,128 +2,137 @@
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 import random
 import signal
+import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
 
 import pytest
+from cities import build, lines, wait_for
 
-RECORDS = 60_000
-FILES = 6
 KILLS = 20
+FILES = 6
+EACH = 10_000
+STREAM = "so-y-te/firewall"
 
-AGENCIES = """
-agencies:
-  - {id: so-y-te, name: Sở Y tế, level: department, networks: [10.1.0.0/24], expects: [firewall]}
-"""
-
-SOURCES = """
-sources:
-  - {id: firewall, kind: files, parser: fortigate, paths: ["inbox/{agency}/firewall/*.log"], follow: false}
-"""
-
-
-def line(number: int) -> str:
-    """One firewall line; every twentieth is not understood."""
-    if number % 20 == 7:
-        return f"broken line {number}"
-    return (
-        f"date=2026-10-{1 + number % 28:02d} time=08:{number % 60:02d}:00 devname=fw-yte "
-        f"logid=0000000013 type=traffic subtype=forward level=notice vd=root srcip=10.1.0.{number % 250} "
-        f"srcport={1024 + number % 60000} dstip=198.51.100.7 dstport=443 "
-        f"devid=FGT60F0000000001 action=accept proto=6 sessionid={number}"
-    )
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture
 def city(tmp_path):
-    (tmp_path / "agencies.yaml").write_text(AGENCIES, encoding="utf-8")
-    (tmp_path / "sources").mkdir()
-    (tmp_path / "sources" / "all.yaml").write_text(SOURCES, encoding="utf-8")
-    (tmp_path / "citysoc.yaml").write_text(
-        "service: {commit_records: 5000, commit_seconds: 0.2, workers: 1}\n", encoding="utf-8"
+    city = build(tmp_path / "city")
+    settings = city.root / "citysoc.yaml"
+    settings.write_text(
+        settings.read_text().replace("commit_seconds: 0.3", "commit_seconds: 0.2, commit_records: 3000")
     )
-    inbox = tmp_path / "inbox" / "so-y-te" / "firewall"
-    inbox.mkdir(parents=True)
-    each = RECORDS // FILES
     for number in range(FILES):
-        lines = (line(i) for i in range(number * each, (number + 1) * each))
-        (inbox / f"fw-{number}.log").write_text("\n".join(lines) + "\n")
-    return tmp_path
+        add(city, number)
+    city.run("rules", "list")  # warm the cache
+    return city
 
 
-def citysoc(city, *arguments):
-    return [sys.executable, "-m", "citysoc", "--config", str(city / "citysoc.yaml"), *arguments]
+def add(city, number):
+    (city.inbox() / f"fw-{number}.log").write_text(lines(number * EACH, (number + 1) * EACH))
 
 
-def ingest(city):
-    return citysoc(
-        city, "ingest", str(city / "inbox"), "--agency", "so-y-te", "--source", "firewall", "--workers", "1"
-    )
-
-
-@pytest.mark.faults
-def test_twenty_kills_lose_nothing_and_store_nothing_twice(city):
-    started = time.monotonic()
-    environment = {**os.environ, "XDG_CACHE_HOME": str(city / "cache")}
-    subprocess.run(
-        citysoc(city, "rules", "list"), env=environment, check=True, capture_output=True
-    )  # warm the cache
-    dice = random.Random(20261001)
-    kills = 0
-    while kills < KILLS:
-        process = subprocess.Popen(
-            ingest(city), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+def commits(city):
+    """Return the number of the last commit that was begun, and whether it is still under way."""
+    with contextlib.closing(sqlite3.connect(city.root / "data" / "citysoc.db", timeout=5)) as db:
         try:
-            process.wait(timeout=dice.uniform(0.4, 3.0))
-        except subprocess.TimeoutExpired:
+            row = db.execute(
+                "SELECT number, applied_at IS NULL FROM commits ORDER BY number DESC LIMIT 1"
+            ).fetchone()
+        except sqlite3.OperationalError:
+            return 0, False
+    return (row[0], bool(row[1])) if row else (0, False)
+
+
+def begun(city, process, before):
+    """Wait until the process begins a commit; return whether it did before its end."""
+    while process.poll() is None:
+        if commits(city)[0] > before:
+            return True
+        time.sleep(0.002)
+    return False
+
+
+def check(city, kills):
+    """Compare the store with the files: each record once, and all figures right."""
+    wanted = Counter()
+    for path in (city.root / "inbox").rglob("*.log"):
+        wanted.update(path.read_text().splitlines())
+    found = Counter(city.originals())
+    assert found.total() == wanted.total(), kills
+    assert found == wanted
+    figures = city.figures(STREAM)
+    assert figures["received"] == wanted.total()
+    assert figures["quarantined"] == sum(n for text, n in wanted.items() if text.startswith("broken"))
+
+
+def test_twenty_kills_lose_nothing_and_store_nothing_twice(city, capsys):
+    """Some of the kills come at any time after the start, most while commits are being made."""
+    dice = random.Random(20261001)
+    command = city.command(
+        "ingest", str(city.root / "inbox"), "--agency", "so-y-te", "--source", "firewall", "--workers", "1"
+    )
+    (city.root / "data").mkdir()
+    kills = Counter()
+    files = FILES
+    while kills["all"] < KILLS:
+        before, received = commits(city)[0], city.received()
+        process = subprocess.Popen(
+            command, env=city.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        way = kills["all"] % 4
+        if way == 3:  # at any time
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(dice.uniform(0.2, 2.5))
+        elif begun(city, process, before + way):  # in the first commit of the run, the second or the third
+            time.sleep(dice.choice((0, dice.uniform(0, 0.05), dice.uniform(0, 0.5))))
+        if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             process.wait()
-            kills += 1
+            kills["all"] += 1
+            kills["under way"] += commits(city)[1]
+            kills["advanced"] += city.received() > received
             continue
         assert process.returncode == 0
-        # Everything is in; add files so that the remaining kills have something to interrupt.
-        folder = city / "inbox" / "so-y-te" / "firewall"
-        extra = len(list(folder.iterdir()))
-        (folder / f"fw-{extra}.log").write_text(
-            "\n".join(line(i) for i in range(extra * 10_000, (extra + 1) * 10_000)) + "\n"
-        )
-    done = subprocess.run(ingest(city), env=environment, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+        # Everything is in: add files, so that the remaining kills have something to interrupt.
+        for _ in range(2):
+            add(city, files)
+            files += 1
+    city.run(*command[5:])
+    with capsys.disabled():
+        print(f"\n{dict(kills)}, {files * EACH:,} records")  # noqa: T201
+    assert kills["under way"] >= 2, "some kills fall between the steps of a commit"
+    assert kills["advanced"] >= 5, "some kills come after commits of the same run"
+    check(city, kills)
 
-    wanted = Counter()
-    for path in (city / "inbox").rglob("*.log"):
-        wanted.update(path.read_text().splitlines())
-    found = Counter()
-    for noun in (["events", "search", ""], ["quarantine", "list"]):
-        output = subprocess.run(
-            citysoc(
-                city,
-                *noun,
-                "--limit",
-                "0",
-                "-f",
-                "ndjson",
-                *(["--fields", "event.original"] if noun[0] == "events" else []),
-            ),
-            env=environment,
-            check=True,
-            capture_output=True,
-        )
-        found.update(json.loads(row)["event.original"] for row in output.stdout.splitlines())
-    assert sum(found.values()) == sum(wanted.values())
-    assert found == wanted
-    status = subprocess.run(
-        citysoc(city, "sources", "status", "-f", "json"), env=environment, check=True, capture_output=True
-    )
-    row = next(r for r in json.loads(status.stdout) if r["stream"] == "so-y-te/firewall")
-    assert row["received"] == sum(wanted.values())
-    assert row["received"] == row["stored"] + row["duplicate"] + row["quarantined"] + row["rejected"]
-    assert row["quarantined"] == sum(n for text, n in wanted.items() if text.startswith("broken"))
-    assert time.monotonic() - started < 600
+
+def test_a_killed_service_goes_on_where_it_was(city):
+    """The same for ``run``, while files grow; syslog acknowledges nothing, so only files are counted."""
+    dice = random.Random(5)
+    files = FILES
+    for _ in range(6):
+        before = commits(city)[0] if (city.root / "data").exists() else 0
+        with city.running() as service:
+            wait_for((city.root / "data" / "citysoc.db").exists, what=city.log())
+            begun(city, service, before)
+            with (city.inbox() / "fw-0.log").open("a") as stream:
+                stream.write(lines(10_000_000 + files * 1000, 10_000_000 + files * 1000 + 500))
+            time.sleep(dice.uniform(0, 1.0))
+            assert service.poll() is None
+            service.send_signal(signal.SIGKILL)
+            service.wait()
+        add(city, files)
+        files += 1
+    total = sum(path.read_text().count("\n") for path in city.inbox().iterdir())
+    with city.running() as service:
+        wait_for(lambda: city.received() >= total, 60, what=city.log())
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(30) == 0
+    assert "Traceback" not in city.log()
+    check(city, 6)
