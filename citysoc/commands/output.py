@@ -182,6 +182,8 @@ def _text(value: Any) -> str:
 def _shown(value: Any, column: Column) -> Any:
     from rich.text import Text
 
+    if isinstance(value, bool):
+        return Text(_("yes") if value else "")
     if isinstance(value, dt.datetime):
         return Text(local_time(value))
     if isinstance(value, int | float) and not isinstance(value, bool) and column.kind != "text":
