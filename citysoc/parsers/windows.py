@@ -85,6 +85,10 @@ def _parse_line(line: str, context: Context) -> Event | Unparsed:
 
 def from_object(record: Mapping[str, Any], context: Context) -> Event | None:
     """Return the event of a Windows event as JSON, in any of its forms; None if it is not one."""
+    if "EventID" in record and "winlog.event_id" not in record:
+        event = _SHAPES.event(record, context)
+        if event is not None:
+            return event
     inner = record.get("Event")
     if isinstance(inner, dict) and isinstance(inner.get("System"), dict):
         return _from_dump(inner, context)
@@ -93,7 +97,7 @@ def from_object(record: Mapping[str, Any], context: Context) -> Event | None:
     if isinstance(record.get("winlog"), dict) or "winlog.event_id" in record:
         return _from_beat(record, context)
     if ("EventID" in record or "event_id" in record) and not _FLAT.keys().isdisjoint(record):
-        return _SHAPES.event(record, context) or _from_flat(record, context)
+        return _from_flat(record, context)
     return None
 
 

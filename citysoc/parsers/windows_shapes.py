@@ -39,7 +39,7 @@ class Recipe:
 
     Args:
         targets: for each value its name in the event; empty where it has none.
-        read: name and reader of the values that are not kept as they are.
+        read: name, type and reader of the values that are not kept as they are, unless of that type.
         copies: place, name and maker of the fields that are filled besides.
         same: what every such event has.
         lists: the same for lists of one: each event has its own.
@@ -50,7 +50,7 @@ class Recipe:
 
     def __init__(self, targets: Sequence[str]) -> None:
         self.targets = targets
-        self.read: list[tuple[str, Callable[[Any], Any]]] = []
+        self.read: list[tuple[str, type | None, Callable[[Any], Any]]] = []
         self.copies: list[tuple[int, str, Callable[[Event, str, Any], None]]] = []
         self.same: Event = {}
         self.lists: list[tuple[str, str]] = []
@@ -64,8 +64,10 @@ class Recipe:
         """Return the event of a record's values."""
         event: Event = dict(zip(self.targets, found, strict=True))
         event.pop(_NOWHERE, None)
-        for name, read in self.read:
-            event[name] = read(event[name])
+        for name, kept, read in self.read:
+            value = event[name]
+            if type(value) is not kept:
+                event[name] = read(value)
         for place, name, copy in self.copies:
             copy(event, name, found[place])
         event.update(self.same)
@@ -117,10 +119,10 @@ class _Shape:
             if target not in _KIND:
                 targets[place] = target
         recipe = Recipe(targets)
-        recipe.read = [(name, _number) for name in self._system if name.startswith(_NUMBERS)]
-        recipe.read += [(name, read) for name in moved if (read := _reader(name)) is not None]
+        recipe.read = [(name, int, _number) for name in self._system if name.startswith(_NUMBERS)]
+        recipe.read += [read for name in moved if (read := _reader(name)) is not None]
         if "winlog.computer_name" in self._system:
-            recipe.read.append(("winlog.computer_name", _text))
+            recipe.read.append(("winlog.computer_name", str, values.text))
             recipe.copies.append((self._system["winlog.computer_name"], "host.name", _copy_text))
         recipe.copies += [
             (bare[copy.source], copy.target, COPY[copy.form]) for copy in plan.copies if copy.source in bare
@@ -204,26 +206,20 @@ class Shapes:
 _CODES = (str, int)
 
 
-def _reader(name: str) -> Callable[[Any], Any] | None:
+def _reader(name: str) -> tuple[str, type | None, Callable[[Any], Any]] | None:
     """Return what reads the values of a field; None where they are kept as they are."""
     field = FIELDS.get(name)
     if field is None:
         return None
     if field.array or field.type in {"long", "ip"} or name == "network.transport":
-        return functools.partial(fit, name)
+        return name, int if field.type == "long" and not field.array else None, functools.partial(fit, name)
     return None
 
 
 def _number(value: Any) -> Any:
-    if type(value) is int:
-        return value
     number = values.integer(value)
     return value if number is None else number
 
 
-def _text(value: Any) -> Any:
-    return value if type(value) is str else values.text(value)
-
-
 def _copy_text(event: Event, target: str, value: Any) -> None:
-    event[target] = _text(value)
+    event[target] = value if type(value) is str else values.text(value)
