@@ -347,14 +347,12 @@ class Correlator:
             mark: absences are decided whose deadline lies before it.
         """
         state = one.keys.get(key)
-        shown = items[0][6]
         if state is None:
-            state = one.keys[key] = _State(shown, self._arrived)
+            # A group is shown as its first event writes it: the same, however matches are cut into batches.
+            state = one.keys[key] = _State(items[0][6], self._arrived)
             self._count += 1
             if self._count > self._max_keys:
                 self._evict()
-        elif shown != state.shown:
-            state.shown = min(shown, state.shown)
         state.touched = self._arrived
         if state.entries and items[0][0] <= state.entries[-1][0]:
             hits = _put_behind(one.windows, state, items, mark)
@@ -365,7 +363,10 @@ class Correlator:
         emissions = [self._emission(one, key, state, hit) for hit in hits]
         if one.windows.absences:
             self._note_deadlines(one, key, state.entries, since)
-        self._prune(one, state)
+        front = items[-1][0] - one.windows.span
+        if one.windows.absences:  # what is not decided yet must stay
+            front = min(front, self._passed.get(key[0], -_FOREVER))
+        self._prune(one, state, front)
         if self._saves:
             self._changed.add((one.number, key))
         return emissions
@@ -396,15 +397,21 @@ class Correlator:
                 emissions += [self._emission(one, key, state, hit) for hit in hits]
         return emissions
 
-    def _prune(self, one: _Correlation, state: _State) -> None:
-        """Forget the entries that no window can reach, even of matches that come behind by one span."""
+    def _prune(self, one: _Correlation, state: _State, front: int) -> None:
+        """Forget the entries that no window can reach, even of matches that come behind by one span.
+
+        Args:
+            one: the correlation.
+            state: the key's state.
+            front: where windows begin now: a file that is read late goes through its own past.
+        """
         entries = state.entries
         gone = 0
         if len(entries) > self._max_events:
             gone = len(entries) - self._max_events * 3 // 4
             old = bisect.bisect_left(entries, (entries[-1][0] - one.windows.span,))
             self.counts["truncated"] += max(gone - old, 0)
-        oldest = entries[-1][0] - 2 * one.windows.span
+        oldest = front - one.windows.span
         if entries[0][0] < oldest:
             gone = max(gone, bisect.bisect_left(entries, (oldest,)))
         if gone:

@@ -1,0 +1,205 @@
+"""The same findings however matches arrive: shuffled, cut, saved and restored; and bounds that hold."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from workbench import clock, correlation, correlator, event, load, matches, numbered, qualifying
+
+from citysoc.detectors.correlate import correlator as engine
+
+LATE = 10
+DOCUMENTS = (
+    correlation(name="count", rules=["a"], group_by=["user.name"], condition={"gte": 3}),
+    correlation(
+        "value_count", name="distinct", group_by=["user.name"], condition={"field": "source.ip", "gte": 2}
+    ),
+    correlation("value_avg", name="mean", condition={"field": "network.bytes", "lt": 3}),
+    correlation("temporal_ordered", name="ordered", rules=["a", "b", "c"], group_by=["user.name"]),
+    correlation("temporal", name="absent", rules=["a", "b"], group_by=["user.name"], condition="a and not b"),
+    correlation(
+        name="wide", rules=["c"], timespan="5s", condition={"gte": 2}, citysoc={"across_agencies": True}
+    ),
+    correlation(name="child", rules=["b"], group_by=["user.name"], condition={"gte": 2}, timespan="5s"),
+    correlation("temporal_ordered", name="chain", rules=["child", "a"], group_by=["user.name"]),
+)
+loaded = functools.cache(lambda: load(*DOCUMENTS))
+
+EVENTS = st.lists(
+    st.builds(
+        event,
+        st.integers(0, 60),
+        st.sampled_from(["1", "2", "3", "4"]),
+        user=st.sampled_from(["an", "AN", "binh"]),
+        ip=st.sampled_from(["10.0.0.1", "10.0.0.2"]),
+        bytes=st.sampled_from([0, 1, 2.5, 7, None]),
+    ),
+    max_size=30,
+)
+
+
+def shape(found):
+    return [(f.rule, f.timestamp, f.event_id, tuple(f.group.items()), repr(f.matched)) for f in found]
+
+
+def whole(events):
+    """Return what is found where all comes at once and in order."""
+    events = sorted(numbered(events), key=lambda e: (e["@timestamp"], e["event.id"]))
+    one = correlator(loaded(), lateness_seconds=LATE)
+    return shape(one.feed(matches(loaded(), events)[0]) + one.finish())
+
+
+def delayed(events, delays):
+    """Return events in the order in which they arrive, each late by less than the bound."""
+    pairs = zip(numbered(events), delays, strict=False)
+    return [
+        e for e, _late in sorted(pairs, key=lambda pair: (pair[0]["time"] + pair[1], pair[0]["event.id"]))
+    ]
+
+
+def in_batches(arriving, cuts, *, restarts=False):
+    """Feed matches in batches; with restarts, each batch meets a correlator restored from what was kept."""
+    found, kept = [], {}
+    one = correlator(loaded(), lateness_seconds=LATE, saves=True)
+    bounds = [0, *sorted(cut % (len(arriving) + 1) for cut in cuts), len(arriving)]
+    for start, end in itertools.pairwise(bounds):
+        batch = arriving[start:end]
+        if restarts:
+            one = correlator(loaded(), lateness_seconds=LATE, saves=True)
+            one.restore(kept)
+        clocks = [clock(batch)] if batch else []
+        found += one.feed(matches(loaded(), batch)[0], clocks)
+        for name, content in one.delta().items():
+            if content is None:
+                kept.pop(name, None)
+            else:
+                kept[name] = content
+    return shape(found + one.finish()), one
+
+
+DELAYS = st.lists(st.floats(0, LATE - 0.01), min_size=30, max_size=30)
+CUTS = st.lists(st.integers(0, 30), max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(EVENTS, DELAYS, CUTS)
+def test_shuffled_and_cut(events, delays, cuts):
+    found, one = in_batches(delayed(events, delays), cuts)
+    assert found == whole(events)
+    assert one.counts["late"] == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(EVENTS, DELAYS, CUTS)
+def test_saved_and_restored(events, delays, cuts):
+    found, _one = in_batches(delayed(events, delays), cuts, restarts=True)
+    assert found == whole(events)
+
+
+@settings(max_examples=60, deadline=None)
+@given(EVENTS, st.lists(st.integers(0, 2), min_size=30, max_size=30), st.permutations(range(3)))
+def test_files_of_one_agency_one_after_the_other(events, lanes, order):
+    """Old files are read one by one: what a file shows by itself is found, and nothing that all do not show."""
+    events = sorted(numbered(events), key=lambda e: (e["@timestamp"], e["event.id"]))
+    for item, lane in zip(events, lanes, strict=False):
+        item["log.file.path"] = f"{lane}.log"
+    files = {lane: [e for e in events if e["log.file.path"] == f"{lane}.log"] for lane in order}
+    one = correlator(loaded(), lateness_seconds=LATE)
+    found = []
+    for lane, batch in files.items():
+        if batch:
+            found += one.feed(matches(loaded(), batch)[0], [clock(batch, f"so-y-te/windows\0{lane}.log")])
+    found += one.finish()
+    for rule in ("count", "distinct", "ordered", "wide"):
+        ours = [(time, group[0].lower() if group else "") for time, group in qualifying(found, rule)]
+        assert len(ours) == len(set(ours))
+        assert set(ours) <= _times(events, rule)
+        for batch in files.values():
+            assert set(ours) >= _times(batch, rule)
+    assert one.counts["late"] == 0
+
+
+def _times(events, rule):
+    one = correlator(loaded(), lateness_seconds=LATE)
+    found = qualifying(one.feed(matches(loaded(), events)[0]) + one.finish(), rule)
+    return {(time, group[0].lower() if group else "") for time, group in found}
+
+
+def test_two_runs_say_the_same_in_the_same_order():
+    events = [event(n % 20, "1234"[n % 4], user="ab"[n % 2], ip=f"10.0.0.{n % 3}") for n in range(200)]
+    assert whole(events) == whole(events) != []
+
+
+def test_nothing_is_said_before_the_watermark():
+    one = correlator(loaded(), lateness_seconds=LATE)
+    first = numbered([event(n, user="an") for n in range(3)])
+    assert one.feed(matches(loaded(), first)[0]) == []
+    assert one.waiting > 0
+    found = one.feed(matches(loaded(), numbered([event(12.5, "3", user="an")]))[0])
+    assert qualifying(found, "count") == [(2, ("an",))]
+
+
+def test_too_late_is_counted():
+    one = correlator(loaded(), lateness_seconds=LATE)
+    one.feed(matches(loaded(), numbered([event(100, user="an"), event(80, user="an")]))[0])
+    assert one.counts["late"] >= 1
+
+
+def test_a_silent_lane_does_not_hold_back_for_ever():
+    one = correlator(loaded(), lateness_seconds=LATE)
+    batch = [event(n, user="an") for n in range(3)]
+    assert one.feed(matches(loaded(), numbered(batch))[0], [clock(batch, arrived=2_000_000_000)]) == []
+    assert one.pass_time(2_000_000_009) == []
+    assert qualifying(one.pass_time(2_000_000_011), "count") == [(2, ("an",))]
+
+
+def test_keys_are_bounded():
+    one = correlator(loaded(), lateness_seconds=LATE, max_keys=100)
+    for n in range(500):
+        one.feed(matches(loaded(), numbered([event(n, user=f"u{n}", ip="10.0.0.1")]))[0])
+    one.finish()
+    assert len(one) <= 100
+    assert one.counts["evicted"] > 100
+
+
+def test_events_of_a_key_are_bounded():
+    one = correlator(loaded(), lateness_seconds=None, max_events=50)
+    found = one.feed(matches(loaded(), numbered([event(n / 100, user="an") for n in range(500)]))[0])
+    found += one.finish()
+    assert len(qualifying(found, "count")) == 498
+    assert one.counts["truncated"] > 0
+
+
+def test_what_waits_is_bounded(monkeypatch):
+    monkeypatch.setattr(engine, "MAX_WAITING", 100)
+    one = correlator(loaded(), lateness_seconds=None)
+    found = []
+    for n in range(300):
+        found += one.feed(matches(loaded(), numbered([event(n / 100, user="an")]))[0])
+        assert one.waiting <= 100
+    assert one.counts["forced"] > 0
+    assert len(qualifying(found + one.finish(), "count")) == 298
+
+
+def test_keys_whose_windows_have_passed_are_dropped():
+    one = correlator(loaded(), lateness_seconds=LATE, saves=True)
+    for hour in range(4):
+        batch = [event(hour * 3600 + n, user=f"u{hour}", ip="10.0.0.1") for n in range(3)]
+        one.feed(matches(loaded(), numbered(batch))[0], [clock(batch, arrived=2_000_000_000 + hour * 4000)])
+        one.pass_time(2_000_000_000 + hour * 4000 + 100)
+    users = {name for name, content in one.delta().items() if content is not None and '"u0"' in name}
+    assert users == set()
+
+
+def test_state_of_other_rules_is_left_out():
+    one = correlator(loaded(), lateness_seconds=LATE, saves=True)
+    one.feed(matches(loaded(), numbered([event(n, user="an") for n in range(40)]))[0])
+    kept = one.delta()
+    other = correlator(load(correlation(condition={"gte": 7})), lateness_seconds=LATE, saves=True)
+    other.restore({name: content for name, content in kept.items() if content is not None})
+    assert len(other) == 0
+    assert other.waiting == 0
+    assert all(content is None for name, content in other.delta().items() if name[0] in "kw")
