@@ -15,6 +15,7 @@ from citysoc.pipeline.work import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from citysoc.detectors.correlate import Match
     from citysoc.flow import Batch, Finding
     from citysoc.pipeline.work import Processed, Work
 
@@ -59,9 +60,9 @@ def process(batches: list[Batch]) -> Processed:
     return _ready().process(batches)
 
 
-def findings(batch: Batch) -> list[Finding]:
-    """Return the findings of one batch inside a worker process."""
-    return _ready().findings(batch)
+def judged(batch: Batch) -> tuple[list[Finding], list[Match]]:
+    """Return the findings of one batch, and what correlations need of it, inside a worker process."""
+    return _ready().judged(batch)
 
 
 def _ready() -> Worker:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from citysoc.detectors.correlate import Correlator
 from citysoc.pipeline import pool
-from citysoc.pipeline.work import Worker, refused_rules
+from citysoc.pipeline.work import Worker, correlations_of, refused_rules
 
 if TYPE_CHECKING:
     import concurrent.futures as cf
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from citysoc.detectors.correlate import Match
     from citysoc.flow import Batch, Finding
     from citysoc.pipeline.work import Work
 
@@ -28,7 +30,9 @@ def findings(
     workers: int | None,
     on_refused: Callable[[Sequence[str]], None] = lambda _rules: None,
 ) -> Iterator[list[Finding]]:
-    """Yield the findings of each batch, in the order of the batches.
+    """Yield the findings of each batch, in the order of the batches; those of correlations at the end.
+
+    Files come in any order of time, so what correlations need is kept until nothing more comes.
 
     Args:
         batches: what to judge.
@@ -39,9 +43,19 @@ def findings(
     if workers is None:
         worker = Worker(work)
         on_refused(worker.refused)
-        return (worker.findings(batch) for batch in batches)
+        return _correlated((worker.judged(batch) for batch in batches), worker.correlations)
     on_refused(refused_rules(work))
-    return _ordered(batches, work, workers, pool.findings)
+    return _correlated(_ordered(batches, work, workers, pool.judged), correlations_of(work))
+
+
+def _correlated(
+    judged: Iterable[tuple[list[Finding], list[Match]]], correlations: Sequence[Mapping[str, Any]]
+) -> Iterator[list[Finding]]:
+    correlator = Correlator(correlations, lateness_seconds=None)
+    for own, matches in judged:
+        yield own + correlator.feed(matches)
+    if rest := correlator.finish():
+        yield rest
 
 
 def _ordered(batches: Iterable[Batch], work: Work, workers: int, task: Callable[[Batch], T]) -> Iterator[T]:

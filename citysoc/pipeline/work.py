@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import telemetry
 from citysoc.detectors import sigma
+from citysoc.detectors.correlate import Clock, Feeds
 from citysoc.ecs.schema import to_table
 from citysoc.enrich.classify import classify
 from citysoc.parsers.registry import parser
 from citysoc.parsers.run import parse_batch
+from citysoc.state.values import micros
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from citysoc.detectors.base import Detector
+    from citysoc.detectors.correlate import Match
     from citysoc.flow import Batch, Event, Finding, Position
 
 _log = telemetry.logger("pipeline.work")
@@ -87,16 +90,25 @@ class Processed:
         table: the rows of all batches, quarantined and refused records among them; without the columns of
             ``ecs.schema`` that are empty in all rows.
         findings: what the rules found, in the order of the batches.
+        matches: what correlations need of what the rules found.
+        clocks: how far the batches' times have come.
     """
 
     accounts: tuple[Account, ...]
     table: pa.Table
     findings: tuple[Finding, ...]
+    matches: tuple[Match, ...] = ()
+    clocks: tuple[Clock, ...] = ()
 
 
 def refused_rules(work: Work) -> tuple[str, ...]:
     """Return what is wrong with the rules that will not be used, a line each: ``file:line: why``."""
     return _refused(_load(work))
+
+
+def correlations_of(work: Work) -> tuple[Mapping[str, Any], ...]:
+    """Return the correlations of the rules that workers work with, as the correlator takes them."""
+    return _load(work).correlations
 
 
 def _load(work: Work) -> sigma.Loaded:
@@ -120,6 +132,8 @@ class Worker:
         loaded = _load(work)
         self.detector: Detector = loaded.detector
         self.refused = _refused(loaded)
+        self.correlations = loaded.correlations
+        self._feeds = Feeds(loaded.correlations)
 
     def events(self, batch: Batch) -> list[Event]:
         """Return the events of a batch, parsed and enriched; quarantined records among them."""
@@ -129,7 +143,14 @@ class Worker:
 
     def findings(self, batch: Batch) -> list[Finding]:
         """Return what the rules find in a batch."""
-        return self._detect(_good(self.events(batch)))
+        return self.judged(batch)[0]
+
+    def judged(self, batch: Batch) -> tuple[list[Finding], list[Match]]:
+        """Return what the rules find in a batch, and what correlations need of it."""
+        return self._judge(batch, _good(self.events(batch)))
+
+    def _judge(self, batch: Batch, events: list[Event]) -> tuple[list[Finding], list[Match]]:
+        return self._feeds.split(self._detect(events), events, batch.stream)
 
     def _detect(self, events: list[Event]) -> list[Finding]:
         """Return the findings; if the detector fails on the batch, those of the events it can judge alone."""
@@ -150,11 +171,17 @@ class Worker:
     def process(self, batches: list[Batch]) -> Processed:
         """Return batches as rows and findings."""
         findings: list[Finding] = []
+        matches: list[Match] = []
+        clocks: list[Clock] = []
         parts: dict[str, tuple[list[Account], list[Event]]] = {}
         for batch in batches:
             events = self.events(batch)
             good = _good(events)
-            findings += self._detect(good)
+            own, fed = self._judge(batch, good)
+            findings += own
+            matches += fed
+            if good and self._feeds:
+                clocks.append(_clock(batch, good))
             accounts, rows = parts.setdefault(batch.parser, ([], []))
             accounts.append(_account(batch, events, good))
             rows += events
@@ -163,7 +190,18 @@ class Worker:
             accounts=tuple(account for accounts, _ in parts.values() for account in accounts),
             table=joined([_filled(to_table(rows)) for _, rows in parts.values()]),
             findings=tuple(findings),
+            matches=tuple(matches),
+            clocks=tuple(clocks),
         )
+
+
+def _clock(batch: Batch, events: list[Event]) -> Clock:
+    return Clock(
+        lane=f"{batch.stream}\0{batch.path}",
+        agency=batch.agency,
+        event=micros(max(event["@timestamp"] for event in events)),
+        arrived=int(batch.arrived.timestamp()),
+    )
 
 
 def joined(tables: Sequence[pa.Table]) -> pa.Table:
