@@ -84,26 +84,28 @@ class Index:
         try:
             key: tuple[int | None, ...] = tuple([known(get(name)) for name, known in self._known])
         except TypeError:  # a list among them
-            key = ()
+            key = (None,) * len(self._fields)
         if self._anywhere is not None:
             key = (*key, self._anywhere.look(everything(event, numbers=self._anywhere.has_numbers)))
         found = self._found.get(key)
         return self._work_out(event, key) if found is None else found
 
     def _work_out(self, event: Mapping[str, Any], key: tuple[int | None, ...]) -> tuple[int, ...]:
+        numbers = list(key)
         for place, (name, field) in enumerate(self._fields):
-            if type(event.get(name)) not in _PLAIN:
-                self._known[place] = name, field.of_any
-        fields = [field for _name, field in self._fields]
-        classes = [field.class_of(event.get(name)) for name, field in self._fields]
-        if self._anywhere is not None:
-            fields.append(self._anywhere)
-            classes.append(key[-1] or _NOTHING)
-        full = tuple(classes)
+            if numbers[place] is None:
+                value = event.get(name)
+                numbers[place] = field.class_of(value)
+                if type(value) not in _PLAIN:
+                    self._known[place] = name, field.of_any
+        full = tuple(numbers)
         found = self._found.get(full)
         if found is None:
             if len(self._found) >= _MAX_COMBINATIONS:
                 self._found.clear()
+            fields = [field for _name, field in self._fields]
+            if self._anywhere is not None:
+                fields.append(self._anywhere)
             found = self._found[full] = self._combine(
                 [field.bits(number) for field, number in zip(fields, full, strict=True) if number]
             )
@@ -246,7 +248,7 @@ class _Field:
 
     def look(self, text: str) -> int:
         """Return the class of a text that is not worth remembering."""
-        asked = self._asked(text.lower()) if text.isascii() else self._asked_of((text,))
+        asked = self._asked_of((text,))
         if not asked:
             return _NOTHING if asked is not None else _EVERYTHING
         return self._number(asked, View({self._name: text}))
@@ -262,20 +264,20 @@ class _Field:
         """Return the conditions that texts lead to; None where that cannot be said."""
         asked: set[int] = set()
         for text in values:
-            found = self._asked(fold(text))
+            found = self._asked(fold(text), text)
             again = None if found is None or text.isascii() else fold_again(text)
-            more = set() if again is None else self._asked(again)
+            more = set() if again is None else self._asked(again, None)
             if found is None or more is None:
                 return None
             asked |= found | more
         return asked
 
-    def _asked(self, folded: str) -> set[int] | None:
-        """Return the conditions that a folded text leads to; None where that cannot be said."""
+    def _asked(self, folded: str, text: str | None) -> set[int] | None:
+        """Return the conditions that a text leads to; None where that cannot be said."""
         find = self._find
         if find is None:
             find = self._find = self._make()
-        found = find(folded)
+        found = find(folded, text)
         if found is None:
             return None
         asked: set[int] = set()
@@ -298,6 +300,8 @@ class _Field:
 
 def _decider(expression: Expression, field: str) -> Callable[[View], bool]:
     """Return the function that decides an expression on a value in which one of its leads was found."""
+    if field == ANYWHERE:
+        return lambda _view: True  # the exact evaluation looks at value by value
     if expression[0] == "text" or (
         expression[0] == "or" and all(part[0] == "text" for part in expression[1])
     ):

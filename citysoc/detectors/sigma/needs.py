@@ -6,6 +6,7 @@ of its fields has a value for which its expression holds:
     ["text", how, text]          the value has a text; how: is, starts, ends, has; the text is folded
     ["test", node, expression]   a node of the rule that looks at this field only holds for the value; the
                                  expression, which may be None, holds wherever the node does
+    ["re", pattern, flags, expression]   the expression, or None, holds wherever the pattern is found
     ["and", [expression ...]]    ["or", [expression ...]]
 
 Needs are necessary, not sufficient: an event that fulfils them is a candidate and is evaluated exactly. The *leads*
@@ -16,10 +17,11 @@ without leads must be decided on every new value, and is used only where a rule 
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from citysoc.detectors.sigma.expressions import literals
+from citysoc.detectors.sigma.expressions import is_linear, literals
 from citysoc.detectors.sigma.text import fold
 
 if TYPE_CHECKING:
@@ -34,36 +36,49 @@ MAX_NEEDS = 4
 ANYWHERE = ""
 _ROUTED = frozenset({"event.code", "winlog.channel", "winlog.provider_name"})
 """Routes look at these already."""
-_COMMON = (
-    *(
-        "c:\\windows\\system32\\",
-        "c:\\windows\\syswow64\\",
-        "c:\\program files (x86)\\",
-        "c:\\users\\public\\",
-    ),
-    *(
-        "\\appdata\\local\\",
-        "\\appdata\\roaming\\",
-        "\\microsoft\\windows\\currentversion\\",
-        "hklm\\software\\",
-    ),
-    *(
-        "hkcu\\software\\",
-        "hklm\\system\\currentcontrolset\\",
-        ".exe",
-        ".dll",
-        "d:\\",
-        "\\\\",
-        "https://",
-        " -",
-        " /",
-    ),
-    *("true", "false", "system", "\\cmd.exe", "\\svchost.exe", "\\powershell.exe", "microsoft corporation"),
+_COMMON = "\n".join(
+    (
+        *(
+            "c:\\windows\\system32\\cmd.exe /c ",
+            "c:\\windows\\syswow64\\",
+            "c:\\program files (x86)\\",
+            "\\\\",
+            "d:\\",
+        ),
+        *(
+            "c:\\users\\public\\",
+            "\\appdata\\local\\microsoft\\",
+            "\\appdata\\roaming\\microsoft\\",
+            "https://www.",
+        ),
+        *(
+            "hklm\\software\\microsoft\\windows\\currentversion\\",
+            "hkcu\\software\\microsoft\\office\\",
+            ".com",
+            ".dll",
+        ),
+        *(
+            "hklm\\system\\currentcontrolset\\services\\",
+            "\\svchost.exe -k ",
+            "\\powershell.exe",
+            "true",
+            "false",
+        ),
+        *(
+            "microsoft corporation",
+            '"c:\\windows\\explorer.exe" -',
+            "\\system\\currentcontrolset\\control\\",
+            "setvalue",
+        ),
+        *("\\conhost.exe", "\\rundll32.exe", "\\winword.exe", "\\excel.exe", "\\chrome.exe", "valid"),
+    )
 )
 """Texts that so many values hold that looking for them, or a part of them, tells little."""
 _COMMON_CHANCE = 0.3
-_USEFUL = 0.02
-"""Expressions that hold oftener than this are left out where another one says more."""
+_USEFUL = 0.05
+"""Needs that are asked for oftener than this are left out where another one says more."""
+_PATTERN_CHANCE = 0.02
+"""What is expected of looking for a pattern itself, and above what a text of it is not looked for instead."""
 _LEAF_FIELD = {"text": 3, "like": 2, "keyword": 0, "keyword_re": 0}
 """Where a leaf of a plan has its field; second where it is not said here, and none for keywords."""
 
@@ -72,10 +87,8 @@ def needs(test: Node) -> list[Need]:
     """Return up to ``MAX_NEEDS`` needs of a test, the most telling first; none where nothing can be said."""
     found = [need for need in _needs(test) if _ROUTED.isdisjoint(need)]
     found.sort(key=_chance)
-    told = [need for need in found if all(leads(expression) for expression in need.values())]
-    if told and _chance(told[0]) <= _USEFUL:
-        found = told
-    return found[:MAX_NEEDS]
+    seldom = [need for need in found if sum(map(_asked, need.values())) <= _USEFUL]
+    return seldom[:MAX_NEEDS] or found[:MAX_NEEDS]
 
 
 def _needs(node: Node) -> list[Need]:
@@ -87,7 +100,7 @@ def _needs(node: Node) -> list[Need]:
     if node[0] == "any":
         return _either([_needs(part) for part in node[1]])
     if node[0] in {"keyword", "keyword_re"}:
-        expression = _glob(node[2]) if node[0] == "keyword" else literals(node[1], node[2])
+        expression = _glob(node[2]) if node[0] == "keyword" else _pattern(node[1], node[2])
         return [] if expression is None else [{ANYWHERE: expression}]
     return []
 
@@ -120,7 +133,7 @@ def _texts(node: Node) -> Expression | None:
     if kind == "like":
         return _glob(node[3])
     if kind == "re":
-        return literals(node[2], node[3])
+        return _pattern(node[2], node[3])
     if kind == "all":
         parts = [part for part in map(_texts, node[1]) if part is not None]
         return _and(parts) if parts else None
@@ -145,6 +158,10 @@ def _glob(pieces: Sequence[Any]) -> Expression | None:
             how = {(True, True): "is", (True, False): "starts", (False, True): "ends"}
             parts.append(["text", how.get((place == 0, place == last), "has"), fold(piece)])
     return _and(parts) if parts else None
+
+
+def _pattern(pattern: str, flags: str) -> Expression | None:
+    return ["re", pattern, flags, literals(pattern, flags)] if is_linear(pattern, flags) else None
 
 
 def _joined(parts: Sequence[Node]) -> list[Need]:
@@ -201,19 +218,41 @@ def _or(parts: Iterable[Expression]) -> Expression:
 def leads(expression: Expression | None) -> list[tuple[str, str]]:
     """Return texts, few and seldom ones, of which a value must have one for an expression to hold.
 
-    None are returned where there are no such texts.
+    A text comes with how it must stand in the value; where no text is seldom enough, a pattern with ``re`` and its flags
+    takes its place. None are returned where there is nothing to look for.
     """
     if expression is None:
         return []
     kind = expression[0]
     if kind == "text":
         return [(expression[1], expression[2])]
+    if kind == "re":
+        return leads(expression[3]) if _is_by_text(expression) else [(f"re{expression[2]}", expression[1])]
     if kind == "test":
         return leads(expression[2])
     if kind == "and":
-        return leads(min(expression[1], key=_probability))
+        return leads(min(expression[1], key=_asked))
     each = [leads(part) for part in expression[1]]
     return list(dict.fromkeys(text for texts in each for text in texts)) if all(each) else []
+
+
+def _is_by_text(expression: Expression) -> bool:
+    return expression[3] is not None and _asked(expression[3]) <= _PATTERN_CHANCE
+
+
+def _asked(expression: Expression | None) -> float:
+    """Return how often one of the leads of an expression may be expected in a value."""
+    if expression is None:
+        return 1.0
+    kind = expression[0]
+    if kind == "text":
+        return _text_chance(expression[1], expression[2])
+    if kind == "re":
+        return _asked(expression[3]) if _is_by_text(expression) else _PATTERN_CHANCE
+    if kind == "test":
+        return _asked(expression[2])
+    each = map(_asked, expression[1])
+    return min(each) if kind == "and" else min(1.0, sum(each))
 
 
 def _chance(need: Need) -> float:
@@ -223,13 +262,18 @@ def _chance(need: Need) -> float:
 
 def _probability(expression: Expression) -> float:
     kind = expression[0]
+    if kind == "text":
+        return _text_chance(expression[1], expression[2])
+    if kind == "re":
+        return _asked(expression)
     if kind == "test":
         return 1.0 if expression[2] is None else _probability(expression[2])
-    if kind == "and":
-        return math.prod(map(_probability, expression[1]))
-    if kind == "or":
-        return min(1.0, sum(map(_probability, expression[1])))
-    how, text = expression[1:]
-    if how != "is" and any(text in common for common in _COMMON):
+    each = map(_probability, expression[1])
+    return math.prod(each) if kind == "and" else min(1.0, sum(each))
+
+
+@functools.lru_cache(maxsize=65_536)
+def _text_chance(how: str, text: str) -> float:
+    if how != "is" and text in _COMMON:
         return _COMMON_CHANCE
-    return max(2.0 ** -(len(text) + (6 if how == "is" else 0)), 1e-4)
+    return float(max(2.0 ** -(len(text) + (6 if how == "is" else 0)), 1e-4))

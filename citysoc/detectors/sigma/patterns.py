@@ -1,4 +1,4 @@
-"""Many texts looked for in one pass: Hyperscan where it can be had, RE2's sets where it cannot, the same answers.
+"""Many texts looked for in one pass: Hyperscan where it can be had, RE2's sets where it cannot, with the same answers.
 
 A value is searched between two NULs, so that a text that must be at its begin or end is a plain text, too.
 """
@@ -18,8 +18,13 @@ except ImportError:  # there is no wheel for this machine
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Find: TypeAlias = "Callable[[str], Sequence[int] | None]"
-"""The places of the texts that a folded value has; None where the search failed and nothing is known."""
+Find: TypeAlias = "Callable[[str, str | None], Sequence[int] | None]"
+"""From a folded value, and its original text, to the places of the texts and patterns that it may have.
+
+Of texts it says exactly, of patterns at least those. Without the original no pattern is looked for. None is given
+where the search failed and nothing is known.
+"""
+_Search: TypeAlias = "Callable[[str], Sequence[int] | None]"
 
 _MEMORY_BYTES = 256 << 20
 """A bound on RE2, not a need: a set uses what its patterns and the values seen ask for."""
@@ -27,31 +32,71 @@ _BEFORE = frozenset({"is", "starts"})
 _AFTER = frozenset({"is", "ends"})
 
 
-def finder(texts: Sequence[tuple[str, str]], *, fast: bool = True) -> Find:
-    """Return the search for texts, each with how it must stand in a value (is, starts, ends, has).
+def finder(wanted: Sequence[tuple[str, str]], *, fast: bool = True) -> Find:
+    """Return the search for texts and patterns.
 
     Args:
-        texts: pairs of how and text.
+        wanted: texts, each with how it must stand in a value (is, starts, ends, has), and patterns, each with ``re``
+            and its flags.
         fast: use Hyperscan if it is there.
     """
+    texts = [(place, how, text) for place, (how, text) in enumerate(wanted) if not how.startswith("re")]
+    patterns = [(place, how[2:], text) for place, (how, text) in enumerate(wanted) if how.startswith("re")]
+    ids = [place for place, _how, _text in texts]
     delimited = [
-        ("\0" if how in _BEFORE else "") + text + ("\0" if how in _AFTER else "") for how, text in texts
+        ("\0" if how in _BEFORE else "") + text + ("\0" if how in _AFTER else "")
+        for _place, how, text in texts
     ]
-    if fast and hyperscan is not None and (found := _hyperscan(delimited)) is not None:
-        return found
-    return _re2(delimited)
+    fast = fast and hyperscan is not None
+    search = (_hyperscan(ids, delimited) if fast else None) or _re2(ids, delimited)
+    return _with_patterns(search, patterns, fast=fast) if patterns else lambda folded, _text: search(folded)
 
 
-def _hyperscan(texts: Sequence[str]) -> Find | None:
+def _with_patterns(search: _Search, patterns: Sequence[tuple[int, str, str]], *, fast: bool) -> Find:
+    every = [place for place, _flags, _pattern in patterns]
+    look = _prefilter(patterns) if fast else None
+
+    def find(folded: str, text: str | None) -> Sequence[int] | None:
+        found = search(folded)
+        if found is None or text is None:
+            return found
+        # Hyperscan reads bytes: what is a letter, and its other case, it knows of ASCII only.
+        more = every if look is None or not text.isascii() else look(text)
+        return None if more is None else [*found, *more]
+
+    return find
+
+
+def _prefilter(patterns: Sequence[tuple[int, str, str]]) -> _Search | None:
+    """Return a search that finds at least the patterns that a text of ASCII has; None where there can be none."""
+    flags = {"i": hyperscan.HS_FLAG_CASELESS, "m": hyperscan.HS_FLAG_MULTILINE, "s": hyperscan.HS_FLAG_DOTALL}
+    common = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_PREFILTER | hyperscan.HS_FLAG_ALLOWEMPTY
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     try:
         database.compile(
-            expressions=[_escaped(text) for text in texts],
-            ids=list(range(len(texts))),
-            flags=hyperscan.HS_FLAG_SINGLEMATCH,
+            expressions=[pattern.encode() for _place, _flags, pattern in patterns],
+            ids=[place for place, _flags, _pattern in patterns],
+            flags=[common | sum(flags[one] for one in own) for _place, own, _pattern in patterns],
+        )
+    except (hyperscan.error, UnicodeEncodeError):
+        return None
+    return _scanner(database, "")
+
+
+def _hyperscan(ids: Sequence[int], texts: Sequence[str]) -> _Search | None:
+    if not texts:
+        return lambda _value: ()
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    try:
+        database.compile(
+            expressions=[_escaped(text) for text in texts], ids=list(ids), flags=hyperscan.HS_FLAG_SINGLEMATCH
         )
     except hyperscan.error:
         return None
+    return _scanner(database, "\0")
+
+
+def _scanner(database: Any, edge: str) -> _Search:
     scan = database.scan
     found: list[int] = []
     add = found.append
@@ -59,15 +104,15 @@ def _hyperscan(texts: Sequence[str]) -> Find | None:
     def on_match(place: int, _start: int, _end: int, _flags: int, _context: Any) -> None:
         add(place)
 
-    def find(value: str) -> Sequence[int] | None:
+    def search(value: str) -> Sequence[int] | None:
         found.clear()
         try:
-            scan(f"\0{value}\0".encode("utf-8", "surrogatepass"), on_match)
+            scan(f"{edge}{value}{edge}".encode("utf-8", "surrogatepass"), on_match)
         except hyperscan.error:
             return None
         return found
 
-    return find
+    return search
 
 
 def _escaped(text: str) -> bytes:
@@ -78,7 +123,7 @@ def _escaped(text: str) -> bytes:
     )
 
 
-def _re2(texts: Sequence[str]) -> Find:
+def _re2(ids: Sequence[int], texts: Sequence[str]) -> _Search:
     options = re2.Options()
     options.max_mem = _MEMORY_BYTES
     options.log_errors = False
@@ -87,11 +132,11 @@ def _re2(texts: Sequence[str]) -> Find:
         patterns.Add(re2.escape(text.encode("utf-8", "replace").decode()))
     patterns.Compile()
 
-    def find(value: str) -> Sequence[int] | None:
+    def search(value: str) -> Sequence[int] | None:
         try:
             found = patterns.Match(f"\0{value}\0")
         except UnicodeEncodeError:  # half a surrogate pair: no text, so nothing is said about it
             return None
-        return [place - 1 for place in found if place] if 0 in found else None
+        return [ids[place - 1] for place in found if place] if found and 0 in found else None
 
-    return find
+    return search
