@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _WINDOW_BYTES = 32 << 20
 _BATCH_ROWS = 2048
+_PIECE_ROWS = 20_000
 
 
 class LocalStore:
@@ -225,23 +226,61 @@ class LocalStore:
                 since=max(since, question.since) if question.since else since,
                 until=min(until, question.until) if question.until else until,
             )
-            bind = Parameters()
-            chosen = [file for file in files if file.overlaps(since, until)]
-            rows = source([file.path for file in chosen], needed, bind)
-            direction = "DESC" if newest_first else "ASC"
-            statement = (
-                f"SELECT {', '.join(map(quote, shown))} FROM {rows}"  # noqa: S608  names are quoted, values bound
-                f" WHERE {self._where(part, node, bind)}"
-                f' ORDER BY "@timestamp" {direction}, "event.id" {direction}'
-            )
-            if left is not None:
-                statement += f" LIMIT {bind(left)}"
-            for batch in self._run(statement, bind).to_arrow_reader(_BATCH_ROWS):
-                yield batch
-                if left is not None:
-                    left -= batch.num_rows
-            if left is not None and left <= 0:
-                return
+            paths = [file.path for file in files if file.overlaps(since, until)]
+            asked = _Asked(part, node, paths, frozenset(needed), newest_first)
+            for piece in self._pieces(asked, left):
+                for batch in self._piece(asked, piece, shown, left):
+                    yield batch
+                    if left is not None:
+                        left -= batch.num_rows
+                if left is not None and left <= 0:
+                    return
+
+    def _pieces(self, asked: _Asked, limit: int | None) -> Iterator[_Piece]:
+        """Yield where to cut a window so that each piece has few enough rows to be ordered with all columns.
+
+        DuckDB needs some kilobytes a row to order all columns, and for a question with a small limit it
+        only keeps that many rows.
+        """
+        if limit is not None and limit <= _PIECE_ROWS:
+            yield _Piece(None, None)
+            return
+        bind = Parameters()
+        rows = source(asked.paths, asked.needed, bind)
+        order = _order(newest_first=asked.newest_first)
+        statement = (
+            f'SELECT "@timestamp" AS t, "event.id" AS i FROM (SELECT "@timestamp", "event.id",'  # noqa: S608  as below
+            f" row_number() OVER (ORDER BY {order}) AS n FROM {rows}"
+            f" WHERE {self._where(asked.question, asked.node, bind)}) WHERE n % {bind(_PIECE_ROWS)} = 1 ORDER BY n"
+        )
+        cuts = [(row["t"], row["i"]) for batch in self._batches(statement, bind) for row in batch.to_pylist()]
+        for begin, end in itertools.pairwise([*cuts, None]):
+            yield _Piece(begin, end)
+
+    def _piece(
+        self, asked: _Asked, piece: _Piece, shown: Sequence[str], limit: int | None
+    ) -> Iterator[pa.RecordBatch]:
+        bind = Parameters()
+        rows = source(asked.paths, asked.needed, bind)
+        tests = [self._where(asked.question, asked.node, bind), *piece.tests(asked.newest_first, bind)]
+        statement = (
+            f"SELECT {', '.join(map(quote, shown))} FROM {rows}"  # noqa: S608  names are quoted, values bound
+            f" WHERE {' AND '.join(tests)} ORDER BY {_order(newest_first=asked.newest_first)}"
+        )
+        if limit is not None:
+            statement += f" LIMIT {bind(limit)}"
+        return self._batches(statement, bind)
+
+    def _batches(self, statement: str, bind: Parameters) -> Iterator[pa.RecordBatch]:
+        import duckdb
+        import pyarrow as pa
+
+        try:
+            yield from self._run(statement, bind).to_arrow_reader(_BATCH_ROWS)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise StoreError(
+                _("The store cannot answer: {error}.").format(error=error), where=str(self.path)
+            ) from error
 
     def _where(self, question: Question, node: Node, bind: Parameters) -> str:
         tests = [f'"citysoc.unparsed" IS {"NOT " if question.quarantine else ""}NULL']
@@ -269,6 +308,44 @@ class LocalStore:
             raise StoreError(
                 _("The store cannot answer: {error}.").format(error=error), where=str(self.path)
             ) from error
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question to the files of one window."""
+
+    question: Question
+    node: Node
+    paths: Sequence[str]
+    needed: frozenset[str]
+    newest_first: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Piece:
+    """A run of rows in the order of the answer: from the row with one time and id to before another; None is open."""
+
+    begin: tuple[dt.datetime, str] | None
+    end: tuple[dt.datetime, str] | None
+
+    def tests(self, newest_first: bool, bind: Parameters) -> list[str]:
+        """Return the conditions for its rows; those on time alone let DuckDB leave out what is far."""
+        after, before = ("<", ">") if newest_first else (">", "<")
+        found = []
+        if self.begin is not None:
+            time, id_ = f"{bind(clock.iso(self.begin[0]))}::TIMESTAMPTZ", f"{bind(self.begin[1])}::VARCHAR"
+            found.append(f'"@timestamp" {after}= {time}')
+            found.append(f'("@timestamp" {after} {time} OR "event.id" {after}= {id_})')
+        if self.end is not None:
+            time, id_ = f"{bind(clock.iso(self.end[0]))}::TIMESTAMPTZ", f"{bind(self.end[1])}::VARCHAR"
+            found.append(f'"@timestamp" {before}= {time}')
+            found.append(f'("@timestamp" {before} {time} OR "event.id" {before} {id_})')
+        return found
+
+
+def _order(*, newest_first: bool) -> str:
+    direction = "DESC" if newest_first else "ASC"
+    return f'"@timestamp" {direction}, "event.id" {direction}'
 
 
 def windows(

@@ -5,8 +5,6 @@ The 40 wards and communes, their codes and the names of the departments are real
 from the checkout, ``python tests/config/make_agencies.py``; the same run gives the same bytes.
 """
 
-# ruff: noqa: E501  one body a line reads as a table
-
 from __future__ import annotations
 
 import ipaddress

@@ -354,3 +354,47 @@ def test_sql_sees_events_and_quarantine(store):
     store.append(to_table([event(1), event(2, citysoc__unparsed="x")]), 1)
     names, rows = store.sql('SELECT "event.id", 1 AS "event.id" FROM quarantine')
     assert (names, list(rows)) == (["event.id", "event.id_2"], [{"event.id": "e00002", "event.id_2": 1}])
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("limit", [None, 40, 11])
+def test_an_answer_in_pieces_is_the_answer(tmp_path, monkeypatch, newest_first, limit):
+    """However small the pieces, and however many rows share a moment: each row once, in order."""
+    monkeypatch.setattr("citysoc.stores.local._PIECE_ROWS", 7)
+    store = LocalStore(tmp_path)
+    day = dt.datetime(2026, 10, 5, tzinfo=dt.UTC)
+    events = [
+        {
+            "event.id": f"{(n * 7919) % 101:032x}",
+            "@timestamp": day + dt.timedelta(hours=(n * 13 % 5) * 20, microseconds=n % 3),
+            "event.ingested": day + dt.timedelta(days=5),
+            "event.original": f"line {n}",
+        }
+        for n in range(101)
+    ]
+    store.append(to_table(events), 1)
+    found = [
+        (e["@timestamp"], e["event.id"])
+        for e in store.search(Question(), newest_first=newest_first, limit=limit)
+    ]
+    wanted = sorted(((e["@timestamp"], e["event.id"]) for e in events), reverse=newest_first)
+    assert found == wanted[:limit]
+
+
+def test_all_of_a_large_day_fits_into_little_memory(tmp_path):
+    """Rows with all columns are ordered piece by piece, so a day of any size can be read."""
+    store = LocalStore(tmp_path, memory_bytes=160 << 20)
+    day = dt.datetime(2026, 10, 5, tzinfo=dt.UTC)
+    events = [
+        {
+            "event.id": f"{n:032x}",
+            "@timestamp": day + dt.timedelta(milliseconds=n),
+            "event.ingested": day,
+            "event.original": f"line {n} " + "x" * 300,
+            "host.name": f"pc-{n % 97}",
+            "event.category": ["network"],
+        }
+        for n in range(60_000)
+    ]
+    store.append(to_table(events), 1)
+    assert sum(1 for _ in store.search(Question())) == 60_000
