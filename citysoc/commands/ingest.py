@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from citysoc.pipeline.pull import Pulled
     from citysoc.state import State
 
+PARTIAL = 4
+"""The exit code for data that is there, but not all of it."""
+
 
 @click.command("ingest", short_help="Put files into the store.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -36,7 +39,8 @@ def command(
 ) -> int:
     """Put PATHS (files, directories, .gz, .zip, .zst; any supported format) into the store.
 
-    What was stored before is not stored again: a file that grew goes on where it ended.
+    What was stored before is not stored again: a file that grew goes on where it ended. Ends with
+    code 4 when some of the files could not be read.
 
     \b
     citysoc ingest /var/log/fortigate --agency so-y-te --source firewall
@@ -65,7 +69,7 @@ def command(
         after = _figures(service.state, collector.stream)
     gained = {name: after[name] - before[name] for name in after}
     _say(app, gained, pulled, time.monotonic() - started)
-    return 1 if pulled.failures else 0
+    return PARTIAL if pulled.failures else 0
 
 
 def _figures(state: State, stream: str) -> dict[str, int]:
