@@ -167,7 +167,7 @@ def _summary(played: Played) -> Table:
             ),
         ),
         (
-            _("Events with a class"),
+            _("Attack, spyware and virus events"),
             number(figures.cases.value),
             _("{attack} attacks, {spyware} spyware, {virus} viruses").format(
                 attack=number(figures.attack.value),
