@@ -126,9 +126,10 @@ class SigmaDetector:
             route = self._route(event)
             if route is None:
                 continue
-            candidates = route.index.candidates(with_plain_names(event))
+            plain = with_plain_names(event)
+            candidates = route.index.candidates(plain)
             if candidates:
-                view = View(event)
+                view = View(plain, plain=True)
                 for place in candidates:
                     rule = route.rules[place]
                     if rule.matches(view):

@@ -17,13 +17,16 @@ from citysoc.detectors.sigma.match import View, is_object, predicate
 from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, leads, needs
 from citysoc.detectors.sigma.patterns import finder
 from citysoc.detectors.sigma.text import fold, fold_again, texts
+from citysoc.detectors.sigma.values import decider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from citysoc.detectors.sigma.match import Predicate
     from citysoc.detectors.sigma.needs import Expression
     from citysoc.detectors.sigma.patterns import Find
     from citysoc.detectors.sigma.plan import Node
+    from citysoc.detectors.sigma.values import Decide
 
 Bits: TypeAlias = list[int]
 """For each need the rules, one bit each, that have it fulfilled."""
@@ -39,6 +42,7 @@ _NOTHING = 0
 _EVERYTHING = 1
 """The class of a value of which nothing is known."""
 _PLAIN = (str, type(None))
+_SAID = frozenset({str})
 _COUNTED = frozenset({str, int, float, dt.datetime, type(None)})
 _NUMERIC = frozenset("0123456789.-+:tzeinfa")
 """The letters of numbers and times."""
@@ -130,10 +134,13 @@ def everything(event: Mapping[str, Any], *, numbers: bool) -> str:
     original = event.get("event.original")
     values = event.values()
     said = [value for value in values if type(value) is str and value is not original]
-    for value in values:
-        if type(value) not in _COUNTED or (numbers and type(value) is not str):
+    left_out = _SAID if numbers else _COUNTED
+    for value in [value for value in values if type(value) not in left_out]:
+        if type(value) is list and len(value) == 1 and type(value[0]) is str:
+            said.append(value[0])
+        else:
             said += texts(value)
-    if isinstance(original, str) and not is_object(original):
+    if type(original) is str and not is_object(original):
         said.append(original)
     return "\0".join(said)
 
@@ -164,8 +171,8 @@ class _Field:
     """The conditions on one field, and the classes of the values seen in it."""
 
     __slots__ = (
-        "_always", "_bits", "_classes", "_conditions", "_earlier", "_find", "_has_numbers", "_leads", "_make", "_memory", "_name",
-        "_numbers", "_tests", "known",
+        "_always", "_bits", "_classes", "_conditions", "_earlier", "_expressions", "_find", "_has_numbers", "_leads",
+        "_make", "_memory", "_name", "_numbers", "_on_text", "_on_view", "known",
     )  # fmt: skip
 
     def __init__(
@@ -173,7 +180,9 @@ class _Field:
     ) -> None:
         self._name = name
         self._conditions = [bits for _expression, bits in conditions]
-        self._tests = [_decider(expression, name) for expression, _bits in conditions]
+        self._expressions = [expression for expression, _bits in conditions]
+        self._on_text = [_on_text(expression, name) for expression, _bits in conditions]
+        self._on_view: dict[int, Predicate] = {}
         wanted: dict[tuple[str, str], list[int]] = {}
         always = []
         for number, (expression, _bits) in enumerate(conditions):
@@ -248,31 +257,28 @@ class _Field:
 
     def look(self, text: str) -> int:
         """Return the class of a text that is not worth remembering."""
-        asked = self._asked_of((text,))
+        folded = fold(text)
+        asked = self._asked(folded, text)
         if not asked:
             return _NOTHING if asked is not None else _EVERYTHING
-        return self._number(asked, View({self._name: text}))
+        tests = self._on_text
+        return self._number([number for number in sorted(asked) if tests[number](folded, text)])
 
     def _decide(self, value: Any) -> int:
-        asked = self._asked_of(texts(value))
-        if asked is None:
-            return _EVERYTHING
-        asked |= self._always
-        return self._number(asked, View({self._name: value})) if asked else _NOTHING
-
-    def _asked_of(self, values: Sequence[str]) -> set[int] | None:
-        """Return the conditions that texts lead to; None where that cannot be said."""
-        asked: set[int] = set()
-        for text in values:
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, str):
+            return self.look(value)
+        asked: set[int] = set(self._always)
+        for text in texts(value):
             found = self._asked(fold(text), text)
-            again = None if found is None or text.isascii() else fold_again(text)
-            more = set() if again is None else self._asked(again, None)
-            if found is None or more is None:
-                return None
-            asked |= found | more
-        return asked
+            if found is None:
+                return _EVERYTHING
+            asked |= found
+        view = View({self._name: value}, plain=True)
+        return self._number([number for number in sorted(asked) if self._test(number)(view)])
 
-    def _asked(self, folded: str, text: str | None) -> set[int] | None:
+    def _asked(self, folded: str, text: str) -> set[int] | None:
         """Return the conditions that a text leads to; None where that cannot be said."""
         find = self._find
         if find is None:
@@ -280,33 +286,50 @@ class _Field:
         found = find(folded, text)
         if found is None:
             return None
-        asked: set[int] = set()
+        asked = set(self._always)
         for lead in found:
             asked.update(self._leads[lead])
+        if not text.isascii() and (again := fold_again(text)) is not None:
+            more = find(again, None)
+            if more is None:
+                return None
+            for lead in more:
+                asked.update(self._leads[lead])
         return asked
 
-    def _number(self, asked: set[int], view: View) -> int:
-        tests = self._tests
-        fulfilled = tuple([number for number in sorted(asked) if tests[number](view)])
-        number = self._numbers.get(fulfilled)
+    def _test(self, number: int) -> Predicate:
+        test = self._on_view.get(number)
+        if test is None:
+            test = self._on_view[number] = predicate(_node(self._expressions[number], self._name))
+        return test
+
+    def _number(self, fulfilled: list[int]) -> int:
+        key = tuple(fulfilled)
+        number = self._numbers.get(key)
         if number is None:
             if len(self._classes) >= _MAX_CLASSES:  # someone plays with us: more candidates, the same answers
                 return _EVERYTHING
-            number = self._numbers[fulfilled] = len(self._classes)
-            self._classes.append(fulfilled)
+            number = self._numbers[key] = len(self._classes)
+            self._classes.append(key)
             self._bits.append(None)
         return number
 
 
-def _decider(expression: Expression, field: str) -> Callable[[View], bool]:
-    """Return the function that decides an expression on a value in which one of its leads was found."""
-    if field == ANYWHERE:
-        return lambda _view: True  # the exact evaluation looks at value by value
-    if expression[0] == "text" or (
+def _on_text(expression: Expression, field: str) -> Decide:
+    """Return the function that decides an expression on a text in which one of its leads was found."""
+    if field == ANYWHERE or _is_lead(expression):
+        return _holds  # the lead is all there is to it, or what there is more to it is asked of each value
+    return decider(_node(expression, field), field)
+
+
+def _is_lead(expression: Expression) -> bool:
+    return expression[0] == "text" or (
         expression[0] == "or" and all(part[0] == "text" for part in expression[1])
-    ):
-        return lambda _view: True  # the lead is all there is to it
-    return predicate(_node(expression, field))
+    )
+
+
+def _holds(_folded: str, _text: str) -> bool:
+    return True
 
 
 def _node(expression: Expression, field: str) -> Node:

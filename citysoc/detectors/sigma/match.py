@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from citysoc.detectors.sigma.plan import Node
-    from citysoc.flow import Event
 
 Predicate: TypeAlias = "Callable[[View], bool]"
 Teller: TypeAlias = "Callable[[View, dict[str, Any]], None]"
@@ -42,12 +41,17 @@ _BETWEEN = "\0\uffff\0"
 
 
 class View:
-    """One event as rules look at it: values as folded text, made when first asked for."""
+    """One event as rules look at it: values as folded text, made when first asked for.
+
+    Args:
+        event: the event.
+        plain: its names have no spaces, or are written without them already.
+    """
 
     __slots__ = ("_folded", "_joined", "_said", "event")
 
-    def __init__(self, event: Event) -> None:
-        self.event = with_plain_names(event)
+    def __init__(self, event: Mapping[str, Any], *, plain: bool = False) -> None:
+        self.event = event if plain else with_plain_names(event)
         self._folded: dict[str, tuple[str, ...]] = {}
         self._said: dict[bool, tuple[str, ...]] = {}
         self._joined: dict[bool, str] = {}
@@ -84,7 +88,7 @@ _plain_names: set[str] = set()
 """Names seen that have no space: most events hold nothing else, and this is how that is seen in one step."""
 
 
-def with_plain_names(event: Event) -> Mapping[str, Any]:
+def with_plain_names(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the event with its spaced names also written without spaces, and with underscores."""
     if _plain_names.issuperset(event):
         return event
@@ -169,7 +173,7 @@ def _shown(piece: Any) -> str:
 
 
 def _all(parts: Sequence[Node]) -> Predicate:
-    tests = tuple(map(predicate, sorted(parts, key=_cost)))
+    tests = tuple(map(predicate, sorted(parts, key=cost)))
 
     def test(view: View) -> bool:
         for part in tests:  # noqa: SIM110  a generator costs more than the tests
@@ -181,7 +185,7 @@ def _all(parts: Sequence[Node]) -> Predicate:
 
 
 def _any(parts: Sequence[Node]) -> Predicate:
-    tests = tuple(map(predicate, sorted(parts, key=_cost)))
+    tests = tuple(map(predicate, sorted(parts, key=cost)))
 
     def test(view: View) -> bool:
         for part in tests:  # noqa: SIM110  as above
@@ -197,7 +201,7 @@ def _not(node: Node) -> Predicate:
     return lambda view: not inner(view)
 
 
-def _cost(node: Node) -> int:
+def cost(node: Node) -> int:
     """Return how much later than others a test should be asked; the sort is stable."""
     kind = node[0]
     if kind == "text":

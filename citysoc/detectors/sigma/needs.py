@@ -75,8 +75,34 @@ _COMMON = "\n".join(
 )
 """Texts that so many values hold that looking for them, or a part of them, tells little."""
 _COMMON_CHANCE = 0.3
+_COMMON_VALUES = frozenset(
+    {"true", "false", "valid", "setvalue", "0", "1", "2", "3", "4", "5", "tcp", "udp", "success"}
+)
+_VARIED = frozenset(
+    {
+        *(
+            "process.command_line",
+            "process.parent.command_line",
+            "file.path",
+            "registry.path",
+            "url.full",
+            "url.path",
+        ),
+        *(
+            "registry.data.strings",
+            "powershell.file.script_block_text",
+            "powershell.payload",
+            "dns.question.name",
+        ),
+        *("destination.domain", "dll.path", "message", ANYWHERE),
+    }
+)
+"""Fields whose values seldom come again, so that what is decided on a value is decided for one event."""
 _USEFUL = 0.05
-"""Needs that are asked for oftener than this are left out where another one says more."""
+"""What is asked of such fields oftener than this is left out where the rule has another need."""
+_USEFUL_WHERE_REPEATED = 0.9
+_TELLING = 0.1
+"""A rule whose best need is fulfilled oftener than this uses them all."""
 _PATTERN_CHANCE = 0.02
 """What is expected of looking for a pattern itself, and above what a text of it is not looked for instead."""
 _LEAF_FIELD = {"text": 3, "like": 2, "keyword": 0, "keyword_re": 0}
@@ -87,8 +113,15 @@ def needs(test: Node) -> list[Need]:
     """Return up to ``MAX_NEEDS`` needs of a test, the most telling first; none where nothing can be said."""
     found = [need for need in _needs(test) if _ROUTED.isdisjoint(need)]
     found.sort(key=_chance)
-    seldom = [need for need in found if sum(map(_asked, need.values())) <= _USEFUL]
-    return seldom[:MAX_NEEDS] or found[:MAX_NEEDS]
+    seldom = [need for need in found if all(_is_worth(*one) for one in need.items())]
+    if not seldom or _chance(seldom[0]) > _TELLING:
+        seldom = found
+    return seldom[:MAX_NEEDS]
+
+
+def _is_worth(field: str, expression: Expression) -> bool:
+    """Return whether it is cheaper to decide an expression on new values than to evaluate the rule more often."""
+    return _asked(expression) <= (_USEFUL if field in _VARIED else _USEFUL_WHERE_REPEATED)
 
 
 def _needs(node: Node) -> list[Need]:
@@ -274,6 +307,6 @@ def _probability(expression: Expression) -> float:
 
 @functools.lru_cache(maxsize=65_536)
 def _text_chance(how: str, text: str) -> float:
-    if how != "is" and text in _COMMON:
+    if text in _COMMON_VALUES if how == "is" else text in _COMMON:
         return _COMMON_CHANCE
     return float(max(2.0 ** -(len(text) + (6 if how == "is" else 0)), 1e-4))
