@@ -26,6 +26,7 @@ from citysoc.flow import UNKNOWN_AGENCY
 from citysoc.notify.webhook import deliver
 from citysoc.pipeline import Line
 from citysoc.pipeline.commit import Committer
+from citysoc.pipeline.correlating import Correlating
 from citysoc.pipeline.pull import file_collectors, pull
 from citysoc.pipeline.work import refused_rules
 from citysoc.reports.build import build, due_month, is_built
@@ -78,7 +79,13 @@ class Service:
     def committer(self) -> Committer:
         """What makes batches durable."""
         settings = self.config.settings
-        return Committer(self.state, self.store, settings.alerts, settings.webhooks)
+        return Committer(
+            self.state,
+            self.store,
+            settings.alerts,
+            settings.webhooks,
+            correlating=Correlating(self.state, self.work),
+        )
 
     def line(self, *, workers: int | None = None, on_failure: Callable[[], None] | None = None) -> Line:
         """Open a line; ``workers`` None means as configured.

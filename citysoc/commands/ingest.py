@@ -66,6 +66,7 @@ def command(
                 on_batch=lambda batch: advance(batch.received),
                 flush=True,
             )
+            line.end()
         after = _figures(service.state, collector.stream)
     gained = {name: after[name] - before[name] for name in after}
     _say(app, gained, pulled, time.monotonic() - started)

@@ -227,6 +227,7 @@ async def _month(
                     await _send(service, listeners, week)
                     moved(len(week))
                     service.watch(clock.now())
+        line.end()
     shutil.rmtree(directory / "staging", ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,11 +15,14 @@ from citysoc.state.progress import Changes, Heard
 from citysoc.state.values import stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import sqlite3
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
     from citysoc.config.models import Alerts, Webhook
+    from citysoc.detectors.correlate import Match
+    from citysoc.pipeline.correlating import Correlating
     from citysoc.pipeline.work import Account, Processed
     from citysoc.state import State
     from citysoc.stores.base import EventStore
@@ -35,12 +39,14 @@ class Committer:
         store: the event store.
         policy: how findings become alerts.
         webhooks: who is told of them.
+        correlating: finds what only several events together show; None finds no such thing.
     """
 
     state: State
     store: EventStore
     policy: Alerts
     webhooks: Sequence[Webhook]
+    correlating: Correlating | None = None
 
     def recover(self) -> int:
         """Finish or drop what a killed process left; return how many commits were finished."""
@@ -62,8 +68,40 @@ class Committer:
         Raises:
             StoreError: nothing was stored; the same groups may be committed again.
         """
+        with self._correlator_in_step():
+            self._commit(groups)
+
+    def pass_time(self, *, ended: bool = False) -> None:
+        """Let correlations see that time passed without events.
+
+        Args:
+            ended: nothing more comes: what waits for its time is judged as it is.
+        """
+        if self.correlating is None:
+            return
         changes = Changes()
-        tables = [self._account(group, changes) for group in groups]
+        with self._correlator_in_step():
+            self.correlating.pass_time(changes, ended=ended)
+            if changes.findings or changes.remembered:
+                with self.state.transaction() as db:
+                    self._change(db, progress.prepare(db, changes), changes)
+
+    @contextlib.contextmanager
+    def _correlator_in_step(self) -> Iterator[None]:
+        """Give the correlator up where what it was fed may not have taken effect: it begins from the state again."""
+        try:
+            yield
+        except BaseException:
+            if self.correlating:
+                self.correlating.give_up()
+            raise
+
+    def _commit(self, groups: Sequence[Processed]) -> None:
+        changes = Changes()
+        matches: list[Match] = []
+        tables = [self._account(group, changes, matches) for group in groups]
+        if self.correlating:
+            self.correlating.take(matches, [c for group in groups for c in group.clocks], changes)
         with self.state.transaction() as db:
             number = progress.prepare(db, changes)
         try:
@@ -89,16 +127,20 @@ class Committer:
 
     def _apply(self, number: int, changes: Changes) -> None:
         with self.state.transaction() as db:
-            progress.apply(db, number, changes)
-            take(db, changes.findings, policy=self.policy, webhooks=self.webhooks, now=clock.now())
+            self._change(db, number, changes)
 
-    def _account(self, group: Processed, changes: Changes) -> pa.Table:
-        """Write a group into ``changes``; return its rows without those stored before."""
-        table, findings = group.table, group.findings
+    def _change(self, db: sqlite3.Connection, number: int, changes: Changes) -> None:
+        progress.apply(db, number, changes)
+        take(db, changes.findings, policy=self.policy, webhooks=self.webhooks, now=clock.now())
+
+    def _account(self, group: Processed, changes: Changes, matches: list[Match] | None = None) -> pa.Table:
+        """Write a group into ``changes`` and ``matches``; return its rows without those stored before."""
+        table, findings, fed = group.table, group.findings, group.matches
         duplicates = [0] * len(group.accounts)
         if any(account.content_ids for account in group.accounts):
             table, fresh, duplicates = self._without_duplicates(group, changes)
             findings = tuple(finding for finding in findings if finding.event_id in fresh)
+            fed = tuple(match for match in fed if match.event in fresh)
         for account, duplicate in zip(group.accounts, duplicates, strict=True):
             tally = changes.tally(account.stream, account.arrived)
             tally.received += account.received
@@ -111,6 +153,8 @@ class Committer:
             if account.received:
                 _hear(changes, account)
         changes.findings.extend(findings)
+        if matches is not None:
+            matches.extend(fed)
         return table
 
     def _without_duplicates(self, group: Processed, changes: Changes) -> tuple[pa.Table, set[str], list[int]]:

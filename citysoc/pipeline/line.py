@@ -37,6 +37,8 @@ _COMMIT_BYTES = 128 << 20
 
 _IN_FLIGHT_PER_WORKER = 3
 _LINGER_SECONDS = 0.1
+_QUIET_SECONDS = 15.0
+"""A line without input lets correlations know so often that time passes."""
 
 
 @dataclass(slots=True)
@@ -111,6 +113,7 @@ class Line:
         self._failure: Exception | None = None
         self._on_failure = on_failure
         self._closing = False
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name="commits", daemon=True)
         self._thread.start()
 
@@ -154,6 +157,10 @@ class Line:
                 self._room.acquire()
                 self._submit()
             self._queue.put(_FLUSH)
+
+    def end(self) -> None:
+        """Say that nothing more comes: once the line is closed, correlations judge what they have."""
+        self._ended = True
 
     def close(self) -> None:
         """Commit what is on the line, then stop it.
@@ -200,11 +207,15 @@ class Line:
         waiting: list[tuple[_UnderWay, Processed]] = []
         rows, size, oldest = 0, 0, 0.0
         item: _UnderWay | _Flush | None = None
+        told = time.monotonic()
         while True:
             try:
                 item = self._queue.get(timeout=_LINGER_SECONDS)
             except queue.Empty:
                 self._submit_lingering()
+                if not waiting and time.monotonic() - told >= _QUIET_SECONDS:
+                    told = time.monotonic()
+                    self._guarded(self._committer.pass_time)
             else:
                 if item is None:
                     break
@@ -223,6 +234,8 @@ class Line:
                 self._commit(waiting)
                 waiting, rows, size = [], 0, 0
         self._commit(waiting)
+        if self._ended and not self._failure:
+            self._guarded(lambda: self._committer.pass_time(ended=True))
 
     def _result(self, item: _UnderWay) -> Processed | None:
         processed = self._guarded(item.result.result)

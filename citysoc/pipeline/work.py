@@ -197,7 +197,7 @@ class Worker:
 
 def _clock(batch: Batch, events: list[Event]) -> Clock:
     return Clock(
-        lane=f"{batch.stream}\0{batch.path}",
+        lane=f"{batch.stream}|{batch.path}",
         agency=batch.agency,
         event=micros(max(event["@timestamp"] for event in events)),
         arrived=int(batch.arrived.timestamp()),

@@ -70,6 +70,7 @@ class Changes:
         heard: stream to the last word.
         seen: ids of contents stored for the first time, or met again after a while.
         findings: what the detectors found, in order.
+        remembered: what the correlator remembers: name to content (JSON), None for what it forgot.
     """
 
     positions: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
@@ -77,6 +78,7 @@ class Changes:
     heard: dict[str, Heard] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    remembered: dict[str, bytes | None] = field(default_factory=dict)
 
     def tally(self, stream: str, arrived: dt.datetime) -> Tally:
         """Return the figures of the hour in which a batch arrived."""
@@ -106,6 +108,13 @@ def already_seen(state: State, ids: Sequence[str]) -> dict[str, str]:
         found = state.rows(f"SELECT id, day FROM seen WHERE id IN ({marks})", tuple(part))  # noqa: S608
         known.update((row["id"].hex(), row["day"]) for row in found)
     return known
+
+
+def remembered(state: State) -> dict[str, bytes]:
+    """Return what the correlator remembers."""
+    return {
+        row["name"]: row["content"].encode() for row in state.rows("SELECT name, content FROM correlator")
+    }
 
 
 def prepare(db: sqlite3.Connection, changes: Changes) -> int:
@@ -173,6 +182,15 @@ def apply(db: sqlite3.Connection, number: int, changes: Changes) -> None:
             for stream, heard in changes.heard.items()
         ],
     )
+    db.executemany(
+        "DELETE FROM correlator WHERE name = ?",
+        [(name,) for name, content in changes.remembered.items() if content is None],
+    )
+    db.executemany(
+        "INSERT INTO correlator (name, content) VALUES (?, ?)"
+        " ON CONFLICT DO UPDATE SET content = excluded.content",
+        [(name, content.decode()) for name, content in changes.remembered.items() if content is not None],
+    )
     db.execute("UPDATE commits SET applied_at = ?, payload = '' WHERE number = ?", (now, number))
     db.execute("DELETE FROM commits WHERE number < ? AND applied_at IS NOT NULL", (number - 100,))
 
@@ -190,6 +208,10 @@ def _pack(changes: Changes) -> bytes:
         "heard": changes.heard,
         "seen": changes.seen,
         "findings": changes.findings,
+        "remembered": {
+            name: None if content is None else content.decode()
+            for name, content in changes.remembered.items()
+        },
     }
     try:
         return orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS)
@@ -229,6 +251,10 @@ def _unpack(payload: bytes) -> Changes:
         heard={s: Heard(**h) for s, h in data["heard"].items()},
         seen=data["seen"],
         findings=[_finding(f) for f in data["findings"]],
+        remembered={
+            name: None if content is None else content.encode()
+            for name, content in data.get("remembered", {}).items()
+        },
     )
 
 

@@ -172,8 +172,10 @@ class Correlator:
         self._delta: dict[str, bytes | None] = {}
         self.counts: Counts = Counter()
         """late, evicted (keys), truncated (events of a key), forced (matches that could wait no longer)."""
+        self.reported: Counts = Counter()
         self._correlations = _arranged(plans)
         self._numbers = {str(c.plan["id"]): c.number for c in self._correlations}
+        self._absences = any(one.windows.absences for one in self._correlations)
         self._levels = sorted({c.level for c in self._correlations})
 
     def __len__(self) -> int:
@@ -184,6 +186,17 @@ class Correlator:
     def waiting(self) -> int:
         """How many matches wait for their watermark."""
         return self._waiting_count
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything waits for time to pass: matches, or the end of an absence."""
+        return self._waiting_count > 0 or bool(self._due)
+
+    def report(self) -> dict[str, int]:
+        """Return what was given up since the last report: late matches, keys and events beyond the bounds."""
+        news = {name: number - self.reported[name] for name, number in self.counts.items()}
+        self.reported = Counter(self.counts)
+        return {name: number for name, number in news.items() if number}
 
     def feed(self, matches: Iterable[Match], clocks: Iterable[Clock] = ()) -> list[Finding]:
         """Take in matches, and what their batches say of the time; return what is certain now, in order of time.
@@ -331,6 +344,9 @@ class Correlator:
         for (number, key), items in groups.items():
             emissions += self._put(self._correlations[number], key, items, decided)
         emissions += self._deadlines(level, scope, mark)
+        # A window that ends and an absence that is certain may fall on the same moment: one of them is enough.
+        if self._absences:
+            emissions = list({(e.time, e.number, e.key): e for e in reversed(emissions)}.values())[::-1]
         if emissions:
             self._hand_up(emissions)
         return emissions
@@ -578,6 +594,7 @@ class Correlator:
                 general, self._passed = value
                 self._arrived, self._swept = general["arrived"], general["swept"]
                 self.counts = Counter(general["counts"])
+                self.reported = Counter(self.counts)
             elif kind == "k":
                 self._restore_key(name, value, by_print)
             else:

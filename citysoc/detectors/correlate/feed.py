@@ -95,7 +95,7 @@ class Feeds:
         """Return the matches of one finding; none for correlations whose group-by fields the event lacks."""
         found = []
         time = (finding.timestamp - _EPOCH) // _MICROSECOND
-        lane = f"{stream}\0{finding.path}"
+        lane = f"{stream}|{finding.path}"
         for correlation, feed, numeric in self._by_rule.get(finding.rule, ()):
             shown = tuple([_first(event, names) for names in feed["group"]])
             if None in shown:

@@ -111,7 +111,7 @@ def test_files_of_one_agency_one_after_the_other(events, lanes, order):
     found = []
     for lane, batch in files.items():
         if batch:
-            found += one.feed(matches(loaded(), batch)[0], [clock(batch, f"so-y-te/windows\0{lane}.log")])
+            found += one.feed(matches(loaded(), batch)[0], [clock(batch, f"so-y-te/windows|{lane}.log")])
     found += one.finish()
     for rule in ("count", "distinct", "ordered", "wide"):
         ours = [(time, group[0].lower() if group else "") for time, group in qualifying(found, rule)]

@@ -82,7 +82,7 @@ def correlator(loaded: sigma.Loaded, **options: Any) -> Correlator:
     return Correlator(loaded.correlations, **options)
 
 
-def clock(events: list[dict[str, Any]], lane: str = "so-y-te/windows\0a.log", arrived: int = 0) -> Clock:
+def clock(events: list[dict[str, Any]], lane: str = "so-y-te/windows|a.log", arrived: int = 0) -> Clock:
     """Return what a batch of events says of the time."""
     newest = max((EPOCH + dt.timedelta(seconds=event["time"]) for event in events), default=EPOCH)
     seconds = arrived or int(EPOCH.timestamp()) + 10**6

@@ -1,0 +1,74 @@
+"""Correlations in the line: one correlator, fed in the order of commits, its state kept with the checkpoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from citysoc import clock, telemetry
+from citysoc.detectors.correlate import Correlator
+from citysoc.pipeline.work import correlations_of
+from citysoc.state import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from citysoc.detectors.correlate import Clock, Match
+    from citysoc.flow import Finding
+    from citysoc.pipeline.work import Work
+    from citysoc.state import State
+    from citysoc.state.progress import Changes
+
+_log = telemetry.logger("pipeline.correlating")
+
+
+class Correlating:
+    """Feeds the correlator and writes what it finds and remembers into the changes of a commit.
+
+    The correlator is made, from what the state remembers, when it is first needed; after a commit that did not
+    take effect it is given up, so that the next one begins from the state again.
+
+    Args:
+        state: the state database.
+        work: says which rules there are.
+    """
+
+    def __init__(self, state: State, work: Work) -> None:
+        self._state = state
+        self._work = work
+        self._correlator: Correlator | None = None
+
+    def take(self, matches: Iterable[Match], clocks: Iterable[Clock], changes: Changes) -> None:
+        """Feed what the workers handed back; what is certain now goes into ``changes``."""
+        correlator = self._ready()
+        self._note(correlator.feed(matches, clocks), changes)
+
+    def pass_time(self, changes: Changes, *, ended: bool = False) -> None:
+        """Let time pass without events.
+
+        Args:
+            changes: where to write what became certain.
+            ended: nothing more comes: windows end where the newest event is.
+        """
+        correlator = self._ready()
+        if correlator.is_waiting:
+            now = int(clock.now().timestamp())
+            self._note(correlator.finish() if ended else correlator.pass_time(now), changes)
+
+    def give_up(self) -> None:
+        """Forget the correlator: what it was fed last did not take effect."""
+        self._correlator = None
+
+    def _ready(self) -> Correlator:
+        if self._correlator is None:
+            correlator = Correlator(correlations_of(self._work), saves=True)
+            correlator.restore(progress.remembered(self._state))
+            self._correlator = correlator
+            _log.info("correlator.ready", keys=len(correlator), waiting=correlator.waiting)
+        return self._correlator
+
+    def _note(self, findings: list[Finding], changes: Changes) -> None:
+        correlator = self._ready()
+        if lost := correlator.report():
+            _log.warning("correlator.gave_up", **lost)
+        changes.findings += findings
+        changes.remembered.update(correlator.delta())

@@ -1,0 +1,201 @@
+"""Correlations in the line: alerts of the same windows, whatever is killed in between."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import orjson
+import pytest
+from workbench import BASE, correlation
+
+from citysoc.config.models import Alerts
+from citysoc.detectors import sigma
+from citysoc.flow import Batch, Position
+from citysoc.pipeline.commit import Committer
+from citysoc.pipeline.correlating import Correlating
+from citysoc.pipeline.stream import findings
+from citysoc.pipeline.work import Work, Worker
+from citysoc.state import State
+from citysoc.stores.local import LocalStore
+
+AT = dt.datetime(2026, 10, 5, tzinfo=dt.UTC)
+SPRAY = correlation(
+    "value_count",
+    group_by=["source.ip"],
+    timespan="10m",
+    condition={"field": "user.name", "gte": 4},
+    level="high",
+)
+
+
+def write(folder, *documents):
+    for document in documents:
+        (folder / f"{document['name']}.yml").write_bytes(orjson.dumps(document))  # JSON is YAML
+
+
+@pytest.fixture
+def work(tmp_path):
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    write(rules, *BASE, SPRAY)
+    return Work(rules=(rules,))
+
+
+def record(number, user):
+    return orjson.dumps(
+        {
+            "@timestamp": (AT + dt.timedelta(seconds=60 * number)).isoformat(),
+            "event": {"code": "1", "module": "windows"},
+            "winlog": {"channel": "Security"},
+            "user": {"name": user},
+            "source": {"ip": "10.1.1.1"},
+        }
+    )
+
+
+def batch(start, *users, path="a.log"):
+    return Batch(
+        stream="so-y-te/windows",
+        agency="so-y-te",
+        parser="ndjson",
+        records=tuple(record(start + n, user) for n, user in enumerate(users)),
+        offsets=tuple(range(start, start + len(users))),
+        arrived=AT + dt.timedelta(days=1),
+        path=path,
+        identity="a",
+        position=Position("a", {"offset": start + len(users)}),
+    )
+
+
+class House:
+    """What a process has: opened again, it knows only what was committed."""
+
+    def __init__(self, folder, work):
+        self.folder, self.work = folder, work
+        self.state = State(folder / "citysoc.db")
+        self.store = LocalStore(folder / "events")
+        correlating = Correlating(self.state, work)
+        self.committer = Committer(self.state, self.store, Alerts(), (), correlating=correlating)
+        self.committer.recover()
+        self.worker = Worker(work)
+
+    def take(self, *batches):
+        self.committer.commit([self.worker.process([one]) for one in batches])
+
+    def again(self):
+        self.state.close()
+        return House(self.folder, self.work)
+
+    def alerts(self):
+        rows = self.state.rows(
+            "SELECT id, rule, count, first_seen, last_seen, group_values FROM alerts ORDER BY id"
+        )
+        return [tuple(row) for row in rows]
+
+
+USERS = ("an", "binh", "chi", "dung", "em", "giang")
+WHOLE = 3
+"""Qualifying times of six users, one a minute, where four are enough."""
+
+
+def test_base_rules_are_silent_and_their_correlation_speaks(tmp_path, work):
+    house = House(tmp_path, work)
+    house.take(batch(0, *USERS))
+    assert house.alerts() == []
+    house.committer.pass_time(ended=True)
+    (alert,) = house.alerts()
+    assert alert[1:3] == ("top", WHOLE)
+    house.state.close()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_batches_and_restarts_change_nothing(tmp_path, work, restart):
+    one = House(tmp_path / "one", work)
+    one.take(batch(0, *USERS), batch(60, "x"))
+    one.committer.pass_time(ended=True)
+    expected = one.alerts()
+    one.state.close()
+    assert [alert[2] for alert in expected] == [WHOLE]
+    house = House(tmp_path / "other", work)
+    for number, user in enumerate(USERS):
+        house.take(batch(number, user))
+        house = house.again() if restart else house
+    house.take(batch(60, "x"))
+    house = house.again() if restart else house
+    house.committer.pass_time(ended=True)
+    assert house.alerts() == expected
+    house.state.close()
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing after it runs in this process."""
+
+
+@pytest.mark.parametrize("moment", ["before the rows", "after the rows"])
+def test_killed_within_a_commit(tmp_path, work, monkeypatch, moment):
+    house = House(tmp_path, work)
+    house.take(batch(0, *USERS[:3]))
+    append = LocalStore.append
+
+    def dying(self, rows, number):
+        if moment == "after the rows":
+            append(self, rows, number)
+        raise Killed
+
+    monkeypatch.setattr(LocalStore, "append", dying)
+    monkeypatch.setattr(Committer, "_settle", lambda *_args: None)  # a killed process settles nothing
+    with pytest.raises(Killed):
+        house.take(batch(3, *USERS[3:]))
+    monkeypatch.undo()
+    house = house.again()
+    if moment == "before the rows":
+        house.take(batch(3, *USERS[3:]))  # pulled again: its position did not move
+    house.committer.pass_time(ended=True)
+    assert [alert[1:3] for alert in house.alerts()] == [("top", WHOLE)]
+    house.state.close()
+
+
+def test_an_append_that_fails_leaves_no_trace(tmp_path, work, monkeypatch):
+    house = House(tmp_path, work)
+    house.take(batch(0, *USERS[:3]))
+
+    def failing(self, rows, number):
+        raise OSError("no space")
+
+    monkeypatch.setattr(LocalStore, "append", failing)
+    with pytest.raises(OSError, match="no space"):
+        house.take(batch(3, *USERS[3:]))
+    monkeypatch.undo()
+    house.take(batch(3, *USERS[3:]))
+    house.committer.pass_time(ended=True)
+    assert [alert[1:3] for alert in house.alerts()] == [("top", WHOLE)]
+    house.state.close()
+
+
+def test_a_silent_source_does_not_hold_back(tmp_path, work):
+    house = House(tmp_path, work)
+    house.take(batch(0, *USERS))
+    house.committer.pass_time()  # the present is days after the batch arrived
+    assert [alert[2] for alert in house.alerts()] == [WHOLE]
+    house.state.close()
+
+
+@pytest.mark.parametrize("workers", [None, 1])
+def test_detect_ends_windows_with_the_input(work, workers):
+    found = [f for part in findings([batch(0, *USERS)], work, workers=workers) for f in part]
+    assert [(f.rule, f.timestamp) for f in found] == [
+        ("top", AT + dt.timedelta(minutes=minute)) for minute in (3, 4, 5)
+    ]
+
+
+def test_weak_base_rules_feed_strong_correlations(work):
+    loaded = sigma.load(work.rules, cache_dir=None, min_level="high")
+    assert [plan["id"] for plan in loaded.detector.plans] == ["a"]
+    assert [plan["id"] for plan in loaded.correlations] == ["top"]
+
+
+def test_a_disabled_base_rule_switches_its_correlation_off(work):
+    loaded = sigma.load(work.rules, cache_dir=None, disabled=["a"])
+    (check,) = [check for check in loaded.checks if check.rule == "top"]
+    assert (check.status, check.in_use) == ("ok", False)
+    assert loaded.correlations == ()
