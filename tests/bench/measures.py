@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from citysoc.commands.rulesets import shipped_rules
 from citysoc.config.load import load_agencies
 from citysoc.simulation.write import simulate
 
@@ -23,14 +22,14 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = tuple[str, str, str]
 RUNS = 5
+SAMPLES = Path(__file__).parents[1] / "parsers"
 EXAMPLE = Path(__file__).parents[2] / "citysoc" / "config" / "example"
 
 
 def citysoc(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
     """Run the command line."""
-    return subprocess.run(
-        [sys.executable, "-m", "citysoc", *arguments], cwd=cwd, check=True, capture_output=True
-    )
+    command = [sys.executable, "-m", "citysoc", "--lang", "en", *arguments]
+    return subprocess.run(command, cwd=cwd, check=True, capture_output=True)
 
 
 def median_seconds(*arguments: str) -> float:
@@ -51,7 +50,7 @@ def first_answer(_records: int) -> Iterator[Row]:
 
 def small_file(_records: int) -> Iterator[Row]:
     """Time ``citysoc detect`` on one small file with a warm rule cache."""
-    sample = next(iter(sorted(shipped_rules().parents[1].parent.glob("tests/parsers/fortigate/*.log"))))
+    sample = min(SAMPLES.glob("fortigate/*.log"))
     yield (
         "citysoc detect FILE, shipped rules, warm",
         f"{median_seconds('detect', str(sample)):.2f} s",
