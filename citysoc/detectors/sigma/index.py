@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.detectors.sigma.match import View, is_object, predicate
 from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, leads, needs
-from citysoc.detectors.sigma.patterns import finder
+from citysoc.detectors.sigma.patterns import NUMERIC, finder, glance
 from citysoc.detectors.sigma.text import fold, fold_again, texts
 from citysoc.detectors.sigma.values import decider
 
@@ -44,8 +44,6 @@ _EVERYTHING = 1
 _PLAIN = (str, type(None))
 _SAID = frozenset({str})
 _COUNTED = frozenset({str, int, float, dt.datetime, type(None)})
-_NUMERIC = frozenset("0123456789.-+:tzeinfa")
-"""The letters of numbers and times."""
 
 
 class Index:
@@ -90,7 +88,7 @@ class Index:
         except TypeError:  # a list among them
             key = (None,) * len(self._fields)
         if self._anywhere is not None:
-            key = (*key, self._anywhere.look(everything(event, numbers=self._anywhere.has_numbers)))
+            key = (*key, self._anywhere.in_all_of(event))
         found = self._found.get(key)
         return self._work_out(event, key) if found is None else found
 
@@ -171,8 +169,8 @@ class _Field:
     """The conditions on one field, and the classes of the values seen in it."""
 
     __slots__ = (
-        "_always", "_bits", "_classes", "_conditions", "_earlier", "_expressions", "_find", "_has_numbers", "_leads",
-        "_make", "_memory", "_name", "_numbers", "_on_text", "_on_view", "known",
+        "_always", "_bits", "_classes", "_conditions", "_earlier", "_expressions", "_find", "_glance",
+        "_has_numbers", "_leads", "_make", "_memory", "_name", "_numbers", "_on_text", "_on_view", "_wanted", "known",
     )  # fmt: skip
 
     def __init__(
@@ -193,9 +191,11 @@ class _Field:
                 wanted.setdefault(text, []).append(number)
         self._always = frozenset(always)
         self._leads = list(wanted.values())
-        self._has_numbers = any(_NUMERIC.issuperset(text) for _how, text in wanted)
+        self._wanted = list(wanted)
+        self._has_numbers = any(NUMERIC.issuperset(text) for _how, text in wanted)
+        self._glance: Callable[[Mapping[str, Any]], bool] | None = None
         self._find: Find | None = None
-        self._make: Callable[[], Find] = functools.partial(finder, list(wanted), fast=fast)
+        self._make: Callable[[], Find] = functools.partial(finder, self._wanted, fast=fast)
         everything = tuple(range(len(conditions)))
         self._classes: list[tuple[int, ...]] = [(), everything]
         self._numbers: dict[tuple[int, ...], int] = {(): _NOTHING, everything: _EVERYTHING}
@@ -250,10 +250,13 @@ class _Field:
         self._earlier = dict(self.known)
         self.known.clear()
 
-    @property
-    def has_numbers(self) -> bool:
-        """Whether a lead could be a part of a number or a time."""
-        return self._has_numbers
+    def in_all_of(self, event: Mapping[str, Any]) -> int:
+        """Return the class of all that an event says."""
+        if self._glance is None:
+            self._glance = glance([text for _how, text in self._wanted]) or _sees_all
+        if self._glance(event):
+            return self.look(everything(event, numbers=self._has_numbers))
+        return _NOTHING
 
     def look(self, text: str) -> int:
         """Return the class of a text that is not worth remembering."""
@@ -315,6 +318,10 @@ class _Field:
         return number
 
 
+def _sees_all(_event: Mapping[str, Any]) -> bool:
+    return True
+
+
 def _on_text(expression: Expression, field: str) -> Decide:
     """Return the function that decides an expression on a text in which one of its leads was found."""
     if field == ANYWHERE or _is_lead(expression):
@@ -323,9 +330,14 @@ def _on_text(expression: Expression, field: str) -> Decide:
 
 
 def _is_lead(expression: Expression) -> bool:
-    return expression[0] == "text" or (
-        expression[0] == "or" and all(part[0] == "text" for part in expression[1])
-    )
+    """Return whether an expression says no more than its leads do."""
+    if expression[0] == "or":
+        return all(map(_is_lead, expression[1]))
+    if expression[0] == "test":  # a pattern that was found as a pattern is as good as decided
+        return expression[1][0] == "re" and leads(expression)[:1] == [
+            (f"re{expression[1][3]}", expression[1][2])
+        ]
+    return expression[0] == "text"
 
 
 def _holds(_folded: str, _text: str) -> bool:

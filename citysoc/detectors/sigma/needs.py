@@ -115,13 +115,17 @@ def needs(test: Node) -> list[Need]:
     found.sort(key=_chance)
     seldom = [need for need in found if all(_is_worth(*one) for one in need.items())]
     if not seldom or _chance(seldom[0]) > _TELLING:
-        seldom = found
+        seldom = [need for need in found if all(_is_possible(*one) for one in need.items())] or found
     return seldom[:MAX_NEEDS]
 
 
 def _is_worth(field: str, expression: Expression) -> bool:
     """Return whether it is cheaper to decide an expression on new values than to evaluate the rule more often."""
     return _asked(expression) <= (_USEFUL if field in _VARIED else _USEFUL_WHERE_REPEATED)
+
+
+def _is_possible(field: str, expression: Expression) -> bool:
+    return field not in _VARIED or _asked(expression) < 1.0
 
 
 def _needs(node: Node) -> list[Need]:

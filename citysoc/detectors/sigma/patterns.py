@@ -6,8 +6,10 @@ A value is searched between two NULs, so that a text that must be at its begin o
 from __future__ import annotations
 
 import importlib
+import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import orjson
 import re2
 
 try:
@@ -16,7 +18,7 @@ except ImportError:  # there is no wheel for this machine
     hyperscan = None
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 Find: TypeAlias = "Callable[[str, str | None], Sequence[int] | None]"
 """From a folded value, and its original text, to the places of the texts and patterns that it may have.
@@ -28,6 +30,10 @@ _Search: TypeAlias = "Callable[[str], Sequence[int] | None]"
 
 _MEMORY_BYTES = 256 << 20
 """A bound on RE2, not a need: a set uses what its patterns and the values seen ask for."""
+_RUN = re.compile(r"[a-z0-9_.:;,=()@#$%&!?*+~^|<> -]+")
+_SHORTEST_RUN = 4
+NUMERIC = frozenset("0123456789.-+:tzeinfa")
+"""The letters of numbers and times: JSON may write those otherwise than rules read them."""
 _BEFORE = frozenset({"is", "starts"})
 _AFTER = frozenset({"is", "ends"})
 
@@ -113,6 +119,38 @@ def _scanner(database: Any, edge: str) -> _Search:
         return found
 
     return search
+
+
+def glance(texts: Sequence[str]) -> Callable[[Mapping[str, Any]], bool] | None:
+    """Return a quick look whether an event may say one of some texts; None where there is no quick way.
+
+    An event is looked at as JSON, which is made in one step. JSON writes the letters of ``_RUN`` as they are, so
+    the longest run of them stands for a text.
+    """
+    runs = [max(_RUN.findall(text), key=len, default="") for text in texts]
+    if hyperscan is None or any(len(run) < _SHORTEST_RUN or NUMERIC.issuperset(run) for run in runs):
+        return None
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(
+        expressions=[_escaped(run) for run in runs],
+        flags=hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS,
+    )
+    scan = database.scan
+    found: list[int] = []
+
+    def on_match(place: int, _start: int, _end: int, _flags: int, _context: Any) -> None:
+        found.append(place)
+
+    def look(event: Mapping[str, Any]) -> bool:
+        found.clear()
+        try:
+            data = orjson.dumps(event)
+            scan(data, on_match)
+        except (TypeError, hyperscan.error):  # a value that JSON does not know
+            return True
+        return bool(found) or not data.isascii()
+
+    return look
 
 
 def _escaped(text: str) -> bytes:
