@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(citysoc.rules.__file__).parent
-FILES = sorted(ROOT.rglob("*.yml"))
+CORRELATIONS = ROOT / "correlations"
+FILES = sorted(path for path in ROOT.rglob("*.yml") if path.parent != CORRELATIONS)
 PARSERS = {
     "fortigate": "fortigate",
     "suricata": "suricata",

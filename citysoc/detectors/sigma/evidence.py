@@ -2,25 +2,33 @@
 
 Beside ``x.yml`` lie ``x.hits.ndjson`` and ``x.misses.ndjson``: one flat ECS event (dotted names) a line, as
 ``citysoc parse`` prints them. A rule without both has no evidence, and fails.
+
+For a correlation, the lines are lists of events with their ``@timestamp``, an empty line between two lists; every list of
+hits must bring the correlation forth, no list of misses may.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
+from citysoc.detectors.correlate import Correlator, Feeds
 from citysoc.detectors.sigma.detector import SigmaDetector
+from citysoc.detectors.sigma.linking import link
 from citysoc.detectors.sigma.load import documents, rule_files
 from citysoc.detectors.sigma.plan import compile_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from citysoc.detectors.sigma.linking import Linked
+    from citysoc.detectors.sigma.load import RuleFile
     from citysoc.flow import Event
 
+_Line: TypeAlias = "tuple[int, Event]"
 MAX_BYTES = 16 << 20
 
 
@@ -46,32 +54,113 @@ class Trial:
 
 
 def trials(paths: Sequence[Path]) -> Iterator[Trial]:
-    """Try every rule file under the paths on its own events."""
-    for file in rule_files(paths):
-        plans = [
-            {"id": file.path.stem, "title": file.path.stem, "status": "refused", "reason": document.problem}
-            if document.problem
-            else compile_document(document.value, file.path.stem)
-            for document in documents(file.content)
-        ]
+    """Try every rule file under the paths on its own events; files that hold filters alone have none."""
+    files = rule_files(paths)
+    library = _Library(files)
+    for file in files:
+        plans = library.plans(file)
         failures = [file.problem] if file.problem else []
         failures += [plan["reason"] for plan in plans if plan["status"] == "refused"]
         if not plans and not failures:
             failures.append("the file holds no rule")
-        detector = SigmaDetector([plan for plan in plans if plan["status"] != "refused"])
+        kinds = {plan.get("kind", "rule") for plan in plans}
+        if kinds == {"filter"} and not failures:
+            continue
         hits = _events(file.path.with_suffix(".hits.ndjson"), failures)
         misses = _events(file.path.with_suffix(".misses.ndjson"), failures)
-        if detector.rules:
-            failures += [
-                f"line {line} of the hits is not matched"
-                for line, event in hits
-                if not detector.detect([event])
+        if "correlation" in kinds:
+            failures += library.try_correlations(file, hits, misses)
+        else:
+            failures += _try_rules(plans, hits, misses)
+        # A correlation lends its name to the file that holds the rules below it, too.
+        first = next(
+            (plan for plan in plans if plan.get("kind") == "correlation"), plans[0] if plans else None
+        )
+        named = first or {"id": file.path.stem, "title": file.path.stem}
+        yield Trial(named["id"], named["title"], file.path, len(hits), len(misses), tuple(failures))
+
+
+def _try_rules(
+    plans: Sequence[Mapping[str, Any]], hits: Sequence[_Line], misses: Sequence[_Line]
+) -> Iterator[str]:
+    detector = SigmaDetector([p for p in plans if p["status"] != "refused" and p["kind"] == "rule"])
+    if not detector.rules:
+        return
+    for line, event in hits:
+        if not detector.detect([event]):
+            yield f"line {line} of the hits is not matched"
+    for line, event in misses:
+        if detector.detect([event]):
+            yield f"line {line} of the misses is matched"
+
+
+class _Library:
+    """The rules of all files, compiled when first asked for: a correlation may build upon another file's rules."""
+
+    def __init__(self, files: Sequence[RuleFile]) -> None:
+        self._files = files
+        self._plans: dict[Path, list[dict[str, Any]]] = {}
+
+    def plans(self, file: RuleFile) -> list[dict[str, Any]]:
+        """Return the plans of a file."""
+        found = self._plans.get(file.path)
+        if found is None:
+            found = self._plans[file.path] = [
+                {
+                    "id": file.path.stem,
+                    "title": file.path.stem,
+                    "status": "refused",
+                    "reason": document.problem,
+                }
+                if document.problem
+                else compile_document(document.value, file.path.stem)
+                for document in documents(file.content)
             ]
-            failures += [
-                f"line {line} of the misses is matched" for line, event in misses if detector.detect([event])
-            ]
-        first = plans[0] if plans else {"id": file.path.stem, "title": file.path.stem}
-        yield Trial(first["id"], first["title"], file.path, len(hits), len(misses), tuple(failures))
+        return found
+
+    def try_correlations(
+        self, file: RuleFile, hits: Sequence[_Line], misses: Sequence[_Line]
+    ) -> Iterator[str]:
+        """Try a file's correlations: each list of hits must bring forth a finding, no list of misses may."""
+        pairs = [(plan, other.path) for other in self._files for plan in self.plans(other) if "kind" in plan]
+        plans = [plan for plan, _path in pairs]
+        usable = [plan["status"] != "refused" for plan in plans]
+        own = [path == file.path and plan["kind"] == "correlation" for plan, path in pairs]
+        linked = link(plans, usable, own)
+        yield from linked.refused.values()
+        loud = {plan["id"] for plan in linked.correlations if not plan["quiet"]}
+        found: set[str] = set()
+        for lines in _lists(hits):
+            rules = _found(linked, [event for _line, event in lines]) & loud
+            found |= rules
+            if not rules:
+                yield f"the list of hits from line {lines[0][0]} on brings nothing forth"
+        for missing in sorted(loud - found if hits else ()):
+            yield f"no list of hits brings {missing} forth"
+        for lines in _lists(misses):
+            if _found(linked, [event for _line, event in lines]) & loud:
+                yield f"the list of misses from line {lines[0][0]} on brings something forth"
+
+
+def _lists(lines: Sequence[_Line]) -> list[list[_Line]]:
+    """Return lines as lists of events that belong together: an empty line stands between two lists."""
+    lists: list[list[_Line]] = []
+    for line in lines:
+        if lists and lists[-1][-1][0] == line[0] - 1:
+            lists[-1].append(line)
+        else:
+            lists.append([line])
+    return lists
+
+
+def _found(linked: Linked, events: Sequence[Event]) -> set[str]:
+    """Return the correlations that a list of events brings forth."""
+    named = [{"event.id": f"{number:06d}", **event} for number, event in enumerate(events)]
+    matches = Feeds(linked.correlations).split(SigmaDetector(linked.rules).detect(named), named, "evidence")[
+        1
+    ]
+    correlator = Correlator(linked.correlations, lateness_seconds=None)
+    return {finding.rule for finding in (*correlator.feed(matches), *correlator.finish())}
 
 
 def _events(path: Path, failures: list[str]) -> list[tuple[int, Event]]:

@@ -49,6 +49,8 @@ def explain(document: Any, event: Event) -> list[Step]:
     plan = compile_document(document, "rule")
     if plan["status"] == "refused":
         raise RuleError(plan["reason"])
+    if plan["kind"] != "rule":
+        raise RuleError("only rules that look at one event are explained: name one of those below it")
     detector = SigmaDetector([plan])
     seen = detector.sees(event)
     view = View(event)
