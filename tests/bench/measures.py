@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from citysoc.config.load import load_agencies
 from citysoc.simulation.write import simulate
+from tests.bench.sigma import sigma_network, sigma_peers, sigma_start, sigma_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,4 +87,12 @@ def end_to_end(records: int) -> Iterator[Row]:
         yield "bytes an event on disk", f"{size / stored:,.0f} B", ""
 
 
-ALL: tuple[Callable[[int], Iterator[Row]], ...] = (first_answer, small_file, end_to_end)
+ALL: tuple[Callable[[int], Iterator[Row]], ...] = (
+    first_answer,
+    small_file,
+    end_to_end,
+    sigma_start,
+    sigma_windows,
+    sigma_network,
+    sigma_peers,
+)

@@ -1,0 +1,213 @@
+"""The rule engine: events a CPU-second, from the bytes of a batch to findings; rules of the folder of real data.
+
+All figures are of one process and of CPU time, and hold what comes with a start: indexes are made and values are seen
+for the first time within what is measured. The peer (rsigma) is run on the same events and rules where it is installed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import gc
+import itertools
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from citysoc.detectors.sigma import SigmaDetector, load
+from citysoc.flow import Batch
+from citysoc.parsers.run import parse_batch
+from tests.bench import sigma_events
+from tests.corpus import CORPUS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.bench.measures import Row
+
+RULES = tuple(CORPUS / "sigma" / name for name in ("rules", "rules-emerging-threats", "rules-threat-hunting"))
+MAX_EVENTS = 200_000
+_BATCH = 2000
+_ABSENT: Row = ("sigma: the rules of ../shared/data/sigma are absent", "skipped", "")
+
+
+def _rules(product: str | None) -> list[Path]:
+    """Return the rule files, of one product or all."""
+    files = sorted(path for folder in RULES for path in folder.rglob("*.yml"))
+    wanted = f"product: {product}".encode()
+    return files if product is None else [path for path in files if wanted in path.read_bytes()]
+
+
+def _detector(paths: list[Path], cache: Path) -> tuple[SigmaDetector, float]:
+    started = time.process_time()
+    detector = load(paths, cache_dir=cache).detector
+    assert isinstance(detector, SigmaDetector)
+    return detector, time.process_time() - started
+
+
+def _batches(lines: Iterable[bytes], parser: str) -> Iterator[Batch]:
+    source = iter(lines)
+    offset = itertools.count()
+    while records := tuple(itertools.islice(source, _BATCH)):
+        yield Batch(
+            stream="bench/events",
+            agency="bench",
+            parser=parser,
+            records=records,
+            offsets=tuple(itertools.islice(offset, len(records))),
+            arrived=dt.datetime(2026, 11, 17, tzinfo=dt.UTC),
+            path="bench.log",
+            identity="bench",
+        )
+
+
+def _run(
+    lines: Iterable[bytes], parser: str, detector: SigmaDetector | None
+) -> tuple[int, float, float, int]:
+    """Return events, seconds of parsing, seconds of detection and findings."""
+    gc.collect()
+    gc.freeze()  # as a worker does once it has its rules
+    events = findings = 0
+    parsing = detection = 0.0
+    for batch in _batches(lines, parser):
+        started = time.process_time()
+        parsed = parse_batch(batch)
+        between = time.process_time()
+        if detector is not None:
+            findings += len(detector.detect(parsed))
+        parsing += between - started
+        detection += time.process_time() - between
+        events += len(parsed)
+    return events, parsing, detection, findings
+
+
+def _row(what: str, figures: tuple[int, float, float, int], goal: str = "") -> Row:
+    events, parsing, detection, findings = figures
+    told = f"{events / (parsing + detection):,.0f} events/s"
+    split = f"{parsing / events * 1e6:.1f} + {detection / events * 1e6:.1f} µs, {findings / events:.2f} found"
+    return f"{what} ({split})", told, goal
+
+
+def sigma_windows(records: int) -> Iterator[Row]:
+    """Measure Windows events against all Windows rules, half of them, and none."""
+    if not CORPUS.is_dir():
+        yield _ABSENT
+        return
+    count = min(records, MAX_EVENTS)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = _rules("windows")
+        cache = Path(folder)
+        detector, cold = _detector(paths, cache)
+        yield f"sigma: compile {detector.rules:,} Windows rules, cold", f"{cold:.1f} s CPU", "< 20 s"
+        _detector(paths, cache)
+        yield (
+            "sigma: parse only, flat JSON",
+            *_row("", _run(sigma_events.windows(count), "windows", None))[1:],
+        )
+        for shape in ("flat", "beat"):
+            fresh, _seconds = _detector(paths, cache)
+            lines = sigma_events.windows(count, shape=shape)
+            yield _row(f"sigma: {shape} JSON to findings", _run(lines, "windows", fresh), "≥ 60,000 events/s")
+        half = SigmaDetector(detector.plans[::2])
+        yield _row("sigma: the same, half of the rules", _run(sigma_events.windows(count), "windows", half))
+        quiet = _run(sigma_events.quiet(count), "windows", detector)
+        yield (
+            "sigma: an event that no rule reads, beyond parsing",
+            f"{quiet[2] / quiet[0] * 1e6:.1f} µs",
+            "< 10 µs",
+        )
+        events = [
+            event
+            for batch in _batches(sigma_events.windows(20_000), "windows")
+            for event in parse_batch(batch)
+        ]
+        detector.detect(events)
+        started = time.process_time()
+        detector.detect(events)
+        told = (time.process_time() - started) / len(events) * 1e6
+        yield "sigma: detection where every value was seen before", f"{told:.1f} µs an event", ""
+
+
+def sigma_network(records: int) -> Iterator[Row]:
+    """Measure events of network devices against all rules."""
+    if not CORPUS.is_dir():
+        yield _ABSENT
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        detector, _seconds = _detector(_rules(None), Path(folder))
+        for kind in sigma_events.NETWORK:
+            lines = list(sigma_events.network(kind, min(records, MAX_EVENTS) // 4))
+            yield _row(
+                f"sigma: {kind} lines to findings, {detector.rules:,} rules", _run(lines, "auto", detector)
+            )
+
+
+def sigma_start(_records: int) -> Iterator[Row]:
+    """Measure a warm start with all rules, and how much memory a process needs."""
+    if not CORPUS.is_dir():
+        yield _ABSENT
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for what in ("cold", "warm"):
+            told = subprocess.run(
+                [sys.executable, "-m", "tests.bench.sigma", folder],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.split()
+            yield f"sigma: {what} start, {told[0]} rules to the detector", f"{told[1]} s CPU", "< 0.5 s warm"
+            yield f"sigma: {what} start, to the findings of the first event", f"{told[2]} s CPU", ""
+        yield "sigma: peak memory, all rules, 60,000 events", f"{told[3]} MiB", "< 400 MiB"
+
+
+def sigma_peers(records: int) -> Iterator[Row]:
+    """Run rsigma's command on the same events and rules, if it is installed."""
+    command = shutil.which("rsigma", path=f"{os.environ['PATH']}:{Path('.peers/bin').absolute()}")
+    if command is None or not CORPUS.is_dir():
+        yield "sigma: rsigma is not installed (`make bench-peers` installs it where cargo is)", "skipped", ""
+        return
+    count = min(records, MAX_EVENTS)
+    with tempfile.TemporaryDirectory() as folder:
+        events, rules = Path(folder) / "events.ndjson", Path(folder) / "rules"
+        rules.mkdir()
+        for number, path in enumerate(_rules("windows")):
+            shutil.copy(path, rules / f"{number:05}.yml")
+        events.write_bytes(b"\n".join(sigma_events.windows(count)) + b"\n")
+        one = Path(folder) / "one.ndjson"
+        one.write_bytes(next(sigma_events.windows(1)) + b"\n")
+        seconds = [_cpu([command, *_EVAL, "-r", str(rules), "-e", f"@{path}"]) for path in (one, events)]
+        told = f"{count / (seconds[1] - seconds[0]):,.0f} events/s"
+        yield f"sigma: rsigma's command, without the {seconds[0]:.1f} s it takes to load", told, ""
+        fresh, _seconds = _detector(_rules("windows"), Path(folder) / "cache")
+        yield _row("sigma: this engine, same events", _run(sigma_events.windows(count), "windows", fresh))
+
+
+_EVAL = ("engine", "eval", "--logsource-routing", "--quiet")
+
+
+def _cpu(command: list[str]) -> float:
+    """Return the CPU seconds of a command and all its threads."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _start(cache: str) -> list[Any]:
+    """Load all rules and judge events: rules, seconds to load, seconds to the first finding, peak memory."""
+    detector, seconds = _detector(_rules(None), Path(cache))
+    started = time.process_time()
+    _run(sigma_events.windows(1), "windows", detector)
+    first = time.process_time() - started
+    _run(sigma_events.windows(60_000), "windows", detector)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return [f"{detector.rules:,}", f"{seconds:.2f}", f"{seconds + first:.2f}", peak]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(" ".join(map(str, _start(sys.argv[1]))))
