@@ -5,6 +5,7 @@ A worker has no state between batches but its compiled rules, so any worker can 
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from citysoc.flow import Batch, Event, Finding, Position
 
 _log = telemetry.logger("pipeline.work")
+_COLLECT_EVERY = 100_000
+"""So many new objects that may be in cycles: about a dozen batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,11 @@ def _refused(loaded: sigma.Loaded) -> tuple[str, ...]:
     )
 
 
+def settle() -> None:
+    """Let the collector of cycles come seldom: it walks over all rules, and events form no cycles."""
+    gc.set_threshold(_COLLECT_EVERY, 20, 50)
+
+
 class Worker:
     """Does the work of batches, one after another.
 
@@ -134,6 +142,7 @@ class Worker:
         self.refused = _refused(loaded)
         self.correlations = loaded.correlations
         self._feeds = Feeds(loaded.correlations)
+        settle()
 
     def events(self, batch: Batch) -> list[Event]:
         """Return the events of a batch, parsed and enriched; quarantined records among them."""

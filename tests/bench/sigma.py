@@ -7,7 +7,6 @@ for the first time within what is measured. The peer (rsigma) is run on the same
 from __future__ import annotations
 
 import datetime as dt
-import gc
 import itertools
 import os
 import resource
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from citysoc.detectors.sigma import SigmaDetector, load
 from citysoc.flow import Batch
 from citysoc.parsers.run import parse_batch
+from citysoc.pipeline.work import settle
 from tests.bench import sigma_events
 from tests.corpus import CORPUS
 
@@ -70,8 +70,7 @@ def _run(
     lines: Iterable[bytes], parser: str, detector: SigmaDetector | None
 ) -> tuple[int, float, float, int]:
     """Return events, seconds of parsing, seconds of detection and findings."""
-    gc.collect()
-    gc.freeze()  # as a worker does once it has its rules
+    settle()  # as a worker does once it has its rules
     events = findings = 0
     parsing = detection = 0.0
     for batch in _batches(lines, parser):
