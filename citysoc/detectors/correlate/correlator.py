@@ -46,7 +46,7 @@ MAX_LANES = 20_000
 _KEEP_SECONDS = 3600
 """A key whose windows have passed is kept for so long after it was last touched: a backlog may still reach it."""
 _SWEEP_SECONDS = 60
-_SAMPLE = 10
+_SAMPLE = 5
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
 _FOREVER = 1 << 62
@@ -109,6 +109,7 @@ class _Correlation:
         windows: its windows.
         level: 0 over rules alone, 1 over correlations of level 0, and so on.
         single: every entry counts for itself, whatever rule it comes from.
+        chained: it builds upon other correlations.
         parents: (correlation's number, slot, what to take as value) of the correlations built upon it.
         keys: its state.
     """
@@ -118,6 +119,7 @@ class _Correlation:
     windows: Windows
     level: int
     single: bool
+    chained: bool
     parents: list[tuple[int, int, str, tuple[int, ...]]]
     keys: dict[_Key, _State]
 
@@ -306,7 +308,7 @@ class Correlator:
         for scope, mark in marks.items():
             self._passed[scope] = max(mark, self._passed.get(scope, -_FOREVER))
         self._sweep(marks)
-        emissions.sort(key=lambda e: (e.time, e.number, e.key))
+        emissions.sort()  # by time, correlation and key, of which there is one each
         correlations = self._correlations
         return [e.finding for e in emissions if not correlations[e.number].plan["quiet"]]
 
@@ -376,7 +378,7 @@ class Correlator:
         else:
             hits = _put_in_order(one.windows, state, items, mark)
             since = max(mark - one.windows.span, items[0][0])
-        emissions = [self._emission(one, key, state, hit) for hit in hits]
+        emissions = self._emissions(one, key, state, hits) if hits else []
         if one.windows.absences:
             self._note_deadlines(one, key, state.entries, since)
         front = items[-1][0] - one.windows.span
@@ -410,7 +412,7 @@ class Correlator:
             anchor = deadline - one.windows.span
             if (state := one.keys.get(key)) is not None:
                 hits = one.windows.absent(state.entries, anchor, anchor)
-                emissions += [self._emission(one, key, state, hit) for hit in hits]
+                emissions += self._emissions(one, key, state, hits)
         return emissions
 
     def _prune(self, one: _Correlation, state: _State, front: int) -> None:
@@ -479,36 +481,33 @@ class Correlator:
 
     # -- findings ----------------------------------------------------------------------------------------------
 
-    def _emission(self, one: _Correlation, key: _Key, state: _State, hit: Hit) -> _Emission:
-        plan = one.plan
+    def _emissions(self, one: _Correlation, key: _Key, state: _State, hits: Sequence[Hit]) -> list[_Emission]:
+        """Return windows that qualify as findings."""
+        plan, entries, kind = one.plan, state.entries, one.windows.kind
         names = plan["group_by"]
         group = dict(zip(names, state.shown, strict=True))
-        window = state.entries[hit.low : hit.high] if hit.high - hit.low <= _SAMPLE else None
-        event = state.entries[hit.high - 1][1].partition("#")[0]
-        metric = int(hit.metric) if hit.metric == int(hit.metric) else hit.metric
-        if window is None:
-            window = state.entries[hit.high - _SAMPLE : hit.high]
-        matched: dict[str, Any] = {**group, plan["type"]: metric}
-        if plan["type"] == "value_count":
-            values = {"/".join(map(str, entry[3])) for entry in window if entry[3]}
-            matched["+".join(plan["fields"])] = sorted(values)
-        matched["citysoc.events"] = [entry[1].partition("#")[0] for entry in window]
         entity = plan["entity"] if plan["entity"] in group else next((n for n in names if n in _KINDS), "")
-        finding = Finding(
-            rule=plan["id"],
-            title=plan["title"],
-            level=plan["level"],
-            agency=UNKNOWN_AGENCY if key[0] == CITY and plan["across_agencies"] else key[0],
-            event_id=event,
-            timestamp=_moment(hit.time),
-            matched=matched,
-            tags=tuple(plan["tags"]),
-            group=group,
-            window_seconds=plan["window_seconds"],
-            entity=f"{_KINDS.get(entity, entity)}:{group[entity]}" if entity else "",
-            title_vi=plan["title_vi"],
-        )
-        return _Emission(hit.time, one.number, key, event, finding, hit.metric)
+        about = f"{_KINDS.get(entity, entity)}:{group[entity]}" if entity else ""
+        agency = UNKNOWN_AGENCY if key[0] == CITY and plan["across_agencies"] else key[0]
+        title, level, tags = plan["title"], plan["level"], tuple(plan["tags"])
+        counted = "+".join(plan["fields"]) if kind == "value_count" else ""
+        found = []
+        for time, low, high, metric in hits:
+            window = entries[max(low, high - _SAMPLE) : high]
+            events = [entry[1].partition("#")[0] if one.chained else entry[1] for entry in window]
+            whole = int(metric)
+            matched: dict[str, Any] = {**group, kind: whole if whole == metric else metric}
+            if counted:
+                matched[counted] = sorted({"/".join(map(str, entry[3])) for entry in window if entry[3]})
+            matched["citysoc.events"] = events
+            finding = Finding(
+                *(plan["id"], title, level, agency, events[-1], _moment(time), matched, tags, group),
+                plan["window_seconds"],
+                about,
+                title_vi=plan["title_vi"],
+            )
+            found.append(_Emission(time, one.number, key, events[-1], finding, metric))
+        return found
 
     def _hand_up(self, emissions: Sequence[_Emission]) -> None:
         """Let emissions wait as matches of the correlations that build upon theirs."""
@@ -688,6 +687,7 @@ def _arranged(plans: Sequence[Mapping[str, Any]]) -> list[_Correlation]:
             windows=Windows(plan),
             level=level(plan),
             single=not str(plan["type"]).startswith("temporal"),
+            chained=bool(plan["children"]),
             parents=[],
             keys={},
         )

@@ -325,7 +325,10 @@ class Windows:
 
     def meets(self, metric: float) -> bool:
         """Return whether a measure meets every comparison of the condition."""
-        return all(compare(metric, number) for compare, number in self._tests)
+        for compare, number in self._tests:  # noqa: SIM110  asked of every window: a generator costs twice
+            if not compare(metric, number):
+                return False
+        return True
 
     def hits(self, entries: Sequence[Entry], since: int, until: int) -> list[Hit]:
         """Return the windows that qualify at times from ``since`` to ``until``, both included."""
