@@ -334,8 +334,8 @@ def _is_lead(expression: Expression) -> bool:
     if expression[0] == "or":
         return all(map(_is_lead, expression[1]))
     if expression[0] == "test":  # a pattern that was found as a pattern is as good as decided
-        kind, *_field, pattern, flags = expression[1] if expression[1][0] == "re" else ("", "", "")
-        return kind == "re" and leads(expression) == [(f"re{flags}", pattern)]
+        node: Node = expression[1]
+        return bool(node[0] == "re" and leads(expression) == [(f"re{node[3]}", node[2])])
     return expression[0] == "text"
 
 

@@ -185,7 +185,11 @@ def _all(parts: Sequence[Node]) -> Predicate:
 
 
 def _any(parts: Sequence[Node]) -> Predicate:
-    tests = tuple(map(predicate, sorted(parts, key=cost)))
+    words = [part for part in parts if part[0] == "keyword" and not part[1] and _is_word(part[2])]
+    others = [part for part in parts if not (part[0] == "keyword" and not part[1] and _is_word(part[2]))]
+    tests = tuple(map(predicate, sorted(others, key=cost)))
+    if words:
+        tests = (*tests, _words([part[2][1] for part in words]))
 
     def test(view: View) -> bool:
         for part in tests:  # noqa: SIM110  as above
@@ -429,8 +433,24 @@ def _null(field: str) -> Predicate:
     return lambda view: view.event.get(field) in (None, [])
 
 
+def _is_word(pieces: Sequence[Any]) -> bool:
+    """Return whether a keyword is one text with anything around it."""
+    return len(pieces) == 3 and isinstance(pieces[1], str)
+
+
+def _words(words: Sequence[str]) -> Predicate:
+    def test(view: View) -> bool:
+        said = view.all_said(cased=False)
+        for word in words:  # noqa: SIM110  a generator costs more than the tests
+            if word in said:
+                return True
+        return False
+
+    return test
+
+
 def _keyword(cased: bool, pieces: Sequence[Any]) -> Predicate:
-    if len(pieces) == 3 and isinstance(pieces[1], str):
+    if _is_word(pieces):
         only = pieces[1]
         return lambda view: only in view.all_said(cased=cased)
     fits = glob(pieces)

@@ -76,7 +76,26 @@ _COMMON = "\n".join(
 """Texts that so many values hold that looking for them, or a part of them, tells little."""
 _COMMON_CHANCE = 0.3
 _COMMON_VALUES = frozenset(
-    {"true", "false", "valid", "setvalue", "0", "1", "2", "3", "4", "5", "tcp", "udp", "success"}
+    {
+        *(
+            "true",
+            "false",
+            "valid",
+            "setvalue",
+            "0",
+            "1",
+            "2",
+            "3",
+            "4",
+            "5",
+            "tcp",
+            "udp",
+            "success",
+            "get",
+            "post",
+        ),
+        *("200", "404", "deny", "accept", "query", "a", "aaaa", "alert"),
+    }
 )
 _VARIED = frozenset(
     {
