@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from citysoc.alerts.records import title_in
-from citysoc.flow import LEVELS
+from citysoc.flow import LEVELS, UNKNOWN_AGENCY
 from citysoc.i18n import language
 from citysoc.state.values import stamp
 from citysoc.stores.base import Question
@@ -69,11 +69,13 @@ def _rules(state: State, store: EventStore, attack: Planted) -> tuple[str, ...]:
 def _alerts(state: State, attack: Planted) -> list[sqlite3.Row]:
     """Return the alerts of an attack's agencies within its time, the most serious first."""
     start, end = _span(attack)
-    marks = ",".join("?" * len(attack.agencies))
+    # What only the whole city shows is no single agency's alert.
+    agencies = (*attack.agencies, UNKNOWN_AGENCY) if len(attack.agencies) > 1 else attack.agencies
+    marks = ",".join("?" * len(agencies))
     rows = state.rows(
         f"SELECT * FROM alerts WHERE agency IN ({marks})"  # noqa: S608  only question marks are put in
         " AND last_seen >= ? AND first_seen <= ? AND rule NOT LIKE 'citysoc.source.%' ORDER BY first_seen, id",
-        (*attack.agencies, stamp(start), stamp(end)),
+        (*agencies, stamp(start), stamp(end)),
     )
     return sorted(rows, key=lambda row: -LEVELS.index(row["level"]))
 

@@ -27,7 +27,7 @@ def documents(path):
 def test_form(path):
     first, *below = documents(path)
     assert first["name"] == f"correlations_{path.stem}"
-    assert first["level"] in {"medium", "high", "critical"}
+    assert first["level"] in {"low", "medium", "high", "critical"}
     assert first["title"].isascii()
     assert len(first["description"]) >= 80
     assert first["falsepositives"]
