@@ -146,23 +146,21 @@ def everything(event: Mapping[str, Any], *, numbers: bool) -> str:
 class Memory:
     """How much is remembered in all fields together, and what to do when it is too much."""
 
-    __slots__ = ("_fields", "_left")
+    __slots__ = ("_fields", "left")
 
     def __init__(self) -> None:
         self._fields: list[_Field] = []
-        self._left = _MAX_REMEMBERED_BYTES
+        self.left = _MAX_REMEMBERED_BYTES
 
     def join(self, field: _Field) -> None:
         """Let a field be one of those that forget."""
         self._fields.append(field)
 
-    def take(self, size: int) -> None:
-        """Account for a value; where there are too many, what was not seen lately is forgotten."""
-        self._left -= size
-        if self._left < 0:
-            self._left = _MAX_REMEMBERED_BYTES
-            for field in self._fields:
-                field.forget()
+    def forget(self) -> None:
+        """Let every field forget what was not seen lately."""
+        self.left = _MAX_REMEMBERED_BYTES
+        for field in self._fields:
+            field.forget()
 
 
 class _Field:
@@ -215,23 +213,26 @@ class _Field:
         return self.known.get(str(value)) if type(value) is int else None
 
     def class_of(self, value: Any) -> int:
-        """Return the class of a value."""
-        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        """Return the class of a value that is not known."""
+        if isinstance(value, list) and len(value) == 1:
             value = value[0]
-        if isinstance(value, str) or value is None:
-            known = value
-        elif type(value) is int:
-            known = str(value)
-        else:
-            return self._decide(value)
-        found = self.known.get(known)
+        text = str(value) if type(value) is int else value
+        if not isinstance(text, str):
+            return self._decide(value) if value is not None else self._absent()
+        found = self._earlier.get(text)
         if found is None:
-            found = self._earlier.get(known)
-            if found is None:
-                found = self._decide(value)
-            if known is None or len(known) <= _MAX_REMEMBERED_CHARS:
-                self._memory.take(len(known or "") + _ENTRY_BYTES)
-                self.known[known] = found
+            found = self.known.get(text)
+        if found is None:
+            found = self.look(text)
+        if len(text) <= _MAX_REMEMBERED_CHARS:
+            self.known[text] = found
+            self._memory.left -= len(text) + _ENTRY_BYTES
+            if self._memory.left < 0:
+                self._memory.forget()
+        return found
+
+    def _absent(self) -> int:
+        found = self.known[None] = self._decide(None)
         return found
 
     def bits(self, number: int) -> Bits:
@@ -259,19 +260,21 @@ class _Field:
         return _NOTHING
 
     def look(self, text: str) -> int:
-        """Return the class of a text that is not worth remembering."""
-        folded = fold(text)
+        """Return the class of a text, by looking at it."""
+        find = self._find
+        if find is None:
+            find = self._find = self._make()
+        folded = text.lower() if text.isascii() else fold(text)
+        found = find(folded, text)
+        if not found and found is not None and not self._always and text.isascii():
+            return _NOTHING  # as nearly always
         asked = self._asked(folded, text)
-        if not asked:
-            return _NOTHING if asked is not None else _EVERYTHING
+        if asked is None:
+            return _EVERYTHING
         tests = self._on_text
         return self._number([number for number in sorted(asked) if tests[number](folded, text)])
 
     def _decide(self, value: Any) -> int:
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if isinstance(value, str):
-            return self.look(value)
         asked: set[int] = set(self._always)
         for text in texts(value):
             found = self._asked(fold(text), text)
@@ -336,7 +339,7 @@ def _is_lead(expression: Expression) -> bool:
     if expression[0] == "test":  # a pattern that was found as a pattern is as good as decided
         node: Node = expression[1]
         return bool(node[0] == "re" and leads(expression) == [(f"re{node[3]}", node[2])])
-    return expression[0] == "text"
+    return bool(expression[0] == "text")
 
 
 def _holds(_folded: str, _text: str) -> bool:

@@ -113,8 +113,8 @@ def _scanner(database: Any, edge: str) -> _Search:
     def search(value: str) -> Sequence[int] | None:
         found.clear()
         try:
-            scan(f"{edge}{value}{edge}".encode("utf-8", "surrogatepass"), on_match)
-        except hyperscan.error:
+            scan(f"{edge}{value}{edge}".encode(), on_match)
+        except (hyperscan.error, UnicodeEncodeError):  # the latter is half a surrogate pair: no text
             return None
         return found
 
