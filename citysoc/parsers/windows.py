@@ -14,7 +14,7 @@ from citysoc.parsers import envelope, jsontext, ndjson, values
 from citysoc.parsers.base import Context, Parser
 from citysoc.parsers.times import guess
 from citysoc.parsers.windows_fields import complete
-from citysoc.parsers.windows_shapes import Shapes
+from citysoc.parsers.windows_shapes import Shapes, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -171,7 +171,8 @@ def _from_flat(record: Mapping[str, Any], context: Context) -> Event:
         (
             found
             for name in _FLAT_TIMES
-            if name in record and (found := guess(_plain(record[name]), context.zone, context.arrived))
+            if name in record
+            and (found := guess(_plain(record[name]), zone_of(name) or context.zone, context.arrived))
         ),
         None,
     )

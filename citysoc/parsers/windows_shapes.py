@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from citysoc.ecs.fields import FIELDS
 from citysoc.ecs.windows import EVENT_DATA
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from citysoc.flow import Event
     from citysoc.parsers.base import Context
 
+_UTC = ZoneInfo("UTC")
 _MAX_SHAPES = 1024
 _MAX_RECIPES = 4096
 _MAX_NAMES = 200
@@ -86,7 +88,7 @@ class _Shape:
     __slots__ = ("_data", "_system", "_targets", "kind", "recipes", "times", "watched")
 
     def __init__(self, names: Sequence[str], facts: Mapping[str, str], times: Sequence[str]) -> None:
-        self.times = [names.index(name) for name in times if name in names]
+        self.times = [(names.index(name), zone_of(name)) for name in times if name in names]
         self._system: dict[str, int] = {}
         self._data: dict[str, int] = {}
         self._targets = [_NOWHERE] * len(names)
@@ -177,8 +179,8 @@ class Shapes:
         if "" in found and any(found[place] == "" for place in shape.watched):
             return None
         event = recipe.make(found)
-        for place in shape.times:
-            moment = guess(found[place], context.zone, context.arrived)
+        for place, zone in shape.times:
+            moment = guess(found[place], zone or context.zone, context.arrived)
             if moment is not None:
                 event["@timestamp"] = moment
                 break
@@ -204,6 +206,11 @@ class Shapes:
 
 
 _CODES = (str, int)
+
+
+def zone_of(name: str) -> ZoneInfo | None:
+    """Return the zone that the name of a time promises; None where it is the source's own."""
+    return _UTC if name == "UtcTime" else None  # Sysmon writes it without a zone
 
 
 def _reader(name: str) -> tuple[str, type | None, Callable[[Any], Any]] | None:
