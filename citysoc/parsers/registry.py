@@ -6,7 +6,7 @@ import functools
 import importlib
 from typing import TYPE_CHECKING, cast
 
-from citysoc.errors import InputError
+from citysoc.errors import UsageError
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ def parser(name: str) -> Parser:
     """Return the parser of that name.
 
     Raises:
-        InputError: no parser has that name.
+        UsageError: no parser has that name.
     """
     if name not in PARSERS:
-        raise InputError(
+        raise UsageError(
             _("There is no parser {name!r}.").format(name=name),
             hint=_("Use one of: {names}.").format(names=", ".join(PARSERS)),
         )

@@ -7,7 +7,7 @@ import datetime as dt
 import orjson
 import pytest
 
-from citysoc.errors import InputError
+from citysoc.errors import UsageError
 from citysoc.flow import Batch, Refused, Unparsed, content_id, position_id
 from citysoc.parsers import registry
 from citysoc.parsers.base import Parser
@@ -163,5 +163,5 @@ def test_auto_looks_at_the_records_themselves():
 
 
 def test_an_unknown_parser_is_an_error_with_a_hint():
-    with pytest.raises(InputError, match="Use one of"):
+    with pytest.raises(UsageError, match="Use one of"):
         parse_batch(batch(b"x", parser="khong-co"))
