@@ -264,7 +264,11 @@ def _tabular(format_: str | None) -> bool:
 
 
 def _columns(names: Sequence[str]) -> list[Column]:
-    return [Column(name, kind="time" if name == "@timestamp" else "text") for name in names]
+    """Return a column for each field; of those that nobody asked for, empty ones need not be shown."""
+    optional = tuple(names) == COLUMNS
+    return [
+        Column(name, kind="time" if name == "@timestamp" else "text", optional=optional) for name in names
+    ]
 
 
 def _fields(text: str | None) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 FORMATS = ("table", "json", "ndjson", "csv")
+_EXCERPT = 60
+"""Characters of a long text that a table shows."""
 LEVEL_STYLES = {
     "critical": "bold red",
     "high": "bold magenta",
@@ -41,13 +43,16 @@ class Column:
         title: the heading of the table, already in the reader's language; the name when empty.
         align: left or right.
         kind: text, word (a code, shown in the reader's language), level (one that is coloured), time
-            (shown in Huế's time), or number (grouped as the reader's language writes it).
+            (shown in Huế's time, on one line), number (grouped as the reader's language writes it), or
+            excerpt (a table shows its beginning).
+        optional: a table leaves the column out where no row has a value.
     """
 
     name: str
     title: str = ""
     align: str = "left"
     kind: str = "text"
+    optional: bool = False
 
 
 def format_option(function: Function) -> Function:
@@ -188,7 +193,9 @@ def _shown(value: Any, column: Column) -> Any:
         return Text(local_time(value))
     if isinstance(value, int | float) and not isinstance(value, bool) and column.kind != "text":
         return Text(number(value))
-    text = printable(_text(value))
+    text = printable(_text(value)[: _EXCERPT + 1] if column.kind == "excerpt" else _text(value))
+    if column.kind == "excerpt" and len(text) > _EXCERPT:
+        return Text(f"{text[:_EXCERPT]}…")
     if column.kind == "level":
         return Text(words.level(text), style=LEVEL_STYLES.get(text, ""))
     return Text(words.word(text) if column.kind == "word" else text)
@@ -200,14 +207,19 @@ def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> int:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for column in columns:
+    listed = list(rows)
+    shown = [c for c in columns if not c.optional or any(_text(row.get(c.name)) for row in listed)]
+    for column in shown:
         right = column.align == "right" or column.kind == "number"
-        table.add_column(column.title or column.name, justify="right" if right else "left", overflow="fold")
-    count = 0
-    for row in rows:
-        table.add_row(*(_shown(row.get(column.name), column) for column in columns))
-        count += 1
-    if count:
+        table.add_column(
+            column.title or column.name,
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=column.kind == "time",
+        )
+    for row in listed:
+        table.add_row(*(_shown(row.get(column.name), column) for column in shown))
+    if count := len(listed):
         width = None if sys.stdout.isatty() else 160
         Console(file=sys.stdout, highlight=False, width=width).print(table)
     else:

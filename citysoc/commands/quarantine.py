@@ -39,7 +39,7 @@ def list_(app: App, *, query: str, span: Span, agency: str | None, limit: int, f
         Column("citysoc.source", _("Source")),
         Column("citysoc.unparsed", _("Reason")),
         Column("citysoc.unparsed_detail", _("Detail")),
-        Column("event.original", _("Record")),
+        Column("event.original", _("Record"), kind="excerpt"),
     )
     question = Question(query, span.since, span.until, agency, quarantine=True)
     fields = [column.name for column in columns]

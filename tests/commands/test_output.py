@@ -36,6 +36,21 @@ def test_a_table_shows_columns_and_groups_numbers(capfd):
     assert "2026" not in out
 
 
+def test_a_table_leaves_out_optional_columns_without_values_and_shows_excerpts(capfd):
+    columns = (Column("a", optional=True), Column("b", optional=True), Column("long", kind="excerpt"))
+    emit([{"a": "", "b": 1, "long": "x" * 500}, {"a": None, "b": None}], columns, "table")
+    heading, *_rest = (line.split() for line in capfd.readouterr().out.splitlines() if line.strip())
+    assert heading == ["b", "long"]
+    emit([{"long": "x" * 500}], columns, "table")
+    assert capfd.readouterr().out.count("x") < 100
+
+
+def test_a_csv_keeps_optional_columns_and_long_texts(capfdbinary):
+    columns = (Column("a", optional=True), Column("long", kind="excerpt"))
+    emit([{"long": "x" * 500}], columns, "csv")
+    assert capfdbinary.readouterr().out == b"a,long\r\n," + b"x" * 500 + b"\r\n"
+
+
 def test_nothing_found_is_said_on_stderr(capfd):
     emit([], COLUMNS, "table")
     captured = capfd.readouterr()
