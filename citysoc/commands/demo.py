@@ -246,10 +246,14 @@ def _planted(verdicts: tuple[Verdict, ...]) -> Table:
 
 
 def _commands(console: Console, played: Played, directory: Path) -> None:
-    report = next(path for path in played.built.files if path.name == f"report.{language()}.html")
+    pages = sorted(
+        (path for path in played.built.files if path.suffix == ".html"),
+        key=lambda path: path.name != f"report.{language()}.html",
+    )
     config = f"citysoc --config {directory / 'citysoc.yaml'}"
-    shown = os.path.relpath(report) if report.is_relative_to(Path.cwd()) else report
-    console.print(_("The report: {path}").format(path=shown), soft_wrap=True)
+    for report in pages:
+        shown = os.path.relpath(report) if report.is_relative_to(Path.cwd()) else report
+        console.print(_("The report: {path}").format(path=shown), soft_wrap=True)
     console.print(_("Try next:"), style="bold")
     for text in (
         f"{config} alerts list -m high",
