@@ -46,6 +46,7 @@ MAX_LANES = 20_000
 _KEEP_SECONDS = 3600
 """A key whose windows have passed is kept for so long after it was last touched: a backlog may still reach it."""
 _SWEEP_SECONDS = 60
+_LANE_SECONDS = 2 * 86_400
 _SAMPLE = 5
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -478,6 +479,18 @@ class Correlator:
                     gone.append(key)
             for key in gone:
                 self._drop(one.number, key)
+        self._sweep_lanes()
+
+    def _sweep_lanes(self) -> None:
+        """Forget lanes that told nothing for days, but for the last one of each agency, which is its time."""
+        limit = self._arrived - _LANE_SECONDS
+        for scope, lanes in self._scopes.items():
+            if scope == CITY:
+                continue
+            old = sorted((lane.arrived, name) for name, lane in lanes.items() if lane.arrived < limit)
+            for _arrived, name in old[: len(lanes) - 1]:
+                del lanes[name], self._lanes[name]
+                self._keep(f"l{name}", None)
 
     # -- findings ----------------------------------------------------------------------------------------------
 

@@ -194,6 +194,15 @@ def test_keys_whose_windows_have_passed_are_dropped():
     assert users == set()
 
 
+def test_files_that_ended_are_forgotten():
+    one = correlator(loaded(), lateness_seconds=LATE, saves=True)
+    for day in range(9):
+        batch = [event(day * 86_400)]
+        one.feed([], [clock(batch, f"so-y-te/windows|{day}.log", arrived=2_000_000_000 + day * 86_400)])
+    kept = {name for name, content in one.delta().items() if name[0] == "l" and content is not None}
+    assert kept == {f"lso-y-te/windows|{day}.log" for day in (6, 7, 8)}
+
+
 def test_state_of_other_rules_is_left_out():
     one = correlator(loaded(), lateness_seconds=LATE, saves=True)
     one.feed(matches(loaded(), numbered([event(n, user="an") for n in range(40)]))[0])
