@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from citysoc.config.load import Config
     from citysoc.demo.receiver import Receiver
     from citysoc.flow import Batch
-    from citysoc.pipeline import Work
+    from citysoc.pipeline import Line, Work
     from citysoc.reports.build import Built
     from citysoc.reports.figures import Period
     from citysoc.simulation.truth import GroundTruth
@@ -171,7 +171,6 @@ def prepare(directory: Path, *, url: str, secret: str) -> Config:
     (directory / "webhook.secret").write_text(secret, encoding="utf-8")
     (directory / "webhook.secret").chmod(0o600)
     settings = {
-        "service": {"commit_seconds": 0.3},  # a whole month in a minute: nobody waits for company
         "reports": {"superior": "ỦY BAN NHÂN DÂN THÀNH PHỐ HUẾ", "issuer": "TRUNG TÂM GIÁM SÁT AN NINH MẠNG"},
         "webhooks": [
             {
@@ -222,9 +221,11 @@ async def _month(
                 early = _LAST_PULL if until == period.until else -dt.timedelta(minutes=1)
                 with clock.pretending(until - early):
                     await asyncio.to_thread(_reveal, directory, until.timestamp())
-                    await asyncio.to_thread(pull, line, service.state, collectors, on_batch=_counted(moved))
+                    await asyncio.to_thread(
+                        pull, line, service.state, collectors, on_batch=_counted(moved), flush=True
+                    )
                     week = _until(frames, int((until - period.since).total_seconds() * 1000))
-                    await _send(service, listeners, week)
+                    await _send(service, line, listeners, week)
                     moved(len(week))
                     service.watch(clock.now())
         line.end()
@@ -251,7 +252,9 @@ def _until(frames: deque[Frame], at: int) -> list[Frame]:
     return taken
 
 
-async def _send(service: Service, listeners: Sequence[SyslogCollector], frames: Sequence[Frame]) -> None:
+async def _send(
+    service: Service, line: Line, listeners: Sequence[SyslogCollector], frames: Sequence[Frame]
+) -> None:
     """Send frames to the real listener, and wait until all of them are accounted for."""
     for listener in listeners:
         await asyncio.wait_for(listener.ready.wait(), 10)
@@ -259,8 +262,10 @@ async def _send(service: Service, listeners: Sequence[SyslogCollector], frames: 
         wanted = _received(service.state, source) + len(frames)
         await asyncio.to_thread(send, frames, host="127.0.0.1", ports=listener.bound)
         patience = time.monotonic() + 30
+        await asyncio.sleep(listener.flush_seconds * 1.2)
         while _received(service.state, source) < wanted and time.monotonic() < patience:
-            await asyncio.sleep(0.05)
+            await asyncio.to_thread(line.flush)
+            await asyncio.sleep(0.2)
 
 
 def _received(state: State, source: str) -> int:
