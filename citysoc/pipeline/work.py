@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import telemetry
 from citysoc.detectors import sigma
-from citysoc.detectors.correlate import Clock, Feeds
+from citysoc.detectors.correlate import Clock, Feeds, lane_of
 from citysoc.ecs.schema import to_table
 from citysoc.enrich.classify import classify
 from citysoc.parsers.registry import parser
@@ -206,7 +206,7 @@ class Worker:
 
 def _clock(batch: Batch, events: list[Event]) -> Clock:
     return Clock(
-        lane=f"{batch.stream}|{batch.path}",
+        lane=lane_of(batch.stream, batch.path),
         agency=batch.agency,
         event=micros(max(event["@timestamp"] for event in events)),
         arrived=int(batch.arrived.timestamp()),

@@ -8,6 +8,6 @@ How a correlation is read and tied to its rules is told in ``detectors.sigma.cor
 from __future__ import annotations
 
 from citysoc.detectors.correlate.correlator import Clock, Correlator, Counts
-from citysoc.detectors.correlate.feed import Feeds, Match
+from citysoc.detectors.correlate.feed import Feeds, Match, lane_of
 
-__all__ = ["Clock", "Correlator", "Counts", "Feeds", "Match"]
+__all__ = ["Clock", "Correlator", "Counts", "Feeds", "Match", "lane_of"]

@@ -95,7 +95,7 @@ class Feeds:
         """Return the matches of one finding; none for correlations whose group-by fields the event lacks."""
         found = []
         time = (finding.timestamp - _EPOCH) // _MICROSECOND
-        lane = f"{stream}|{finding.path}"
+        lane = lane_of(stream, finding.path)
         for correlation, feed, numeric in self._by_rule.get(finding.rule, ()):
             shown = tuple([_first(event, names) for names in feed["group"]])
             if None in shown:
@@ -112,6 +112,12 @@ class Feeds:
                 )
             )
         return found
+
+
+def lane_of(stream: str, path: str) -> str:
+    """Return the name of a lane; a file's name need not be Unicode, the lane's is."""
+    lane = f"{stream}|{path}"
+    return lane if lane.isascii() else lane.encode("utf-8", "replace").decode()
 
 
 def _first(event: Mapping[str, Any], names: Sequence[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import orjson
 import pytest
@@ -42,7 +43,7 @@ def work(tmp_path):
 
 
 def record(number, user):
-    return orjson.dumps(
+    return json.dumps(
         {
             "@timestamp": (AT + dt.timedelta(seconds=60 * number)).isoformat(),
             "event": {"code": "1", "module": "windows"},
@@ -50,7 +51,7 @@ def record(number, user):
             "user": {"name": user},
             "source": {"ip": "10.1.1.1"},
         }
-    )
+    ).encode()
 
 
 def batch(start, *users, path="a.log"):
@@ -176,6 +177,15 @@ def test_a_silent_source_does_not_hold_back(tmp_path, work):
     house = House(tmp_path, work)
     house.take(batch(0, *USERS))
     house.committer.pass_time()  # the present is days after the batch arrived
+    assert [alert[2] for alert in house.alerts()] == [WHOLE]
+    house.state.close()
+
+
+def test_names_and_values_that_are_no_unicode(tmp_path, work):
+    house = House(tmp_path, work)
+    house.take(batch(0, *USERS, path="b\udcffd.log"), batch(20, "x\udcff", "x\udcff", path="b\udcffd.log"))
+    house = house.again()
+    house.committer.pass_time(ended=True)
     assert [alert[2] for alert in house.alerts()] == [WHOLE]
     house.state.close()
 
