@@ -252,6 +252,7 @@ class _Computation:
                 alerts.get(agency.id, 0),
                 incidents.get(agency.id, 0),
                 silent.get(agency.id, 0),
+                agency.name_en,
             )
             for agency in self.config.registry
         )

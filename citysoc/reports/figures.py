@@ -91,6 +91,7 @@ class AgencyRow:
     alerts: int
     incidents: int
     silent: int
+    name_en: str = ""
 
 
 @dataclass(frozen=True, slots=True)

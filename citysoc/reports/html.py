@@ -97,7 +97,7 @@ def _values(f: Figures, settings: Reports) -> dict[str, Any]:
         "attacker_rows": _ranked(f.attackers),
         "target_rows": _ranked(f.targets),
         "malware_rows": _ranked(f.malware),
-        "infected_rows": _ranked(f.infected),
+        "infected_rows": _ranked(_called(f.infected, f)),
         "level_rows": _ranked(
             sorted(f.levels, key=lambda row: -RANK.get(row.key, -1)), name=level_name, more=("events",)
         ),
@@ -209,6 +209,17 @@ def _titled(rows: Sequence[Ranked]) -> list[Ranked]:
     ]
 
 
+def _called(rows: Sequence[Ranked], f: Figures) -> list[Ranked]:
+    """Return agencies with their names in the report's language."""
+    names = _agency_names(f)
+    return [Ranked(row.key, names.get(row.key, row.label), row.count, row.more) for row in rows]
+
+
+def _agency_names(f: Figures) -> dict[str, str]:
+    english = i18n.language() == "en"
+    return {row.id: row.name_en if english and row.name_en else row.name for row in f.table}
+
+
 def _cards(f: Figures) -> list[tuple[str, str]]:
     return [
         (_("events"), integer(f.cases.value)),
@@ -224,7 +235,7 @@ def _charts(f: Figures) -> dict[str, Any]:
     words = [_("Attacks"), _("Spyware"), _("Viruses")]
     days = {day[-2:]: (parts["attack"], parts["spyware"], parts["virus"]) for day, parts in f.days.items()}
     hours = {hour: (count,) for hour, count in f.hours.items()}
-    agencies = [(clean(row.label), row.count, integer(row.count)) for row in f.busiest]
+    agencies = [(clean(row.label), row.count, integer(row.count)) for row in _called(f.busiest, f)]
     drawn = {
         "days": charts.stacked_bars(_("Events by day"), days, words),
         "hours": charts.stacked_bars(
@@ -282,6 +293,7 @@ def _ranked(rows: Sequence[Ranked], *, name: Any = clean, more: Sequence[str] = 
 
 def _incident_table(f: Figures) -> dict[str, Any]:
     zone = f.period.timezone
+    names = _agency_names(f)
     shown = f.incident_rows[:MAX_INCIDENT_ROWS]
     caption = _("Incidents against their 24-hour and 72-hour clocks")
     if len(shown) < len(f.incident_rows):
@@ -304,7 +316,7 @@ def _incident_table(f: Figures) -> dict[str, Any]:
             (
                 Word(row.id),
                 time(row.detected_at, zone),
-                clean(row.agency_name),
+                clean(names.get(row.agency, row.agency_name)),
                 _what(row),
                 level_name(row.severity),
                 state_name(row.state, row.verdict),
@@ -372,6 +384,7 @@ def _quality(f: Figures) -> list[str]:
 def _quality_tables(f: Figures) -> dict[str, Any]:
     c = f.completeness
     shown = f.quiet[:MAX_QUIET_ROWS]
+    names = _agency_names(f)
     caption = _("Streams that do not speak as they should")
     if len(shown) < len(f.quiet):
         caption += " " + _("({shown} of {total}; all of them are in the JSON file)").format(
@@ -385,7 +398,7 @@ def _quality_tables(f: Figures) -> dict[str, Any]:
         "quiet_rows": [
             (
                 _n(number),
-                clean(row.agency_name),
+                clean(names.get(row.agency, row.agency_name)),
                 row.source,
                 Word(state_name(row.state)),
                 Word(time(row.last_arrival, f.period.timezone)),
@@ -396,6 +409,7 @@ def _quality_tables(f: Figures) -> dict[str, Any]:
 
 
 def _agency_table(f: Figures) -> dict[str, Any]:
+    names = _agency_names(f)
     return {
         "agency_heads": [
             _("No."),
@@ -409,7 +423,7 @@ def _agency_table(f: Figures) -> dict[str, Any]:
         "agency_rows": [
             (
                 _n(number),
-                clean(row.name),
+                clean(names[row.id]),
                 _n(row.records),
                 _n(row.events),
                 _n(row.alerts),

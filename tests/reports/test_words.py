@@ -122,6 +122,33 @@ def test_rules_and_incidents_have_the_titles_of_the_language(city):
     assert "Passwords Guessed (computer PC-1)" in en
 
 
+def test_agencies_have_the_names_of_the_language(tmp_path):
+    (tmp_path / "agencies.yaml").write_text(
+        "agencies:\n"
+        "  - {id: so-y-te, name: Sở Y tế, name_en: Department of Health}\n"
+        "  - {id: xa-a, name: Xã A}\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "citysoc.yaml").write_text("{}", encoding="utf-8")
+    found = Finding(
+        rule="r",
+        title="Passwords Guessed",
+        level="high",
+        agency="so-y-te",
+        event_id="e",
+        timestamp=T0,
+        matched={},
+        entity="host:PC-1",
+    )
+    _, vi, en = reported(load(tmp_path / "citysoc.yaml"), [event(1)], [found])
+    assert "Sở Y tế" in vi
+    assert "Department of Health" not in vi
+    assert "Department of Health" in en
+    assert "Sở Y tế" not in en
+    assert "Xã A" in en  # has no other name
+
+
 def test_a_period_that_is_no_month_is_named_from_day_to_day(city):
     zone = ZoneInfo(ZONE)
     since, until = dt.datetime(2025, 12, 15, tzinfo=zone), dt.datetime(2026, 12, 15, tzinfo=zone)
