@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults lint fix bench docs catalogues lock clean
+.PHONY: help setup demo test faults lint fix bench bench-peers docs catalogues lock clean
 
 help:            ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,10 @@ fix: setup       ## format, sort imports, write generated documentation again
 
 bench: setup     ## measure; prints figures, asserts nothing
 	$(BIN)/python -m tests.bench
+
+bench-peers: setup ## measure the rule engine beside rsigma; builds it with cargo the first time
+	@test -x .peers/bin/rsigma || nice cargo install --quiet --locked --root .peers rsigma@0.23.0
+	$(BIN)/python -m tests.bench sigma_peers
 
 docs: setup      ## write the generated parts of the documentation again
 	$(BIN)/cog -r -I docs -p "import generate" docs/*.md
