@@ -10,6 +10,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import orjson
+
 from citysoc.detectors.correlate.windows import MAX_CHAINS, chains_of
 from citysoc.detectors.sigma.text import compose
 from citysoc.errors import RuleError
@@ -75,7 +77,22 @@ def compile_correlation(document: Mapping[str, Any]) -> dict[str, Any]:
     else:
         raise RuleError("there must be a condition: comparisons, or for temporal types an expression")
     _check(plan)
-    return plan
+    return kept(plan)
+
+
+def kept(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan as the cache of compiled rules gives it back, so that it is the same cold and warm.
+
+    Raises:
+        RuleError: it holds what JSON cannot.
+    """
+    try:
+        found: dict[str, Any] = orjson.loads(orjson.dumps(plan, default=str, option=orjson.OPT_NON_STR_KEYS))
+    except TypeError as error:
+        raise RuleError(
+            "the document holds a text that is no Unicode, or a number beyond all bounds"
+        ) from error
+    return found
 
 
 def _check(plan: Mapping[str, Any]) -> None:

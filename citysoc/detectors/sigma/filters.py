@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from citysoc import clock
+from citysoc.detectors.sigma.correlation import kept
 from citysoc.detectors.sigma.plan import Node, condition_of, simplify, tested
 from citysoc.detectors.sigma.text import fold
 from citysoc.errors import RuleError
@@ -39,13 +40,15 @@ def compile_filter(document: Mapping[str, Any]) -> dict[str, Any]:
         rules = [rules]
     if rules != "any" and (not isinstance(rules, list) or not all(isinstance(name, str) for name in rules)):
         raise RuleError("a filter names its `rules`: a list of ids or names, or `any`")
-    plan = {
-        "kind": "filter",
-        "rules": rules,
-        "logsource": [_text(source.get(name)) for name in _SOURCE],
-        "detection": {str(name): item for name, item in body.items() if name != "rules"},
-        **_own(document.get("citysoc")),
-    }
+    plan: dict[str, Any] = kept(
+        {
+            "kind": "filter",
+            "rules": rules,
+            "logsource": [_text(source.get(name)) for name in _SOURCE],
+            "detection": {str(name): item for name, item in body.items() if name != "rules"},
+            **_own(document.get("citysoc")),
+        }
+    )
     test_for(plan, plan["logsource"])  # refuses what cannot be honoured
     notes = []
     if not isinstance(condition := body.get("condition"), str) or not re.search(
@@ -72,8 +75,7 @@ def _own(own: Any) -> dict[str, Any]:
     if isinstance(expires, dt.date):
         expires = expires.isoformat()[:10]
     try:
-        if expires:
-            dt.date.fromisoformat(expires)
+        expires = dt.date.fromisoformat(expires).isoformat() if expires else ""
     except (TypeError, ValueError):
         raise RuleError("`citysoc: expires` is a day, like 2027-03-31") from None
     agency = own.get("agency", [])

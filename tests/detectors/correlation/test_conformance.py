@@ -6,6 +6,7 @@ import datetime as dt
 
 import pytest
 import time_machine
+import yaml
 from workbench import (
     BASE,
     EPOCH,
@@ -19,6 +20,8 @@ from workbench import (
     run,
     times,
 )
+
+from citysoc.detectors import sigma
 
 ABC = ["a", "b", "c"]
 
@@ -301,6 +304,22 @@ def test_warnings(document, others, reason):
     check = check_of(document, *others)
     assert check.status == "degraded"
     assert reason in check.reason
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        correlation(condition={"gte": 10**30}),
+        correlation(group_by=["a\udcff"], condition={"gte": 1}),
+        sieve("any", selections={"selection": {"user.name": 10**30}}),
+        sieve("any", selections={"selection": {7: "x"}}),
+    ],
+)
+def test_whatever_a_document_holds_it_can_be_kept(tmp_path, document):
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "x.yml").write_text(yaml.safe_dump(document), "utf-8")
+    cold, warm = (sigma.load([tmp_path / "rules"], cache_dir=tmp_path / "cache").checks for _ in range(2))
+    assert cold == warm
 
 
 @pytest.mark.parametrize(
