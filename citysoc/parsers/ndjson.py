@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from typing import TYPE_CHECKING, Any
 
 from citysoc.ecs.fields import FIELDS
@@ -74,7 +75,9 @@ def from_object(record: dict[str, Any], context: Context) -> Event:
 def _ecs(record: dict[str, Any], context: Context) -> Event:
     event: Event = {}
     for name, value in values.flatten(record):
-        if name.startswith(_CLAIMS):  # whose event it is, and how it is classed, is not the sender's to say
+        if _is_free(name):
+            event[name] = value
+        elif name.startswith(_CLAIMS):  # whose event it is, and how it is classed, is not the sender's to say
             event[f"ndjson.{name}"] = value
         else:
             event[name] = _fit(name, value, context)
@@ -83,6 +86,12 @@ def _ecs(record: dict[str, Any], context: Context) -> Event:
     event.setdefault("event.module", "ndjson")
     event.setdefault("event.dataset", "ndjson.event")
     return event
+
+
+@functools.lru_cache(maxsize=16_384)
+def _is_free(name: str) -> bool:
+    """Return whether a field may hold anything: it is not of ECS, and not ours."""
+    return name not in FIELDS and not name.startswith(_CLAIMS)
 
 
 def _fit(name: str, value: Any, context: Context) -> Any:

@@ -158,23 +158,19 @@ def _common(batch: Batch, parser: Parser, agency_facts: Mapping[str, Any]) -> Ev
 
 def _guard(event: Event) -> Event:
     """Return the event without names that only the runner may give, and with a bounded field count."""
-    if _allowed.issuperset(event) and len(event) <= MAX_FIELDS:
-        return event
-    taken = [
-        name
-        for name in event
-        if (name.startswith(_RESERVED) and name not in _OURS) or name in _RESERVED_NAMES
-    ]
-    for name in taken:
-        value = event.pop(name)
-        if name != "event.original":  # our own holds it
-            event[f"ndjson.{name}"] = value
-    if len(event) > MAX_FIELDS:
-        return dict(list(event.items())[:MAX_FIELDS])
-    if not taken:
+    strange = event.keys() - _allowed
+    if strange:
         if len(_allowed) > _MAX_ALLOWED:
             _allowed.clear()
-        _allowed.update(event)
+        for name in sorted(strange):
+            if (name.startswith(_RESERVED) and name not in _OURS) or name in _RESERVED_NAMES:
+                value = event.pop(name)
+                if name != "event.original":  # our own holds it
+                    event[f"ndjson.{name}"] = value
+            else:
+                _allowed.add(name)
+    if len(event) > MAX_FIELDS:
+        return dict(list(event.items())[:MAX_FIELDS])
     return event
 
 

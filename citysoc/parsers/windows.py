@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 NOT_WINDOWS = Unparsed("windows.not_event", "The object is not a Windows event.")
 _MAX_DEPTH = 8
 _MAX_FIELDS = 500
+_MAX_PLAIN = 200
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _BEAT_DATA = ("winlog.event_data.", "winlog.user_data.")
 
 # The system part of an event as flat shippers (NXLog, Winlogbeat 6, Graylog sidecar ...) name it.
@@ -138,8 +140,8 @@ def _from_dump(record: Mapping[str, Any], context: Context) -> Event:
 
 def _from_beat(record: Mapping[str, Any], context: Context) -> Event:
     """Read Winlogbeat's JSON: already ECS, the event's own fields under ``winlog.event_data``."""
+    record, data = _apart(record)
     event = ndjson.from_object({"ecs": {}, **record}, context)
-    data: dict[str, Any] = {}
     for name in [name for name in event if name.startswith(_BEAT_DATA)]:
         prefix = next(prefix for prefix in _BEAT_DATA if name.startswith(prefix))
         data[name.removeprefix(prefix)] = event.pop(name)
@@ -154,6 +156,20 @@ def _from_beat(record: Mapping[str, Any], context: Context) -> Event:
     }
     _system(event, facts)
     return complete(event, data)
+
+
+def _apart(record: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Return a record without its ``winlog.event_data``, and that: plain fields need not be flattened with the rest."""
+    winlog = record.get("winlog")
+    if type(winlog) is not dict:
+        return record, {}
+    data = winlog.get("event_data")
+    if type(data) is not dict or len(data) > _MAX_PLAIN or not _PLAIN.issuperset(map(type, data.values())):
+        return record, {}
+    if any(name.startswith("winlog.") for name in record) or len(max(data, key=len, default="")) > _MAX_PLAIN:
+        return record, {}
+    rest = {**record, "winlog": {name: value for name, value in winlog.items() if name != "event_data"}}
+    return rest, {name: value for name, value in data.items() if value is not None}
 
 
 def _from_flat(record: Mapping[str, Any], context: Context) -> Event:

@@ -66,7 +66,7 @@ def _move(event: Event, data: Mapping[str, Any], names: Mapping[str, str], moved
         if target is None:
             event[EVENT_DATA + name] = value
         else:  # the event's own field counts more than a shipper's reading of it
-            event[target] = fit(target, value)
+            event[target] = value if _is_kept(target) else fit(target, value)
 
 
 class Plan:
@@ -102,6 +102,13 @@ def name_kind(event: Event, provider: str) -> None:
     event["event.dataset"] = f"windows.{found.datasets.get(channel or '', 'eventlog')}"
     if provider:
         event["event.provider"] = provider
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_kept(target: str) -> bool:
+    """Return whether a field takes its values as they are."""
+    field = FIELDS.get(target)
+    return field is None or not (field.array or field.type in {"long", "ip"} or target == "network.transport")
 
 
 def fit(target: str, value: Any) -> Any:

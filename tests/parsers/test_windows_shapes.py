@@ -106,3 +106,32 @@ def test_made_events():
 def test_a_recipe_serves_other_values(values):
     for value in values:
         same({"EventID": 1, "Provider_Name": "Microsoft-Windows-Sysmon", "Computer": value, "Image": value})
+
+
+PLAIN = st.one_of(st.text(max_size=4), st.integers(), st.booleans(), st.floats(allow_nan=False), st.none())
+DATA = st.one_of(
+    st.dictionaries(st.sampled_from(NAMES), st.one_of(PLAIN, st.lists(PLAIN), st.just({"a": 1})), max_size=6),
+    st.none(),
+    st.just("x"),
+)
+WINLOG = st.fixed_dictionaries(
+    {},
+    optional={
+        "event_data": DATA,
+        "user_data": DATA,
+        "channel": PLAIN,
+        "event_id": PLAIN,
+        "event_data.Image": PLAIN,
+    },
+)
+
+
+@given(
+    WINLOG, st.dictionaries(st.sampled_from(["winlog.event_data.Image", "host", "winlog.event_id"]), PLAIN)
+)
+def test_the_data_of_a_nested_event_is_the_same_taken_apart(winlog, rest):
+    record = {**rest, "winlog": winlog}
+    quick = windows._from_beat(record, CONTEXT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "_apart", lambda whole: (whole, {}))
+        assert windows._from_beat(record, CONTEXT) == quick
