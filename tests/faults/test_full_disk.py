@@ -30,7 +30,7 @@ def test_a_full_disk_loses_nothing(tmp_path, small_disk):
     settings.write_text(
         settings.read_text().replace("workers: 1", f"workers: 1, data_dir: {small_disk}/data")
     )
-    (city.inbox() / "a.log").write_text(lines(0, 60_000))
+    (city.inbox() / "a.log").write_text(lines(0, 240_000))
     ingest = ("ingest", str(city.root / "inbox"), "--agency", "so-y-te", "--source", "firewall")
     failed = city.run(*ingest, code=1)
     assert "citysoc:" in failed.stderr
@@ -38,5 +38,5 @@ def test_a_full_disk_loses_nothing(tmp_path, small_disk):
     assert any(word in failed.stderr.lower() for word in ("space", "full", "disk")), failed.stderr
     subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
     city.run(*ingest)
-    assert Counter(city.originals()) == Counter(lines(0, 60_000).splitlines())
-    assert city.figures("so-y-te/firewall")["received"] == 60_000
+    assert Counter(city.originals()) == Counter(lines(0, 240_000).splitlines())
+    assert city.figures("so-y-te/firewall")["received"] == 240_000
