@@ -205,7 +205,7 @@ class Service(Model):
     language: Literal["vi", "en"] = "vi"
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     commit_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
-    commit_records: Annotated[int, Field(ge=1, le=1_000_000)] = 50_000
+    commit_records: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
 
 
 class Store(Model):

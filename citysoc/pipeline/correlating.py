@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _log = telemetry.logger("pipeline.correlating")
 
+MAX_KEYS = 300_000
+"""So many groups are remembered: about 300 MiB, which leaves the service below a GiB."""
+
 
 class Correlating:
     """Feeds the correlator and writes what it finds and remembers into the changes of a commit.
@@ -60,7 +63,7 @@ class Correlating:
 
     def _ready(self) -> Correlator:
         if self._correlator is None:
-            correlator = Correlator(correlations_of(self._work), saves=True)
+            correlator = Correlator(correlations_of(self._work), saves=True, max_keys=MAX_KEYS)
             correlator.restore(progress.remembered(self._state))
             self._correlator = correlator
             _log.info("correlator.ready", keys=len(correlator), waiting=correlator.waiting)

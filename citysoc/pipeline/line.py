@@ -98,7 +98,7 @@ class Line:
         committer: Committer,
         *,
         workers: int | None = 0,
-        commit_records: int = 50_000,
+        commit_records: int = 20_000,
         commit_seconds: float = 2.0,
         on_failure: Callable[[], None] | None = None,
     ) -> None:

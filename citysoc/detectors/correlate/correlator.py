@@ -41,7 +41,7 @@ _Held: TypeAlias = "tuple[int, str, int, int, _Key, Value, tuple[str, ...]]"
 
 CITY = "*"
 """The scope of correlations across agencies."""
-MAX_WAITING = 500_000
+MAX_WAITING = 250_000
 MAX_LANES = 20_000
 _KEEP_SECONDS = 3600
 """A key whose windows have passed is kept for so long after it was last touched: a backlog may still reach it."""
