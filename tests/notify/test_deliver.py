@@ -151,6 +151,7 @@ def test_what_cannot_pass_is_a_dead_letter_at_once(state, httpserver, status):
         ("soon", 1, 30),
         ("Mon, 99 Foo 2026 00:00:00 GMT", 1, 30),
     ],
+    ids=["seconds", "date", "too much", "negative", "no number", "no date"],
 )
 def test_retry_after_is_honoured_and_capped(state, httpserver, header, least, most):
     httpserver.expect_request("/hook").respond_with_data("", status=429, headers={"retry-after": header})
