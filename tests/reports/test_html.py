@@ -97,7 +97,8 @@ def test_hostile_text_is_text(tmp_path, text):
         assert not {"script", "img", "b>"} & set(tags.names)
         assert "\u202e" not in rendered
         assert "\x1b" not in rendered
-        assert "49" not in rendered or "{{ 7*7 }}" not in text or "{{ 7*7 }}" in rendered
+        if "{{" in text:
+            assert text in rendered, "braces are text, not a template"
 
 
 def test_a_report_needs_nothing_from_outside(tmp_path):
