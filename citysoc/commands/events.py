@@ -37,7 +37,7 @@ COLUMNS = (
 
 _INTERVAL = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_METRICS = ("count", "cardinality", "sum", "min", "max", "avg")
+_METRICS = ("count", "cardinality", "sum", "min", "max", "avg", "p50", "p90", "p95", "p99")
 
 
 @click.group("events", short_help="Search, count and export stored events.")
@@ -106,7 +106,7 @@ def search(
     "metrics",
     multiple=True,
     metavar="KIND[:FIELD]",
-    help="count (default), cardinality:F, sum:F, min:F, max:F or avg:F; may be given several times.",
+    help="count (default), cardinality:F, sum:F, min:F, max:F, avg:F, p50:F, p90:F, p95:F or p99:F; repeatable.",
 )
 @click.option("--limit", type=click.IntRange(min=0), default=0, help="At most so many rows; 0 means all.")
 @format_option

@@ -38,11 +38,12 @@ class Metric:
     """What to compute for each group.
 
     Args:
-        kind: count, cardinality, sum, min, max, avg.
+        kind: count, cardinality, sum, min, max, avg, or a percentile by the nearest rank: p95 is the
+            smallest value that at least 95 of 100 values do not exceed.
         field: of which field; none for count.
     """
 
-    kind: Literal["count", "cardinality", "sum", "min", "max", "avg"] = "count"
+    kind: Literal["count", "cardinality", "sum", "min", "max", "avg", "p50", "p90", "p95", "p99"] = "count"
     field: str = ""
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_GROUP_FIELDS = 8
 _YEAR = 366 * 86_400
 _NUMERIC = ("long", "float")
+_PERCENTILES = {"p50": "0.5", "p90": "0.9", "p95": "0.95", "p99": "0.99"}
+_OF_NUMBERS = ("sum", "avg", *_PERCENTILES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def _check_metric(metric: Metric) -> None:
             hint=_("Write for example {kind}:source.bytes.").format(kind=metric.kind),
         )
     check_field(metric.field)
-    if metric.kind in ("sum", "avg") and metric.field in FIELDS and FIELDS[metric.field].type not in _NUMERIC:
+    if metric.kind in _OF_NUMBERS and metric.field in FIELDS and FIELDS[metric.field].type not in _NUMERIC:
         raise UsageError(
             _("{field} holds no numbers.").format(field=metric.field), hint=_("Use count or cardinality.")
         )
@@ -162,6 +164,10 @@ def _measured(metric: Metric, bind: Parameters) -> str:
 def _computed(metric: Metric, value: str) -> str:
     if metric.kind == "count":
         return "count(*)"
+    if (part := _PERCENTILES.get(metric.kind)) is not None:
+        if _is_list(metric.field):
+            return f"list_aggregate(flatten(list({value})), 'quantile_disc', {part})"
+        return f"quantile_disc({value}, {part})"
     if not _is_list(metric.field):
         return f"count(DISTINCT {value})" if metric.kind == "cardinality" else f"{metric.kind}({value})"
     return {
