@@ -85,6 +85,7 @@ class Service:
             settings.alerts,
             settings.webhooks,
             correlating=Correlating(self.state, self.work),
+            overrides=self.work.overrides,
         )
 
     def line(self, *, workers: int | None = None, on_failure: Callable[[], None] | None = None) -> Line:

@@ -24,15 +24,30 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "citysoc"
 
 
+def own_folder(config: Config) -> Path:
+    """Return the house's own folder: rules, filters, rule sets, overrides."""
+    return config.root / config.settings.rules.folder
+
+
+def rule_paths(config: Config) -> tuple[Path, ...]:
+    """Return where the rules of a configuration are; of two rules with one id, the first counts."""
+    rules = config.settings.rules
+    shipped = (shipped_rules(),) if rules.shipped else ()
+    folder = own_folder(config)
+    own = (folder,) if folder.is_dir() else ()
+    return shipped + own + tuple(config.root / directory for directory in rules.directories)
+
+
 def work_of(config: Config) -> Work:
     """Return what workers need to do what the configuration says."""
+    from citysoc.detectors.sigma import states
     from citysoc.enrich.agencies import facts
     from citysoc.pipeline import Work
 
     rules = config.settings.rules
-    shipped = (shipped_rules(),) if rules.shipped else ()
     return Work(
-        rules=shipped + tuple(config.root / directory for directory in rules.directories),
+        rules=rule_paths(config),
+        overrides=states.read(own_folder(config)),
         cache_dir=cache_dir(),
         disabled=rules.disabled,
         min_level=rules.min_level,

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from citysoc.i18n import _
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
+LogsourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and hyphens: safe in paths, addresses and queries."""
 
@@ -113,6 +114,26 @@ class AgenciesFile(Model):
     agencies: tuple[Agency, ...]
 
 
+class Logsource(Model):
+    """What a source is in Sigma's words: rules of this logsource see its events, whatever else they are.
+
+    Args:
+        product: for example aws.
+        category: for example webserver.
+        service: for example cloudtrail.
+    """
+
+    product: LogsourceName | None = None
+    category: LogsourceName | None = None
+    service: LogsourceName | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Logsource:
+        if not (self.product or self.category or self.service):
+            raise ValueError(_("a logsource names a product, a category or a service"))
+        return self
+
+
 class SourceBase(Model):
     """What every source has.
 
@@ -123,6 +144,7 @@ class SourceBase(Model):
             names it, for ``syslog`` None means that the sender's address names it.
         parser: the parser's name; ``auto`` looks at the first bytes.
         parser_options: the parser's own options, for example column names.
+        logsource: what it is in Sigma's words, where the records do not tell it themselves.
         timezone: the zone of local times that name none.
         late_after_seconds: a stream that said nothing for so long is late.
         silent_after_seconds: a stream that said nothing for so long is silent: an alarm.
@@ -133,10 +155,18 @@ class SourceBase(Model):
     agency: Identifier | None = None
     parser: str = "auto"
     parser_options: dict[str, Any] = Field(default_factory=dict)
+    logsource: Logsource | None = None
     timezone: Zone = "Asia/Ho_Chi_Minh"
     late_after_seconds: Annotated[int, Field(gt=0)] = 6 * 3600
     silent_after_seconds: Annotated[int, Field(gt=0)] = 26 * 3600
     enabled: bool = True
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What parsers are told about the source."""
+        if self.logsource is None:
+            return self.parser_options
+        return {**self.parser_options, "logsource": self.logsource.model_dump(exclude_none=True)}
 
 
 class FilesSource(SourceBase):
@@ -225,12 +255,15 @@ class Rules(Model):
 
     Args:
         shipped: use the rules that come with citysoc.
+        folder: the house's own folder, relative to the configuration file: rules and filters of one's own, rule
+            sets that `rules add` brings in, and `overrides/`; all that is in it is used. It need not exist.
         directories: further directories of Sigma rules, relative to the configuration file.
         disabled: rule ids that stay off.
         min_level: rules below this level are not loaded.
     """
 
     shipped: bool = True
+    folder: Path = Path("rules")
     directories: tuple[Path, ...] = ()
     disabled: tuple[str, ...] = ()
     min_level: Level = "informational"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from citysoc import clock, telemetry
 from citysoc.alerts.intake import take
+from citysoc.detectors.sigma.states import Overrides
+from citysoc.pipeline import counting
 from citysoc.pipeline.work import joined
 from citysoc.state import progress
 from citysoc.state.progress import Changes, Heard
@@ -40,6 +42,7 @@ class Committer:
         policy: how findings become alerts.
         webhooks: who is told of them.
         correlating: finds what only several events together show; None finds no such thing.
+        overrides: says which rules are staged: what they find counts, and makes no alert.
     """
 
     state: State
@@ -47,6 +50,7 @@ class Committer:
     policy: Alerts
     webhooks: Sequence[Webhook]
     correlating: Correlating | None = None
+    overrides: Overrides = field(default_factory=Overrides)
 
     def recover(self) -> int:
         """Finish or drop what a killed process left; return how many commits were finished."""
@@ -82,6 +86,7 @@ class Committer:
         changes = Changes()
         with self._correlator_in_step():
             self.correlating.pass_time(changes, ended=ended)
+            self._count(changes)
             if changes.findings or changes.remembered:
                 with self.state.transaction() as db:
                     self._change(db, progress.prepare(db, changes), changes)
@@ -102,6 +107,7 @@ class Committer:
         tables = [self._account(group, changes, matches) for group in groups]
         if self.correlating:
             self.correlating.take(matches, [c for group in groups for c in group.clocks], changes)
+        self._count(changes)
         with self.state.transaction() as db:
             number = progress.prepare(db, changes)
         try:
@@ -113,6 +119,11 @@ class Committer:
             raise
         self._apply(number, changes)
         _log.debug("commit.done", number=number, rows=rows.num_rows, findings=len(changes.findings))
+
+    def _count(self, changes: Changes) -> None:
+        """Count what rules found, and take out what staged ones did."""
+        now = clock.now()
+        counting.findings(changes, staged=self.overrides.staged(now), now=now)
 
     def _settle(self, number: int, changes: Changes) -> None:
         """After an append that failed: what the store holds all the same takes effect, else it is dropped.
@@ -135,12 +146,13 @@ class Committer:
 
     def _account(self, group: Processed, changes: Changes, matches: list[Match] | None = None) -> pa.Table:
         """Write a group into ``changes`` and ``matches``; return its rows without those stored before."""
-        table, findings, fed = group.table, group.findings, group.matches
+        table, findings, fed, silent = group.table, group.findings, group.matches, group.silent
         duplicates = [0] * len(group.accounts)
         if any(account.content_ids for account in group.accounts):
             table, fresh, duplicates = self._without_duplicates(group, changes)
             findings = tuple(finding for finding in findings if finding.event_id in fresh)
             fed = tuple(match for match in fed if match.event in fresh)
+            silent = tuple(hit for hit in silent if hit[1] in fresh)
         for account, duplicate in zip(group.accounts, duplicates, strict=True):
             tally = changes.tally(account.stream, account.arrived)
             tally.received += account.received
@@ -153,6 +165,7 @@ class Committer:
             if account.received:
                 _hear(changes, account)
         changes.findings.extend(findings)
+        counting.silent(changes, silent, now=clock.now())
         if matches is not None:
             matches.extend(fed)
         return table

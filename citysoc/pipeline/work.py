@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from citysoc import telemetry
 from citysoc.detectors import sigma
 from citysoc.detectors.correlate import Clock, Feeds, lane_of
+from citysoc.detectors.sigma.states import Overrides
 from citysoc.ecs.schema import to_table
 from citysoc.enrich.classify import classify
 from citysoc.parsers.registry import parser
@@ -44,6 +45,7 @@ class Work:
         disabled: rule ids that stay off.
         min_level: weaker rules stay off.
         agency_facts: agency id to what its events say of it.
+        overrides: what the house decided about rules: states and levels.
     """
 
     rules: tuple[Path, ...] = ()
@@ -51,6 +53,7 @@ class Work:
     disabled: tuple[str, ...] = ()
     min_level: str = "informational"
     agency_facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=Overrides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Processed:
         findings: what the rules found, in the order of the batches.
         matches: what correlations need of what the rules found.
         clocks: how far the batches' times have come.
+        silent: rule, event and time of what rules found that only feeds correlations.
     """
 
     accounts: tuple[Account, ...]
@@ -102,6 +106,7 @@ class Processed:
     findings: tuple[Finding, ...]
     matches: tuple[Match, ...] = ()
     clocks: tuple[Clock, ...] = ()
+    silent: tuple[tuple[str, str, dt.datetime], ...] = ()
 
 
 def refused_rules(work: Work) -> tuple[str, ...]:
@@ -115,11 +120,17 @@ def correlations_of(work: Work) -> tuple[Mapping[str, Any], ...]:
 
 
 def _load(work: Work) -> sigma.Loaded:
-    return sigma.load(work.rules, cache_dir=work.cache_dir, disabled=work.disabled, min_level=work.min_level)
+    return sigma.load(
+        work.rules,
+        cache_dir=work.cache_dir,
+        disabled=work.disabled,
+        min_level=work.min_level,
+        overrides=work.overrides,
+    )
 
 
 def _refused(loaded: sigma.Loaded) -> tuple[str, ...]:
-    return tuple(
+    return loaded.problems + tuple(
         f"{check.path}:{check.line}: {check.reason}" for check in loaded.checks if check.status == "refused"
     )
 
@@ -156,9 +167,7 @@ class Worker:
 
     def judged(self, batch: Batch) -> tuple[list[Finding], list[Match]]:
         """Return what the rules find in a batch, and what correlations need of it."""
-        return self._judge(batch, _good(self.events(batch)))
-
-    def _judge(self, batch: Batch, events: list[Event]) -> tuple[list[Finding], list[Match]]:
+        events = _good(self.events(batch))
         return self._feeds.split(self._detect(events), events, batch.stream)
 
     def _detect(self, events: list[Event]) -> list[Finding]:
@@ -182,13 +191,16 @@ class Worker:
         findings: list[Finding] = []
         matches: list[Match] = []
         clocks: list[Clock] = []
+        silent: list[tuple[str, str, dt.datetime]] = []
         parts: dict[str, tuple[list[Account], list[Event]]] = {}
         for batch in batches:
             events = self.events(batch)
             good = _good(events)
-            own, fed = self._judge(batch, good)
+            found = self._detect(good)
+            own, fed = self._feeds.split(found, good, batch.stream)
             findings += own
             matches += fed
+            silent += [(f.rule, f.event_id, f.timestamp) for f in found if f.rule in self._feeds.quiet]
             if good and self._feeds:
                 clocks.append(_clock(batch, good))
             accounts, rows = parts.setdefault(batch.parser, ([], []))
@@ -201,6 +213,7 @@ class Worker:
             findings=tuple(findings),
             matches=tuple(matches),
             clocks=tuple(clocks),
+            silent=tuple(silent),
         )
 
 

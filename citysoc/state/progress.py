@@ -21,6 +21,8 @@ import orjson
 
 from citysoc import clock
 from citysoc.flow import Finding
+from citysoc.state import ruledays
+from citysoc.state.ruledays import RuleDay
 from citysoc.state.values import stamp
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class Changes:
         seen: ids of contents stored for the first time, or met again after a while.
         findings: what the detectors found, in order.
         remembered: what the correlator remembers: name to content (JSON), None for what it forgot.
+        rules: (rule, day) to what the rule did.
     """
 
     positions: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
@@ -79,6 +82,7 @@ class Changes:
     seen: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     remembered: dict[str, bytes | None] = field(default_factory=dict)
+    rules: dict[tuple[str, str], RuleDay] = field(default_factory=dict)
 
     def tally(self, stream: str, arrived: dt.datetime) -> Tally:
         """Return the figures of the hour in which a batch arrived."""
@@ -191,13 +195,15 @@ def apply(db: sqlite3.Connection, number: int, changes: Changes) -> None:
         " ON CONFLICT DO UPDATE SET content = excluded.content",
         [(name, content.decode()) for name, content in changes.remembered.items() if content is not None],
     )
+    ruledays.add(db, changes.rules)
     db.execute("UPDATE commits SET applied_at = ?, payload = '' WHERE number = ?", (now, number))
     db.execute("DELETE FROM commits WHERE number < ? AND applied_at IS NOT NULL", (number - 100,))
 
 
 def prune(db: sqlite3.Connection, *, seen_before: dt.datetime, counters_before: dt.datetime) -> int:
-    """Remove contents last met and counters of hours before some moments; return how many rows."""
-    gone = db.execute("DELETE FROM seen WHERE day < ?", (stamp(seen_before)[:10],)).rowcount
+    """Remove contents last met, counters of hours before some moments, days of rules; return how many rows."""
+    gone = ruledays.prune(db, clock.now())
+    gone += db.execute("DELETE FROM seen WHERE day < ?", (stamp(seen_before)[:10],)).rowcount
     return gone + db.execute("DELETE FROM counters WHERE hour < ?", (stamp(counters_before),)).rowcount
 
 
@@ -212,6 +218,7 @@ def _pack(changes: Changes) -> bytes:
             name: None if content is None else content.decode()
             for name, content in changes.remembered.items()
         },
+        "rules": [[_plain(rule), day, figures] for (rule, day), figures in changes.rules.items()],
     }
     try:
         return orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS)
@@ -255,6 +262,7 @@ def _unpack(payload: bytes) -> Changes:
             name: None if content is None else content.encode()
             for name, content in data.get("remembered", {}).items()
         },
+        rules={(rule, day): RuleDay(**figures) for rule, day, figures in data.get("rules", ())},
     )
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from citysoc.detectors.sigma.states import OVERRIDES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
@@ -46,19 +48,26 @@ class Document:
 
 
 def rule_files(paths: Sequence[Path]) -> list[RuleFile]:
-    """Return the rule files under the paths, sorted by path, each once."""
+    """Return the rule files under the paths, sorted by path, each once.
+
+    What is hidden, and what lies in a folder of overrides (see ``states``), holds no rules.
+    """
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
             children = sorted(
                 child
                 for child in path.rglob("*")
-                if child.suffix in {".yml", ".yaml"} and not child.name.startswith(".")
+                if child.suffix in {".yml", ".yaml"} and _may_hold_rules(child.relative_to(path).parts)
             )
             found.update(dict.fromkeys(children))
         else:
             found[path] = None
     return [_read(path) for path in found]
+
+
+def _may_hold_rules(parts: Sequence[str]) -> bool:
+    return OVERRIDES not in parts[:-1] and not any(part.startswith(".") for part in parts)
 
 
 def _read(path: Path) -> RuleFile:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
-from citysoc import telemetry
-from citysoc.detectors.sigma import mapping
+from citysoc import clock, telemetry
+from citysoc.detectors.sigma import mapping, states
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.linking import link
 from citysoc.detectors.sigma.load import documents, rule_files
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.sigma.linking import Linked
     from citysoc.detectors.sigma.load import RuleFile
+    from citysoc.detectors.sigma.states import Override, Overrides
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,12 @@ class Check:
         reason: why, where it is not ok; or why an ok rule is not in use.
         in_use: whether the detector has it.
         title_vi: its title in Vietnamese; empty where it has none.
-        note_vi: what to do about it, in Vietnamese.
+        note: what to do about it, in English.
+        note_vi: the same in Vietnamese.
+        kind: rule, correlation or filter.
+        state: active, staged or disabled.
+        own_level: the level that the rule gives itself, where an override says another.
+        tags: its tags.
     """
 
     rule: str
@@ -56,7 +62,12 @@ class Check:
     reason: str = ""
     in_use: bool = True
     title_vi: str = ""
+    note: str = ""
     note_vi: str = ""
+    kind: str = "rule"
+    state: str = states.ACTIVE
+    own_level: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +78,15 @@ class Loaded:
         detector: judges events.
         checks: the verdicts.
         correlations: what to correlate of what the detector finds: plans for ``correlate``.
+        plans: the plan behind each of the verdicts, with its level as overridden.
+        problems: what is wrong with overrides, a line each.
     """
 
     detector: SigmaDetector
     checks: tuple[Check, ...]
     correlations: tuple[Mapping[str, Any], ...] = ()
+    plans: tuple[Mapping[str, Any], ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 def load(
@@ -80,6 +95,7 @@ def load(
     cache_dir: Path | None,
     disabled: Collection[str] = (),
     min_level: str = "informational",
+    overrides: Overrides | None = None,
 ) -> Loaded:
     """Load the rules under the paths.
 
@@ -88,7 +104,13 @@ def load(
         cache_dir: where compiled rules are kept; None keeps none.
         disabled: ids of rules that are not to be used.
         min_level: rules below it are not used.
+        overrides: states and levels that the house decided; they count more than ``disabled``.
     """
+    now = clock.now()
+    overrides = overrides or states.Overrides()
+    decided = overrides.in_force(now)
+    off = {*(rule for rule in disabled if rule not in decided or not decided[rule].state)}
+    off |= {rule for rule, one in decided.items() if one.state == states.DISABLED}
     files = rule_files(paths)
     cache = _Cache(cache_dir, paths)
     plans: list[Mapping[str, Any]] = []
@@ -97,16 +119,34 @@ def load(
     lowest = LEVELS.index(min_level) if min_level in LEVELS else 0
     for file in files:
         for plan in cache.plans(file):
-            check = _check(file, plan, owners, frozenset(disabled), lowest)
+            override = decided.get(plan["id"])
+            if override and override.level:
+                plan = {**plan, "level": override.level, "own_level": plan["level"]}
+            check = _decided(_check(file, plan, owners, off, lowest), plan, override)
             checks.append(check)
             plans.append(plan)
     cache.save()
-    usable = [c.status != "refused" and c.rule not in disabled for c in checks]
+    usable = [c.status != "refused" and c.rule not in off for c in checks]
     linked = link(plans, usable, [check.in_use for check in checks])
     return Loaded(
         SigmaDetector(linked.rules),
         tuple(_after_linking(check, linked, place) for place, check in enumerate(checks)),
         tuple(linked.correlations),
+        tuple(plans),
+        overrides.problems + tuple(states.unknown(overrides.each, (check.rule for check in checks))),
+    )
+
+
+def _decided(check: Check, plan: Mapping[str, Any], override: Override | None) -> Check:
+    """Return the verdict on a rule with what the house decided about it."""
+    disabled = check.reason == _DISABLED
+    return replace(
+        check,
+        kind=plan.get("kind", "rule"),
+        state=states.DISABLED if disabled else (override.state if override else "") or states.ACTIVE,
+        reason=f"disabled: {override.reason}" if disabled and override and override.state else check.reason,
+        own_level=plan.get("own_level", ""),
+        tags=tuple(plan["tags"]),
     )
 
 
@@ -133,7 +173,7 @@ def _check(
     elif in_use:
         owners[rule] = file.path
         if rule in disabled:
-            in_use, reason = False, "disabled by the configuration"
+            in_use, reason = False, _DISABLED
         elif LEVELS.index(plan["level"]) < lowest:
             in_use, reason = False, f"below the level {LEVELS[lowest]}"
     return Check(
@@ -146,8 +186,12 @@ def _check(
         reason=reason,
         in_use=in_use,
         title_vi=plan.get("title_vi", ""),
+        note=plan.get("note", ""),
         note_vi=plan.get("note_vi", ""),
     )
+
+
+_DISABLED = "disabled by the configuration"
 
 
 class _Cache:

@@ -1,0 +1,48 @@
+"""Count what rules found, day by day, and let what staged rules found count only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from citysoc.state.ruledays import RuleDay, day_of
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Collection, Iterable
+
+    from citysoc.state.progress import Changes
+
+
+def findings(changes: Changes, *, staged: Collection[str], now: dt.datetime) -> None:
+    """Count the findings of a commit; those of staged rules are taken out of it.
+
+    Args:
+        changes: what the commit changes.
+        staged: ids of staged rules.
+        now: the present.
+    """
+    for finding in changes.findings:
+        day = _hit(changes, finding.rule, finding.timestamp, now)
+        day.staged += finding.rule in staged
+    if staged:
+        changes.findings[:] = [finding for finding in changes.findings if finding.rule not in staged]
+
+
+def silent(changes: Changes, hits: Iterable[tuple[str, str, dt.datetime]], *, now: dt.datetime) -> None:
+    """Count what rules found that only feeds correlations.
+
+    Args:
+        changes: what the commit changes.
+        hits: rule, event id and event time.
+        now: the present.
+    """
+    for rule, _event, moment in hits:
+        _hit(changes, rule, moment, now)
+
+
+def _hit(changes: Changes, rule: str, moment: dt.datetime, now: dt.datetime) -> RuleDay:
+    name, at = day_of(moment, now)
+    day = changes.rules.setdefault((rule, name), RuleDay())
+    day.hits += 1
+    day.last_hit = max(day.last_hit, at)
+    return day
