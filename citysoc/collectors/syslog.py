@@ -267,7 +267,7 @@ class _Queue:
             identity=self._session,
             sender=group.sender,
             refused=refused,
-            parser_options=source.parser_options,
+            parser_options=source.options,
             timezone=source.timezone,
         )
 

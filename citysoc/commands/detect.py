@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from citysoc.commands.context import App, pass_app
+from citysoc.commands.logsource import logsource_option, parser_options
 from citysoc.commands.output import Column, emit, format_option, printable
 from citysoc.commands.triage import is_table
 from citysoc.flow import LEVELS
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @click.option(
     "--workers", type=click.IntRange(min=0), default=0, help="Worker processes; 0 means one a core."
 )
+@logsource_option
 @format_option
 @pass_app
 def command(
@@ -51,6 +53,7 @@ def command(
     rules: tuple[Path, ...],
     parser_name: str,
     agency: str,
+    logsource: str | None,
     min_level: str,
     fail_on: str | None,
     workers: int,
@@ -61,19 +64,24 @@ def command(
     \b
     citysoc detect Security.evtx
     citysoc detect logs/ --rules my-rules/ -m high --fail-on high
+    citysoc detect trail.json --logsource product=aws,service=cloudtrail
+
+    Ends with code 4 when every rule is refused: nothing was looked for.
     """
     from citysoc.commands.rulesets import cache_dir, shipped_rules
     from citysoc.pipeline import Work
     from citysoc.pipeline.pull import batches_of
     from citysoc.pipeline.stream import SMALL_BYTES, findings
+    from citysoc.pipeline.work import has_no_rules
 
     work = Work(rules=rules or (shipped_rules(),), cache_dir=cache_dir(), min_level=min_level)
+    refusals: list[str] = []
     small = _size(paths) < SMALL_BYTES
     found = findings(
-        batches_of(paths, parser_name=parser_name, agency=agency),
+        batches_of(paths, parser_name=parser_name, agency=agency, parser_options=parser_options(logsource)),
         work,
         workers=None if small else workers,
-        on_refused=lambda refused: _say_refused(app, refused),
+        on_refused=lambda refused: refusals.extend(_say_refused(app, refused)),
     )
     worst = -1
     in_vietnamese = app.lang == "vi" and is_table(format_)
@@ -87,9 +95,12 @@ def command(
 
     count = emit(rows(), _COLUMNS, format_)
     app.say(_("{count} findings.").format(count=count))
+    if refusals and has_no_rules(work):
+        return PARTIAL
     return 1 if fail_on and worst >= LEVELS.index(fail_on) else 0
 
 
+PARTIAL = 4
 _SHOWN_RULES = 5
 _COLUMNS = (
     Column("@timestamp"),
@@ -101,13 +112,14 @@ _COLUMNS = (
 )
 
 
-def _say_refused(app: App, refused: Sequence[str]) -> None:
+def _say_refused(app: App, refused: Sequence[str]) -> Sequence[str]:
     """Say that rules are left out: no finding of theirs does not mean that nothing happened."""
     if refused:
         app.say(_("{count} rules are refused and not used:").format(count=len(refused)))
         for reason in refused[:_SHOWN_RULES]:
             app.say(f"  {printable(reason)}")
         app.say(_("`citysoc rules check` shows all of them."))
+    return refused
 
 
 def _row(finding: Finding, *, title_vi: bool) -> dict[str, Any]:

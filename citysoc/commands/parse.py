@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from citysoc.commands.context import App, pass_app
+from citysoc.commands.logsource import logsource_option, parser_options
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from citysoc.flow import Event
+    from citysoc.flow import Batch, Event
 
 
 @click.command("parse", short_help="Print the ECS events of files; no store.")
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--agency", default="unknown", metavar="ID", help="Whose logs these are.")
 @click.option("--unparsed", is_flag=True, help="Print the records that no parser understood, too.")
 @click.option("--limit", type=click.IntRange(min=0), default=0, help="Stop after so many; 0 means all.")
+@logsource_option
 @format_option
 @pass_app
 def command(
@@ -35,6 +37,7 @@ def command(
     paths: tuple[Path, ...],
     parser_name: str,
     agency: str,
+    logsource: str | None,
     unparsed: bool,
     limit: int,
     format_: str | None,
@@ -45,8 +48,13 @@ def command(
     citysoc parse fw.log | head
     citysoc parse --as fortigate fw.log -f table
     """
+    from citysoc.pipeline.pull import batches_of
+
     counts: Counter[str] = Counter()
-    rows = _events(paths, parser_name, agency, counts, unparsed=unparsed)
+    batches = batches_of(
+        paths, parser_name=parser_name, agency=agency, parser_options=parser_options(logsource)
+    )
+    rows = _events(batches, counts, unparsed=unparsed)
     emit(islice(rows, limit or None), _COLUMNS, format_)
     app.say(
         _("{events} events, {unparsed} records not parsed.").format(
@@ -65,14 +73,11 @@ _COLUMNS = tuple(
 )
 
 
-def _events(
-    paths: tuple[Path, ...], parser_name: str, agency: str, counts: Counter[str], *, unparsed: bool
-) -> Iterator[Event]:
+def _events(batches: Iterator[Batch], counts: Counter[str], *, unparsed: bool) -> Iterator[Event]:
     from citysoc.enrich.classify import classify
     from citysoc.parsers.run import parse_batch
-    from citysoc.pipeline.pull import batches_of
 
-    for batch in batches_of(paths, parser_name=parser_name, agency=agency):
+    for batch in batches:
         events = parse_batch(batch)
         classify(events)
         for event in events:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.ecs.fields import FIELDS
 from citysoc.flow import Unparsed
-from citysoc.parsers import envelope, jsontext, keyvalue, values
+from citysoc.parsers import envelope, jsontext, keyvalue, products, values
 from citysoc.parsers.base import Context, Parser
 from citysoc.parsers.times import guess
 
@@ -69,6 +69,10 @@ def is_ecs(record: dict[str, Any]) -> bool:
 
 def from_object(record: dict[str, Any], context: Context) -> Event:
     """Return the event of any JSON object."""
+    if "ecs" not in record and "ecs.version" not in record:
+        event = products.from_object(record, context)
+        if event is not None:
+            return event
     return _ecs(record, context) if is_ecs(record) else _other(record, context)
 
 
@@ -108,8 +112,9 @@ def _fit(name: str, value: Any, context: Context) -> Any:
 
 
 def _other(record: dict[str, Any], context: Context) -> Event:
-    event: Event = {"event.module": "ndjson", "event.dataset": "ndjson.event"}
-    values.assign(event, values.flatten(record), _TABLE, "ndjson.")
+    module, dataset = _declared(context)
+    event: Event = {"event.module": module, "event.dataset": dataset}
+    values.assign(event, values.flatten(record), _TABLE, f"{module}.")
     for name in _TIMES:
         if name in record and (moment := guess(record[name], context.zone, context.arrived)) is not None:
             event["@timestamp"] = moment
@@ -119,6 +124,14 @@ def _other(record: dict[str, Any], context: Context) -> Event:
         event["event.category"] = ["malware"]
         keyvalue.settle_action(event)
     return event
+
+
+def _declared(context: Context) -> tuple[str, str]:
+    """Return module and dataset of objects that no parser knows: what the source says that they are."""
+    said = context.options.get("logsource")
+    if not isinstance(said, dict) or not (product := said.get("product")):
+        return "ndjson", "ndjson.event"
+    return product, f"{product}.{said.get('service') or said.get('category') or 'event'}"
 
 
 def _parse(lines: Sequence[str], context: Context) -> list[Event | Unparsed]:

@@ -147,6 +147,7 @@ def _parse_alone(parser: Parser, line: str, context: Context) -> Event | Unparse
 def _common(batch: Batch, parser: Parser, agency_facts: Mapping[str, Any]) -> Event:
     return {
         **agency_facts,
+        **_declared(batch.parser_options.get("logsource")),
         "agency.id": batch.agency,
         "citysoc.source": batch.stream,
         "citysoc.parser": parser.name,
@@ -154,6 +155,13 @@ def _common(batch: Batch, parser: Parser, agency_facts: Mapping[str, Any]) -> Ev
         "log.file.path": batch.path,
         "ecs.version": VERSION,
     }
+
+
+def _declared(logsource: Any) -> Event:
+    """Return what the source declares to be in Sigma's words; rules find its events by that."""
+    if not isinstance(logsource, dict):
+        return {}
+    return {f"citysoc.logsource.{name}": value for name, value in logsource.items() if value}
 
 
 def _guard(event: Event) -> Event:

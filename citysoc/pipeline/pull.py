@@ -55,7 +55,7 @@ def file_collectors(source: FilesSource, config: Config) -> list[FilesCollector]
             agency=agency,
             patterns=tuple(found),
             identify=_identify(source.parser),
-            parser_options=source.parser_options,
+            parser_options=source.options,
             timezone=source.timezone,
             follow=source.follow,
         )
@@ -70,6 +70,7 @@ def given_files(
     agency: str = "unknown",
     source: str = "import",
     timezone: str = "Asia/Ho_Chi_Minh",
+    parser_options: Mapping[str, Any] | None = None,
 ) -> FilesCollector:
     """Return a collector of the files and directories that a person named.
 
@@ -87,6 +88,7 @@ def given_files(
         patterns=tuple(str(path.absolute()) for path in paths),
         literal=True,
         identify=_identify(parser_name),
+        parser_options=parser_options or {},
         timezone=timezone,
         follow=False,
     )
@@ -152,7 +154,11 @@ def _guarded(collector: FilesCollector, positions: Mapping[str, Mapping[str, Any
 
 
 def batches_of(
-    paths: Sequence[Path], *, parser_name: str = "auto", agency: str = "unknown"
+    paths: Sequence[Path],
+    *,
+    parser_name: str = "auto",
+    agency: str = "unknown",
+    parser_options: Mapping[str, Any] | None = None,
 ) -> Iterator[Batch]:
     """Yield the batches of files for commands that store nothing.
 
@@ -160,7 +166,8 @@ def batches_of(
         InputError: a path does not exist.
         SourceError: a path cannot be read.
     """
-    return given_files(paths, parser_name=parser_name, agency=agency).pull({})
+    files = given_files(paths, parser_name=parser_name, agency=agency, parser_options=parser_options)
+    return files.pull({})
 
 
 def _identify(name: str) -> Callable[[bytes, str], tuple[str, str]]:

@@ -119,6 +119,11 @@ def correlations_of(work: Work) -> tuple[Mapping[str, Any], ...]:
     return _load(work).correlations
 
 
+def has_no_rules(work: Work) -> bool:
+    """Return whether no rule is left to work with."""
+    return not any(check.in_use for check in _load(work).checks)
+
+
 def _load(work: Work) -> sigma.Loaded:
     return sigma.load(
         work.rules,

@@ -10,7 +10,7 @@ import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
@@ -18,9 +18,11 @@ from citysoc.ecs import windows
 from citysoc.ecs.fields import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sigma.processing.pipeline import ProcessingPipeline
+
+_Name: TypeAlias = "Callable[[str | None], str | list[str]]"
 
 HERE = Path(__file__).parent
 _PREFIXES = {
@@ -31,6 +33,10 @@ _PREFIXES = {
     "cisco": "cisco.",
 }
 """Products whose parsers keep a vendor's own fields under a prefix of their own."""
+_CLOUD = frozenset(
+    {"aws", "azure", "bitbucket", "gcp", "github", "kubernetes", "m365", "okta", "onelogin", "opencanary"}
+)
+"""Products of ``parsers/products.yml``: their fields have the product's name as prefix, whatever they begin with."""
 _ROOTS = frozenset(
     {
         *(name.partition(".")[0] for name in FIELDS if "." in name),
@@ -47,6 +53,7 @@ _ROOTS = frozenset(
             "ndjson",
         ),
         *("antivirus", "avreport", "webaccess", "auditd"),
+        *_CLOUD,
     }
 )
 
@@ -66,26 +73,46 @@ class Sight:
 
 
 def sight(product: str | None, category: str | None, service: str | None) -> Sight | None:
-    """Return which events a rule of a logsource sees; None where nothing is known of it."""
+    """Return which events a rule of a logsource sees; None where nothing is known of it.
+
+    Whatever else it sees, it sees the events of a source that declares this logsource.
+    """
+    if category in _WORDS and (product is not None or service is not None):
+        category = None
+    if product is None and category is None and service is None:
+        return None
+    declared = _declared(product=product, category=category, service=service)
     table = _logsources()
     exact = table.get((product, category, service))
     if exact is not None:
-        return Sight((exact,))
-    if product is None and category is None and service is None:
-        return None
+        return Sight(((*exact, declared),))
     found = _parts(table, product, category, service)
     if found is not None:
-        return Sight(found)
+        return Sight(tuple((*part, declared) for part in found))
     if product is None:
         return None
-    own: dict[str, tuple[str, ...]] = {"event.module": (product,)}
+    own: dict[str, tuple[str, ...]] = {"event.module": (product.casefold(),)}
     if service:
-        own = {"event.dataset": (f"{product}.{service}", service)}
-    return Sight(
-        ((own,),),
-        f"no parser makes events of {_triple(product, category, service)}; only events whose "
-        f"{' and '.join(own)} say so are seen",
+        own = {"event.dataset": (f"{product}.{service}".casefold(), service.casefold())}
+    wanted = ", ".join(
+        f"{name}: {value}"
+        for name, value in (("product", product), ("category", category), ("service", service))
+        if value
     )
+    return Sight(
+        ((own, declared),),
+        f"events of {_triple(product, category, service)} are not recognised by themselves; the rule sees those "
+        f"of a source that declares `logsource: {{{wanted}}}`, and those whose {' and '.join(own)} say so",
+    )
+
+
+_WORDS = frozenset({"application", "appliance"})
+"""Categories that only say that the product is one."""
+
+
+def _declared(**names: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the condition that an event's source declares a logsource; see ``parsers.run``."""
+    return {f"citysoc.logsource.{name}": (value.casefold(),) for name, value in names.items() if value}
 
 
 def _parts(
@@ -153,24 +180,44 @@ def fingerprint() -> str:
 
 
 @functools.cache
-def pipeline(product: str | None, category: str | None) -> ProcessingPipeline:
-    """Return the processing pipeline for rules of a product and category: Sigma's names to ours."""
+def pipeline(product: str | None, category: str | None, service: str | None) -> ProcessingPipeline:
+    """Return the processing pipeline for rules of a logsource: Sigma's names to ours."""
     from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
     from sigma.processing.transformations import FieldFunctionTransformation
 
     whole = ProcessingPipeline()
     for path in sorted(HERE.glob("pipelines/*.yml")):
         whole += ProcessingPipeline.from_yaml(path.read_text("utf-8"))
-    if product == "windows":
-        rest: Any = functools.partial(_windows_name, category)
-    elif product in _PREFIXES:
-        rest = functools.partial(_prefixed, _PREFIXES[product])
-    else:
+    rest: Any = _rest(product, category, service)  # pySigma takes lists, too, whatever its types say
+    if rest is None:
         return whole
     item = ProcessingItem(
         transformation=FieldFunctionTransformation(mapping={}, transform_func=rest), identifier="rest"
     )
     return whole + ProcessingPipeline(name="rest", priority=100, items=[item])
+
+
+def _rest(product: str | None, category: str | None, service: str | None) -> _Name | None:
+    """Return what names the fields that the pipelines do not name; None where they stay as they are."""
+    if product in _LIKE_WINDOWS:
+        return functools.partial(_windows_name, category)
+    if product in {"linux", "macos"} and category in _UNIX:
+        return functools.partial(_unix_name, category)
+    if product in _CLOUD:
+        return functools.partial(_cloud_name, product or "")
+    prefix = "auditd." if service == "auditd" else _PREFIXES.get(product or "")
+    if prefix:
+        return functools.partial(_prefixed, prefix)
+    if product is None or (product, None, None) in _logsources():
+        return None
+    return functools.partial(_unknown_name, product)
+
+
+_LIKE_WINDOWS = frozenset({"windows", "rpc_firewall"})
+_UNIX = frozenset(
+    {"process_creation", "file_event", "file_change", "file_delete", "network_connection", "dns_query"}
+)
+_UNIX_USERS = {"User": "user.name", "ParentUser": "process.parent.user.name"}
 
 
 def is_ours(name: str) -> bool:
@@ -183,6 +230,28 @@ def _windows_name(category: str | None, name: str | None) -> str | list[str]:
     return name if is_ours(name) else windows.rule_fields(name, category)
 
 
+def _unix_name(category: str | None, name: str | None) -> str | list[str]:
+    """Return where a field is found: Sysmon for Linux calls them as Windows does, agents and the audit as ECS does."""
+    found = _windows_name(category, name)
+    also = _UNIX_USERS.get(name or "")
+    return [also, *([found] if isinstance(found, str) else found)] if also else found
+
+
 def _prefixed(prefix: str, name: str | None) -> str:
     name = name or ""
     return name if is_ours(name) else prefix + name
+
+
+def _cloud_name(product: str, name: str | None) -> str:
+    name = name or ""
+    if name in FIELDS or name.startswith(f"{product}."):
+        return name
+    return (
+        f"{product}.{name.lower().removeprefix('properties.')}" if product == "azure" else f"{product}.{name}"
+    )
+
+
+def _unknown_name(product: str, name: str | None) -> str | list[str]:
+    """Return where a field of a product without a parser is: a source that declares it has it under the product."""
+    name = name or ""
+    return name if is_ours(name) else [name, f"{product.casefold()}.{name}"]

@@ -33,7 +33,7 @@ Node: TypeAlias = list[Any]
 
 MAX_LOOK_CHARS = 16_384
 """A value's first so many characters are what an expression with look-around or references sees."""
-_OWN = frozenset({"entity", "group_by", "window_seconds", "title_vi", "note_vi"})
+_OWN = frozenset({"entity", "group_by", "window_seconds", "title_vi", "note", "note_vi"})
 _ENTITIES = {"host": "host.name", "user": "user.name", "ip": "source.ip"}
 _MAX_WINDOW_SECONDS = 31 * 86400
 _DEFAULT_WINDOW_SECONDS = 3600
@@ -246,7 +246,8 @@ def _sentence(error: BaseException) -> str:
 def _apply_names(rule: Any) -> None:
     """Give the rule's fields the names that events have."""
     with _taken_on_trust():
-        mapping.pipeline(rule.logsource.product, rule.logsource.category).apply(rule)
+        source = rule.logsource
+        mapping.pipeline(source.product, source.category, source.service).apply(rule)
     for detection in rule.detection.detections.values():
         _mend(detection)
 
@@ -275,7 +276,7 @@ def _alerting(own: Any) -> dict[str, Any]:
     own = {} if own is None else own
     if not isinstance(own, dict) or not set(own) <= _OWN:
         raise RuleError(f"`citysoc:` may hold {', '.join(sorted(_OWN))}, nothing else")
-    for name in ("entity", "title_vi", "note_vi"):
+    for name in ("entity", "title_vi", "note", "note_vi"):
         if not isinstance(own.get(name, ""), str):
             raise RuleError(f"`citysoc: {name}` is a text")
     group_by = own.get("group_by", [])
@@ -290,6 +291,7 @@ def _alerting(own: Any) -> dict[str, Any]:
         "group_by": list(group_by),
         "window_seconds": window,
         "title_vi": compose(own.get("title_vi", "")),
+        "note": compose(own.get("note", "")),
         "note_vi": compose(own.get("note_vi", "")),
     }
 
