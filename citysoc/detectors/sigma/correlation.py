@@ -33,7 +33,7 @@ MAX_SPAN_SECONDS = 366 * 86_400
 _MAX_WINDOW_SECONDS = 31 * 86_400
 MAX_RULES = 50
 _MAX_CLAUSES = 64
-_OWN = frozenset({"entity", "window_seconds", "title_vi", "note_vi", "across_agencies"})
+_OWN = frozenset({"entity", "window_seconds", "title_vi", "note", "note_vi", "across_agencies"})
 _KEYS = frozenset({"type", "rules", "timespan", "group-by", "condition", "aliases", "generate"})
 
 
@@ -158,8 +158,8 @@ def _own(own: Any, span: int) -> dict[str, Any]:
     own = {} if own is None else own
     if not isinstance(own, dict) or not set(own) <= _OWN:
         raise RuleError(f"`citysoc:` of a correlation may hold {', '.join(sorted(_OWN))}, nothing else")
-    if not all(isinstance(own.get(name, ""), str) for name in ("entity", "title_vi", "note_vi")):
-        raise RuleError("`entity`, `title_vi` and `note_vi` are texts")
+    if not all(isinstance(own.get(name, ""), str) for name in ("entity", "title_vi", "note", "note_vi")):
+        raise RuleError("`entity`, `title_vi`, `note` and `note_vi` are texts")
     if not isinstance(own.get("across_agencies", False), bool):
         raise RuleError("`citysoc: across_agencies` is true or false")
     window = own.get("window_seconds", min(span, _MAX_WINDOW_SECONDS))
@@ -170,6 +170,7 @@ def _own(own: Any, span: int) -> dict[str, Any]:
         "window_seconds": window,
         "across_agencies": own.get("across_agencies", False),
         "title_vi": compose(own.get("title_vi", "")),
+        "note": compose(own.get("note", "")),
         "note_vi": compose(own.get("note_vi", "")),
     }
 
