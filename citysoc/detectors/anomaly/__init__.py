@@ -1,0 +1,1 @@
+"""The anomaly model: who left their own habit. See docs/anomaly.md."""
