@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from citysoc.parsers.base import Parser
 
 PARSERS = {
+    "auditd": "citysoc.parsers.auditd:PARSER",
     "antivirus": "citysoc.parsers.antivirus:CSV",
     "antivirus-xlsx": "citysoc.parsers.antivirus:XLSX",
     "avreport": "citysoc.parsers.avreport:PARSER",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from citysoc.flow import Unparsed
 from citysoc.parsers import (
+    auditd,
     cef,
     cisco,
     envelope,
@@ -29,7 +30,7 @@ from citysoc.parsers import (
     zeek,
 )
 from citysoc.parsers.base import Context, Parser
-from citysoc.parsers.times import epoch, named
+from citysoc.parsers.times import named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,11 +42,6 @@ NO_HEADER = Unparsed(
     "syslog.no_header", "The line has no syslog header and is in no format that is known without one."
 )
 _PROGRAM = re.compile(r"[^\w.-]+")
-_AUDIT = re.compile(
-    r"(?:audit: )?type=(?P<type>[A-Z0-9_]{1,48}|\d{1,5}) (?:msg=)?"
-    r"audit\((?P<time>\d{9,11}\.\d{1,6}):(?P<serial>\d{1,20})\): ?"
-)
-_AUDIT_QUOTE = re.compile(r"msg='|'\s{0,4}$")  # user messages nest their pairs in quotes
 _APACHE_ERROR = re.compile(
     r"(?:\[(?P<time>[A-Z][a-z]{2} [^\]]{16,32})\] )?"
     r"\[(?:\w{0,32}:)?(?P<level>emerg|alert|crit|error|warn|warning|notice|info|debug|trace\d)\] "
@@ -176,19 +172,7 @@ def _embedded(event: Event, message: str, context: Context) -> bool:
 
 def _structured(event: Event, message: str, context: Context) -> bool:
     """Read the kernel's audit records and Apache's and nginx's error lines."""
-    if "audit(" in message and (found := _AUDIT.search(message[:200])):
-        moment = epoch(found["time"])
-        if moment:
-            event["@timestamp"] = moment
-        event["event.dataset"] = "syslog.auditd"
-        event["event.code"] = found["type"]
-        event["event.sequence"] = int(found["serial"][:18])
-        event["auditd.type"] = found["type"]
-        pairs = keyvalue.pairs(_AUDIT_QUOTE.sub("", message[found.end() :]))
-        for name, value in pairs:
-            if value:
-                event[f"auditd.{name}"] = value
-        _audit_fields(event)
+    if auditd.add(event, message):
         return True
     if message.startswith("[") and (found := _APACHE_ERROR.match(message)):
         event["event.dataset"] = "syslog.weberror"
@@ -215,33 +199,6 @@ def _web_client(event: Event, client: str) -> None:
         event["source.ip"] = fitted
     else:
         event["source.address"] = client
-
-
-def _audit_fields(event: Event) -> None:
-    for name, field in (
-        ("exe", "process.executable"),
-        ("comm", "process.name"),
-        ("acct", "user.name"),
-        ("addr", "source.address"),
-        ("cwd", "process.working_directory"),
-        ("name", "file.path"),
-    ):
-        value = event.get(f"auditd.{name}")
-        if isinstance(value, str) and value not in {"?", "(null)"}:
-            event[field] = value
-    if address := keyvalue.endpoint(event.get("source.address")):
-        event["source.ip"] = address
-    for name, field in (("pid", "process.pid"), ("ppid", "process.parent.pid")):
-        if str(event.get(f"auditd.{name}", "")).isdigit():
-            event[field] = int(str(event[f"auditd.{name}"])[:18])
-    result = event.get("auditd.res", event.get("auditd.success"))
-    if result in {"success", "yes", "1"}:
-        event["event.outcome"] = "success"
-    elif result in {"failed", "no", "0"}:
-        event["event.outcome"] = "failure"
-    if str(event.get("auditd.type")) in {"USER_AUTH", "USER_LOGIN", "USER_ERR"}:
-        event["event.category"] = ["authentication"]
-        event["event.type"] = ["start"]
 
 
 def _from_structured_data(event: Event, header: Event) -> None:

@@ -199,10 +199,8 @@ def pipeline(product: str | None, category: str | None, service: str | None) -> 
 
 def _rest(product: str | None, category: str | None, service: str | None) -> _Name | None:
     """Return what names the fields that the pipelines do not name; None where they stay as they are."""
-    if product in _LIKE_WINDOWS:
+    if product in _LIKE_WINDOWS or (product in {"linux", "macos"} and category in _UNIX):
         return functools.partial(_windows_name, category)
-    if product in {"linux", "macos"} and category in _UNIX:
-        return functools.partial(_unix_name, category)
     if product in _CLOUD:
         return functools.partial(_cloud_name, product or "")
     prefix = "auditd." if service == "auditd" else _PREFIXES.get(product or "")
@@ -217,7 +215,6 @@ _LIKE_WINDOWS = frozenset({"windows", "rpc_firewall"})
 _UNIX = frozenset(
     {"process_creation", "file_event", "file_change", "file_delete", "network_connection", "dns_query"}
 )
-_UNIX_USERS = {"User": "user.name", "ParentUser": "process.parent.user.name"}
 
 
 def is_ours(name: str) -> bool:
@@ -228,13 +225,6 @@ def is_ours(name: str) -> bool:
 def _windows_name(category: str | None, name: str | None) -> str | list[str]:
     name = name or ""
     return name if is_ours(name) else windows.rule_fields(name, category)
-
-
-def _unix_name(category: str | None, name: str | None) -> str | list[str]:
-    """Return where a field is found: Sysmon for Linux calls them as Windows does, agents and the audit as ECS does."""
-    found = _windows_name(category, name)
-    also = _UNIX_USERS.get(name or "")
-    return [also, *([found] if isinstance(found, str) else found)] if also else found
 
 
 def _prefixed(prefix: str, name: str | None) -> str:
