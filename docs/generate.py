@@ -60,6 +60,7 @@ def settings() -> str:
         models.Settings,
         models.Service,
         models.Store,
+        models.Elastic,
         models.Rules,
         models.Alerts,
         models.Webhook,

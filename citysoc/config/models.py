@@ -238,16 +238,78 @@ class Service(Model):
     commit_records: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
 
 
+class Elastic(Model):
+    """An Elasticsearch cluster, 9.x.
+
+    Args:
+        urls: addresses of its nodes.
+        prefix: how the names of our indices begin.
+        api_key: a reference to an API key, as the cluster encodes it.
+        username: instead of an API key.
+        password: a reference to the password of ``username``.
+        ca_file: a certificate authority of one's own, relative to the configuration file.
+        client_certificate: our own certificate, for clusters that ask for one.
+        client_key: its key.
+        sniff: whether to ask the cluster for its other nodes.
+        compress: whether to compress what is sent.
+        timeout_seconds: for one request.
+        bulk_bytes: one bulk request is about so large.
+        bulk_parallel: so many bulk requests are under way at a time.
+        spool_bytes: while the cluster is away, events wait under ``data_dir`` in so much space; then collectors wait.
+        shards: primary shards of one day's index.
+        replicas: copies of each index; none: one where there is a second node.
+        refresh_seconds: how soon new events can be found while more come in.
+    """
+
+    urls: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^https?://[^/@]+/?$")], ...], Field(min_length=1, max_length=64)
+    ]
+    prefix: Identifier = "citysoc"
+    api_key: SecretReference | None = None
+    username: str | None = None
+    password: SecretReference | None = None
+    ca_file: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    sniff: bool = False
+    compress: bool = False
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    bulk_bytes: Annotated[int, Field(ge=64 << 10, le=64 << 20)] = 4 << 20
+    bulk_parallel: Annotated[int, Field(ge=1, le=32)] = 2
+    spool_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
+    shards: Annotated[int, Field(ge=1, le=64)] = 1
+    replicas: Annotated[int, Field(ge=0, le=8)] | None = None
+    refresh_seconds: Annotated[int, Field(ge=1, le=3600)] = 5
+
+    @model_validator(mode="after")
+    def _whole(self) -> Elastic:
+        if (self.username is None) != (self.password is None):
+            raise ValueError(_("username and password belong together"))
+        if self.api_key and self.username:
+            raise ValueError(_("give an api_key or a username, not both"))
+        if self.client_key and not self.client_certificate:
+            raise ValueError(_("client_key needs client_certificate"))
+        return self
+
+
 class Store(Model):
     """The event store.
 
     Args:
-        kind: ``local``: Delta Lake tables under ``data_dir``, asked with DuckDB.
+        kind: ``local``: Delta Lake tables under ``data_dir``, asked with DuckDB; ``elasticsearch``: a cluster.
         retention_days: events older than this are removed by the retention job.
+        elasticsearch: the cluster; also to move events there before ``kind`` names it.
     """
 
-    kind: Literal["local"] = "local"
+    kind: Literal["local", "elasticsearch"] = "local"
     retention_days: Annotated[int, Field(ge=1)] = 365
+    elasticsearch: Elastic | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> Store:
+        if self.kind == "elasticsearch" and self.elasticsearch is None:
+            raise ValueError(_("kind elasticsearch needs elasticsearch: {urls: [...]}"))
+        return self
 
 
 class Rules(Model):
@@ -333,6 +395,9 @@ class Webhook(Model):
     ca_file: Path | None = None
 
 
+ReportFormat = Literal["html", "pdf", "docx", "xlsx", "csv"]
+
+
 class Reports(Model):
     """The monthly report.
 
@@ -341,6 +406,13 @@ class Reports(Model):
         superior: the body above the issuer, as printed in the heading.
         issuer: the issuing body, as printed in the heading.
         place: the place of issue.
+        addressee: to whom reports go; left blank where empty.
+        signer: the position of who signs, with the prefix of their authority, e.g. ``KT. GIÁM ĐỐC``.
+        recipients: who gets a copy, one line each.
+        internal: whether the heading carries the mark of internal circulation.
+        formats: which documents are made, beside the figures as JSON.
+        template: a DOCX file to fill instead of the layout of Decree 30/2020 (``reports template export``).
+        geoip: MaxMind DB files that name countries and networks of addresses.
         day_of_month_time: local time of day at which the first working day's report is built.
     """
 
@@ -348,6 +420,13 @@ class Reports(Model):
     superior: str = ""
     issuer: str = ""
     place: str = "Huế"
+    addressee: Annotated[str, Field(max_length=300)] = ""
+    signer: Annotated[str, Field(max_length=200)] = ""
+    recipients: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=50)] = ()
+    internal: bool = True
+    formats: tuple[ReportFormat, ...] = ("html", "pdf", "docx", "xlsx", "csv")
+    template: Path | None = None
+    geoip: tuple[Path, ...] = ()
     day_of_month_time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "08:00"
 
 

@@ -65,10 +65,10 @@ def values(event: Event, name: str) -> list[Any]:
     # Outside the dictionary values are text: what JSON makes of them.
     kept = orjson.loads(extra_text({name: value}))[name]
     items = kept if isinstance(kept, list) else [kept]
-    return [_text(item) for item in items if item is not None]
+    return [text_of(item) for item in items if item is not None]
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Return a JSON value as text; fractions as DuckDB writes them, which is as ECMAScript does, with ``.0``."""
     if isinstance(value, str):
         return value
@@ -85,7 +85,7 @@ def _json(value: Any) -> str:
         return "{" + ",".join(f"{_json(key)}:{_json(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(_json, value)) + "]"
-    return _text(value) if isinstance(value, float) else orjson.dumps(value).decode()
+    return text_of(value) if isinstance(value, float) else orjson.dumps(value).decode()
 
 
 def _test(leaf: Leaf, value: Any) -> bool:

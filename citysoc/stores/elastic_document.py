@@ -1,0 +1,192 @@
+"""Events as documents of Elasticsearch, and back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from citysoc.ecs.fields import EXTRA, FIELDS
+from citysoc.ecs.schema import from_row
+from citysoc.stores.elastic_mapping import INDEX, SEPARATOR, extra_key, folds_alike
+from citysoc.stores.local_table import filled, split
+from citysoc.stores.query import fold
+from citysoc.stores.query_match import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import pyarrow as pa
+
+    from citysoc.flow import Event
+
+_DATES = frozenset(name for name, field in FIELDS.items() if field.type == "date")
+_TEXTS = frozenset(name for name, field in FIELDS.items() if field.type in ("keyword", "text"))
+_MAX_ID_BYTES = 512
+_NULS = "\0"
+_LONG = 2000
+"""Values of fewer characters are certainly short enough to be indexed."""
+_SURE = re.compile(r"[\x01-\x7f]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One event as it is sent.
+
+    Args:
+        index: the day of the index it belongs to, ``2026.10.01``.
+        id: its ``_id``.
+        source: its JSON.
+    """
+
+    index: str
+    id: str
+    source: bytes
+
+    @property
+    def lines(self) -> bytes:
+        """The two lines of a bulk request."""
+        head = orjson.dumps({"create": {"_index": self.index, "_id": self.id}})
+        return b"%b\n%b\n" % (head, self.source)
+
+
+def documents(table: pa.Table, prefix: str, salt: str = "") -> Iterator[Document]:
+    """Yield the rows of a table with columns of ``ecs.schema`` as documents.
+
+    The index follows from the event alone, so that a record that comes again meets its own.
+
+    Args:
+        table: events and quarantined records, each with an ``@timestamp``.
+        prefix: how our indices' names begin.
+        salt: names rows that have no ``event.id``.
+    """
+    for day, rows in split(table):
+        index = f"{prefix}-events-{day:%Y.%m.%d}"
+        for number, row in enumerate(_rows(filled(rows))):
+            identity = row.get("event.id") or _digest(f"{salt}\0{index}\0{number}")
+            yield Document(index, _id(identity), orjson.dumps(row))
+
+
+def _id(identity: str) -> str:
+    return identity if len(identity) <= _MAX_ID_BYTES // 4 else _digest(identity)
+
+
+def document_id(event_id: str) -> str:
+    """Return the ``_id`` of the event with an ``event.id``."""
+    return _id(event_id)
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _rows(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    """Yield rows as JSON-able objects: no empty values, and what the index needs besides."""
+    names = rows.schema.names
+    columns = [_column(name, rows[name]) for name in names]
+    dates = [
+        (name, rows[name].cast("int64").to_pylist()) for name in names if name in _DATES
+    ]  # microseconds: Elasticsearch's own date keeps milliseconds
+    watched = [name for name in names if name in _TEXTS and not _plain(rows[name])]
+    for number, values in enumerate(zip(*columns, strict=True)):
+        row = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        own: dict[str, Any] = {
+            "us": {name: moments[number] for name, moments in dates if moments[number] is not None}
+        }
+        odd: dict[str, list[str]] = {}
+        for name in watched:
+            if name in row:
+                _watch(name, row[name], odd)
+        if EXTRA in row:
+            own["extra"] = _extras(row[EXTRA], odd)
+        if odd:
+            own["odd"], own["folded"] = list(odd), odd
+        row[INDEX] = own
+        yield row
+
+
+def _column(name: str, column: pa.ChunkedArray) -> list[Any]:
+    import pyarrow.compute as pc
+
+    if name in _DATES:
+        return list(pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ").to_pylist())
+    return list(column.to_pylist())
+
+
+def _plain(column: pa.ChunkedArray) -> bool:
+    """Return whether all texts of a column are short ASCII: nothing in it needs a closer look."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_list(column.type):
+        column = pc.list_flatten(column)
+    if not pc.all(pc.string_is_ascii(column), min_count=0).as_py():
+        return False
+    longest = pc.max(pc.binary_length(column)).as_py()
+    if longest is not None and longest > _LONG:
+        return False
+    return not pc.any(pc.match_substring(column, _NULS)).as_py()
+
+
+def _watch(name: str, value: Any, odd: dict[str, list[str]]) -> None:
+    texts = value if isinstance(value, list) else [value]
+    if not all(map(folds_alike, texts)):
+        odd[name] = [fold(text) for text in texts]
+
+
+def _extras(text: str, odd: dict[str, list[str]]) -> list[str]:
+    """Return the values of fields outside the dictionary, each behind its name."""
+    found: list[str] = []
+    for name, value in orjson.loads(text).items():
+        if value is None:
+            continue
+        texts = [
+            text_of(item) for item in (value if isinstance(value, list) else [value]) if item is not None
+        ]
+        key = _key(name)
+        entries = [f"{key}{SEPARATOR}{item}" for item in texts]
+        if not all(map(folds_alike, entries)):
+            odd[key] = [fold(item) for item in texts]
+        found += entries
+    return found
+
+
+_key = functools.lru_cache(maxsize=4096)(extra_key)
+
+
+def to_event(source: Mapping[str, Any]) -> Event:
+    """Return a document's source as the event it was made of."""
+    row = {name: value for name, value in source.items() if name != INDEX}
+    for name in _DATES:
+        if isinstance(value := row.get(name), str):
+            row[name] = dt.datetime.fromisoformat(value)
+    return from_row(row)
+
+
+def refused(document: Document, reason: str, *, with_original: bool) -> Document:
+    """Return the quarantined record in the place of a document that the cluster refused.
+
+    Args:
+        document: what was refused.
+        reason: the cluster's word.
+        with_original: whether to keep ``event.original``; not where that was what was refused.
+    """
+    row = orjson.loads(document.source)
+    kept: dict[str, Any] = {
+        name: row[name]
+        for name in ("@timestamp", "event.id", "event.ingested", "agency.id", "agency.name", "citysoc.source")
+        if name in row
+    }
+    own: dict[str, Any] = {"us": row[INDEX]["us"], "odd": ["event.original"]}
+    original = row.get("event.original")
+    if original is not None:
+        kept["event.original"] = original if with_original else original[:1000]
+        own["folded"] = {"event.original": [fold(kept["event.original"])]}
+    kept["citysoc.unparsed"] = "store.refused"
+    kept["citysoc.unparsed_detail"] = reason[:1000]
+    return Document(document.index, document.id, orjson.dumps({**kept, INDEX: own}))
