@@ -1,16 +1,30 @@
-"""Where rules and their compiled form live."""
+"""Where rules and their compiled form live, and how commands find them."""
 
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import click
 
 import citysoc.rules
+from citysoc.errors import ConfigError, InputError
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from citysoc.commands.context import App
     from citysoc.config.load import Config
+    from citysoc.detectors.sigma import Check, Loaded
     from citysoc.pipeline import Work
+
+PATHS = click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[PATH]...")
+_SHORTEST = 4
+"""So many characters of an id may stand for it."""
+_SHOWN = 5
 
 
 def shipped_rules() -> Path:
@@ -53,3 +67,119 @@ def work_of(config: Config) -> Work:
         min_level=rules.min_level,
         agency_facts=facts(config.registry),
     )
+
+
+def config_or_none(app: App) -> Config | None:
+    """Return the configuration; None where there is none and none was named: the shipped rules need none."""
+    from citysoc.commands.context import find_config
+
+    if app.config_path is None and "CITYSOC_CONFIG" not in os.environ:
+        try:
+            find_config(Path.cwd())
+        except ConfigError:
+            return None
+    return app.config
+
+
+def directories(app: App) -> list[Path]:
+    """Return where the rules in use are: of the configuration, or the shipped ones where there is none."""
+    config = config_or_none(app)
+    return [shipped_rules()] if config is None else list(rule_paths(config))
+
+
+def loaded(app: App, paths: Sequence[Path] = (), *, before: Sequence[Path] = ()) -> Loaded:
+    """Load rules.
+
+    Args:
+        app: the running command.
+        paths: where they are; by default those in use, with the states and levels that the house decided.
+        before: rules that count more than those in use.
+    """
+    from citysoc.detectors.sigma import load, states
+
+    config = None if paths else config_or_none(app)
+    if config is None:
+        return load([*before, *(paths or directories(app))], cache_dir=cache_dir())
+    rules = config.settings.rules
+    return load(
+        [*before, *rule_paths(config)],
+        cache_dir=cache_dir(),
+        disabled=rules.disabled,
+        min_level=rules.min_level,
+        overrides=states.read(own_folder(config)),
+    )
+
+
+def place_of(found: Loaded, text: str) -> int:
+    """Return the place of the rule that a text names: an id, the beginning of one, a name, a title.
+
+    Raises:
+        InputError: there is no such rule, or several.
+    """
+    wanted = _folded(text)
+    ways: tuple[Any, ...] = (
+        lambda check, plan: wanted in {check.rule.casefold(), str(plan.get("name", "")).casefold()},
+        lambda check, _plan: wanted in {_folded(check.title), _folded(check.title_vi)},
+        lambda check, _plan: len(wanted) >= _SHORTEST and check.rule.casefold().startswith(wanted),
+        lambda check, _plan: (
+            len(wanted) >= _SHORTEST and (wanted in _folded(check.title) or wanted in _folded(check.title_vi))
+        ),
+    )
+    for way in ways:
+        places = [
+            place
+            for place, (check, plan) in enumerate(zip(found.checks, found.plans, strict=True))
+            if way(check, plan)
+        ]
+        good = [place for place in places if found.checks[place].status != "refused"] or places[:1]
+        if len(good) == 1:
+            return good[0]
+        if good:
+            shown = "; ".join(f"{found.checks[p].rule} {found.checks[p].title}" for p in good[:_SHOWN])
+            raise InputError(
+                _("{count} rules are called {rule}: {rules}").format(
+                    count=len(good), rule=repr(text), rules=shown
+                ),
+                hint=_("Name the id."),
+            )
+    raise InputError(
+        _("There is no rule {rule}.").format(rule=repr(text)),
+        hint=_("Name a file, or an id that `citysoc rules list` shows."),
+    )
+
+
+def find(app: App, text: str) -> tuple[Loaded, int]:
+    """Return the rules in use and the place among them of the one that a text names, which may be a file.
+
+    Raises:
+        InputError: there is no such rule, or several.
+    """
+    path = Path(text)
+    if len(text) > 1000 or not path.is_file():
+        found = loaded(app)
+        return found, place_of(found, text)
+    found = loaded(app, before=[path])
+    own = [place for place, check in enumerate(found.checks) if check.path == path]
+    if not own:
+        raise InputError(_("the file holds no rule"), where=text)
+    first = next((place for place in own if found.checks[place].kind == "correlation"), own[0])
+    return found, first
+
+
+def document_of(check: Check) -> Any:
+    """Return a rule's document as its file holds it.
+
+    Raises:
+        InputError: the file changed under our hands.
+    """
+    from citysoc.detectors.sigma.load import documents, rule_files
+
+    for file in rule_files([check.path]):
+        for document in documents(file.content):
+            if document.line == check.line and isinstance(document.value, dict):
+                return document.value
+    raise InputError(_("The rule is not where it was; try again."), where=f"{check.path}:{check.line}")
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold().strip()

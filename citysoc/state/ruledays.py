@@ -125,3 +125,9 @@ def days(state: State, rule: str, *, since: dt.datetime) -> list[tuple[str, int,
         (rule, first),
     )
     return [(row["day"], row["hits"], row["staged"]) for row in rows]
+
+
+def first_day(state: State) -> dt.datetime | None:
+    """Return when the first day begins of which anything is known; None where nothing is."""
+    row = state.rows("SELECT min(day) AS day FROM rule_days")[0]
+    return dt.datetime.fromisoformat(row["day"]).replace(tzinfo=clock.HUE) if row["day"] else None

@@ -83,5 +83,5 @@ def test_evidence_can_fail(tmp_path):
     (tmp_path / f"{path.stem}.hits.ndjson").write_bytes(path.with_suffix(".misses.ndjson").read_bytes())
     (tmp_path / f"{path.stem}.misses.ndjson").write_bytes(path.with_suffix(".hits.ndjson").read_bytes())
     (trial,) = trials([tmp_path])
-    assert "the list of hits from line 1 on brings nothing forth" in trial.failures
-    assert "the list of misses from line 1 on brings something forth" in trial.failures
+    assert any(f.startswith("the list of hits from line 1 on brings nothing forth: ") for f in trial.failures)
+    assert any(f.startswith("the list of misses from line 1 on brings ") for f in trial.failures)

@@ -4,7 +4,7 @@ Beside ``x.yml`` lie ``x.hits.ndjson`` and ``x.misses.ndjson``: one flat ECS eve
 ``citysoc parse`` prints them. A rule without both has no evidence, and fails.
 
 For a correlation, the lines are lists of events with their ``@timestamp``, an empty line between two lists; every list of
-hits must bring the correlation forth, no list of misses may.
+hits must bring the correlation forth, no list of misses may. A time may be an offset from the list's first: ``"+90s"``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
-from citysoc.detectors.correlate import Correlator, Feeds
 from citysoc.detectors.sigma.detector import SigmaDetector
+from citysoc.detectors.sigma.explain import reason
 from citysoc.detectors.sigma.linking import link
 from citysoc.detectors.sigma.load import documents, rule_files
+from citysoc.detectors.sigma.offsets import timed
 from citysoc.detectors.sigma.plan import compile_document
+from citysoc.detectors.sigma.sightings import watch
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +46,7 @@ class Trial:
         hits: events that must match.
         misses: events that must not.
         failures: what is wrong, one sentence each; none where all is well.
+        kind: rule or correlation.
     """
 
     rule: str
@@ -51,6 +55,7 @@ class Trial:
     hits: int
     misses: int
     failures: tuple[str, ...]
+    kind: str = "rule"
 
 
 def trials(paths: Sequence[Path]) -> Iterator[Trial]:
@@ -62,7 +67,7 @@ def trials(paths: Sequence[Path]) -> Iterator[Trial]:
         failures = [file.problem] if file.problem else []
         failures += [plan["reason"] for plan in plans if plan["status"] == "refused"]
         if not plans and not failures:
-            failures.append("the file holds no rule")
+            failures.append(_("the file holds no rule"))
         kinds = {plan.get("kind", "rule") for plan in plans}
         if kinds == {"filter"} and not failures:
             continue
@@ -71,27 +76,40 @@ def trials(paths: Sequence[Path]) -> Iterator[Trial]:
         if "correlation" in kinds:
             failures += library.try_correlations(file, hits, misses)
         else:
-            failures += _try_rules(plans, hits, misses)
+            failures += _try_rules(library.documents(file), plans, hits, misses)
         # A correlation lends its name to the file that holds the rules below it, too.
         first = next(
             (plan for plan in plans if plan.get("kind") == "correlation"), plans[0] if plans else None
         )
         named = first or {"id": file.path.stem, "title": file.path.stem}
-        yield Trial(named["id"], named["title"], file.path, len(hits), len(misses), tuple(failures))
+        yield Trial(
+            *(named["id"], named["title"], file.path, len(hits), len(misses), tuple(failures)),
+            kind=named.get("kind", "rule"),
+        )
 
 
 def _try_rules(
-    plans: Sequence[Mapping[str, Any]], hits: Sequence[_Line], misses: Sequence[_Line]
+    written: Sequence[Any],
+    plans: Sequence[Mapping[str, Any]],
+    hits: Sequence[_Line],
+    misses: Sequence[_Line],
 ) -> Iterator[str]:
-    detector = SigmaDetector([p for p in plans if p["status"] != "refused" and p["kind"] == "rule"])
-    if not detector.rules:
+    pairs = [
+        (document, plan)
+        for document, plan in zip(written, plans, strict=True)
+        if plan["status"] != "refused" and plan["kind"] == "rule"
+    ]
+    detector = SigmaDetector([plan for _document, plan in pairs])
+    if not pairs:
         return
     for line, event in hits:
-        if not detector.detect([event]):
-            yield f"line {line} of the hits is not matched"
+        if not detector.detect(timed([event])):
+            why = "; ".join(reason(document, event) for document, _plan in pairs)
+            yield _("line {line} of the hits is not matched: {why}").format(line=line, why=why)
     for line, event in misses:
-        if detector.detect([event]):
-            yield f"line {line} of the misses is matched"
+        if found := {finding.rule for finding in detector.detect(timed([event]))}:
+            why = "; ".join(reason(document, event) for document, plan in pairs if plan["id"] in found)
+            yield _("line {line} of the misses is matched: {why}").format(line=line, why=why)
 
 
 class _Library:
@@ -100,6 +118,10 @@ class _Library:
     def __init__(self, files: Sequence[RuleFile]) -> None:
         self._files = files
         self._plans: dict[Path, list[dict[str, Any]]] = {}
+
+    def documents(self, file: RuleFile) -> list[Any]:
+        """Return the documents of a file, one for each of its plans."""
+        return [document.value for document in documents(file.content)]
 
     def plans(self, file: RuleFile) -> list[dict[str, Any]]:
         """Return the plans of a file."""
@@ -131,15 +153,18 @@ class _Library:
         loud = {plan["id"] for plan in linked.correlations if not plan["quiet"]}
         found: set[str] = set()
         for lines in _lists(hits):
-            rules = _found(linked, [event for _line, event in lines]) & loud
+            rules, why = _found(linked, loud, lines)
             found |= rules
             if not rules:
-                yield f"the list of hits from line {lines[0][0]} on brings nothing forth"
+                text = _("the list of hits from line {line} on brings nothing forth: {why}")
+                yield text.format(line=lines[0][0], why=why)
         for missing in sorted(loud - found if hits else ()):
-            yield f"no list of hits brings {missing} forth"
+            yield _("no list of hits brings {rule} forth").format(rule=missing)
         for lines in _lists(misses):
-            if _found(linked, [event for _line, event in lines]) & loud:
-                yield f"the list of misses from line {lines[0][0]} on brings something forth"
+            rules, _why = _found(linked, loud, lines)
+            if rules:
+                text = _("the list of misses from line {line} on brings {rules} forth")
+                yield text.format(line=lines[0][0], rules=", ".join(sorted(rules)))
 
 
 def _lists(lines: Sequence[_Line]) -> list[list[_Line]]:
@@ -153,14 +178,23 @@ def _lists(lines: Sequence[_Line]) -> list[list[_Line]]:
     return lists
 
 
-def _found(linked: Linked, events: Sequence[Event]) -> set[str]:
-    """Return the correlations that a list of events brings forth."""
-    named = [{"event.id": f"{number:06d}", **event} for number, event in enumerate(events)]
-    matches = Feeds(linked.correlations).split(SigmaDetector(linked.rules).detect(named), named, "evidence")[
-        1
-    ]
-    correlator = Correlator(linked.correlations, lateness_seconds=None)
-    return {finding.rule for finding in (*correlator.feed(matches), *correlator.finish())}
+def _found(linked: Linked, wanted: set[str], lines: Sequence[_Line]) -> tuple[set[str], str]:
+    """Return which of some correlations a list of events brings forth, and why the others do not come."""
+    events = timed([event for _line, event in lines])
+    found, reasons = set(), []
+    for rule in sorted(wanted):
+        told = watch(linked.rules, linked.correlations, rule, events)
+        if told.findings:
+            found.add(rule)
+        elif not told.base and not told.sightings:
+            reasons.append(_("no event matches a rule below it"))
+        elif not told.sightings:
+            reasons.append(_("the events that match lack a field that it groups by"))
+        else:
+            best = told.sightings[0]
+            group = ", ".join(f"{name}={value}" for name, value in best.group.items())
+            reasons.append(f"{group}: {best.missing}" if group else best.missing)
+    return found, "; ".join(dict.fromkeys(reasons))
 
 
 def _events(path: Path, failures: list[str]) -> list[tuple[int, Event]]:
@@ -168,13 +202,15 @@ def _events(path: Path, failures: list[str]) -> list[tuple[int, Event]]:
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        failures.append(f"there is no {path.name}")
+        failures.append(_("there is no {file}").format(file=path.name))
         return []
     except OSError as error:
-        failures.append(f"{path.name} cannot be read: {error.strerror or error}")
+        failures.append(
+            _("{file} cannot be read: {reason}").format(file=path.name, reason=error.strerror or error)
+        )
         return []
     if len(content) > MAX_BYTES:
-        failures.append(f"{path.name} is larger than {MAX_BYTES} bytes")
+        failures.append(_("{file} is larger than {limit} bytes").format(file=path.name, limit=MAX_BYTES))
         return []
     events: list[tuple[int, Event]] = []
     for number, line in enumerate(content.split(b"\n"), start=1):
@@ -187,7 +223,7 @@ def _events(path: Path, failures: list[str]) -> list[tuple[int, Event]]:
         if isinstance(event, dict):
             events.append((number, event))
         else:
-            failures.append(f"line {number} of {path.name} is no event")
+            failures.append(_("line {line} of {file} is no event").format(line=number, file=path.name))
     if not events:
-        failures.append(f"{path.name} holds no event")
+        failures.append(_("{file} holds no event").format(file=path.name))
     return events
