@@ -52,6 +52,7 @@ _TEXTS = frozenset(
     name for name, field in FIELDS.items() if field.type in {"keyword", "ip"} and not field.array
 )
 _CLAIMS = ("agency.", "citysoc.")
+_MODULE = "ndjson"
 
 
 def is_ecs(record: dict[str, Any]) -> bool:
@@ -114,7 +115,10 @@ def _fit(name: str, value: Any, context: Context) -> Any:
 def _other(record: dict[str, Any], context: Context) -> Event:
     module, dataset = _declared(context)
     event: Event = {"event.module": module, "event.dataset": dataset}
-    values.assign(event, values.flatten(record), _TABLE, f"{module}.")
+    fields = values.flatten(record)
+    values.assign(event, fields, _TABLE, f"{module}.")
+    if module != _MODULE:  # rules of the declared product ask for its own names
+        event.update((f"{module}.{name}", value) for name, value in fields if name in _TABLE)
     for name in _TIMES:
         if name in record and (moment := guess(record[name], context.zone, context.arrived)) is not None:
             event["@timestamp"] = moment
@@ -130,8 +134,9 @@ def _declared(context: Context) -> tuple[str, str]:
     """Return module and dataset of objects that no parser knows: what the source says that they are."""
     said = context.options.get("logsource")
     if not isinstance(said, dict) or not (product := said.get("product")):
-        return "ndjson", "ndjson.event"
-    return product, f"{product}.{said.get('service') or said.get('category') or 'event'}"
+        return _MODULE, f"{_MODULE}.event"
+    module = str(product).lower()
+    return module, f"{module}.{said.get('service') or said.get('category') or 'event'}"
 
 
 def _parse(lines: Sequence[str], context: Context) -> list[Event | Unparsed]:
