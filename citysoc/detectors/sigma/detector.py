@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from citysoc.clock import UTC
-from citysoc.detectors.sigma.index import Index, Memory, places
+from citysoc.detectors.sigma.databases import Databases
+from citysoc.detectors.sigma.field import Memory
+from citysoc.detectors.sigma.index import Index, places
 from citysoc.detectors.sigma.match import View, moment_of, predicate, teller, with_plain_names
 from citysoc.flow import UNKNOWN_AGENCY, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    from citysoc.detectors.sigma.index import Candidates
     from citysoc.detectors.sigma.match import Predicate, Teller
     from citysoc.flow import Event
 
@@ -67,9 +72,9 @@ class _Route:
 
     __slots__ = ("index", "rules")
 
-    def __init__(self, rules: Sequence[Rule], memory: Memory) -> None:
+    def __init__(self, rules: Sequence[Rule], memory: Memory, store: Databases) -> None:
         self.rules = rules
-        self.index = Index([rule.plan["test"] for rule in rules], memory)
+        self.index = Index([rule.plan["test"] for rule in rules], memory, store=store)
 
 
 class SigmaDetector:
@@ -77,10 +82,13 @@ class SigmaDetector:
 
     Args:
         plans: compiled rules; JSON-able, so that a worker process can be given them.
+        cache_dir: where pattern databases are kept; None keeps none.
     """
 
-    def __init__(self, plans: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, plans: Sequence[Mapping[str, Any]], cache_dir: Path | None = None) -> None:
         self.plans = tuple(sorted(plans, key=lambda plan: str(plan["id"])))
+        self._cache_dir = cache_dir
+        self._store = Databases(cache_dir and cache_dir / "sigma" / "databases")
         self._rules = tuple(Rule(plan) for plan in self.plans)
         self._memory = Memory()
         self._fields = tuple(
@@ -110,9 +118,9 @@ class SigmaDetector:
                 self._coded[code] = self._coded.get(code, 0) | bit
         self._sights = list(sights.values())
 
-    def __reduce__(self) -> tuple[type[SigmaDetector], tuple[tuple[Mapping[str, Any], ...]]]:
+    def __reduce__(self) -> tuple[type[SigmaDetector], tuple[Any, ...]]:
         """Travel to another process as plans; predicates are made anew there."""
-        return SigmaDetector, (self.plans,)
+        return SigmaDetector, (self.plans, self._cache_dir)
 
     @property
     def rules(self) -> int:
@@ -121,45 +129,46 @@ class SigmaDetector:
 
     def detect(self, events: Sequence[Event]) -> list[Finding]:
         """Return the findings of a batch, ordered by event, then rule id. Never raises."""
-        findings: list[Finding] = []
-        for event in events:
-            route = self._route(event)
-            if route is None:
-                continue
-            plain = with_plain_names(event)
-            candidates = route.index.candidates(plain)
-            if candidates:
-                view = View(plain, plain=True)
-                for place in candidates:
-                    rule = route.rules[place]
-                    if rule.matches(view):
-                        findings.append(_finding(rule, view))
-        return findings
+        groups: dict[int, tuple[_Route, list[int]]] = {}
+        for number, route in enumerate(self._routes_of(events)):
+            if route:
+                groups.setdefault(id(route), (route, []))[1].append(number)
+        found: list[tuple[int, list[Finding]]] = []
+        for route, numbers in groups.values():
+            plain = [with_plain_names(events[number]) for number in numbers]
+            for number, event, candidates in zip(numbers, plain, route.index.candidates(plain), strict=True):
+                if candidates and (own := _findings(route, candidates, event)):
+                    found.append((number, own))
+        found.sort(key=itemgetter(0))
+        return [finding for _number, own in found for finding in own]
 
     def sees(self, event: Event) -> bool:
         """Return whether any rule sees an event."""
-        return self._route(event) is not None
+        return bool(self._routes_of([event])[0])
 
-    def _route(self, event: Event) -> _Route | None:
-        """Return what finds the candidates among the rules that see an event; None where none does."""
-        get = event.get
+    def _routes_of(self, events: Sequence[Event]) -> list[_Route | Literal[False]]:
+        """Return for each event what finds the candidates among the rules that see it; False where none does."""
+        keys = list(zip(*[[event.get(name) for event in events] for name in self._fields], strict=True))
         try:
-            key = tuple([get(name) for name in self._fields])
-            found = self._routes.get(key)
+            found = list(map(self._routes.get, keys))
         except TypeError:  # a list among them
-            key = tuple([_hashable(get(name)) for name in self._fields])
-            found = self._routes.get(key)
+            keys = [tuple(map(_hashable, key)) for key in keys]
+            found = list(map(self._routes.get, keys))
+        return [self._route(key) if one is None else one for key, one in zip(keys, found, strict=True)]
+
+    def _route(self, key: tuple[Any, ...]) -> _Route | Literal[False]:
+        """Return the route of events whose fields that decide it have these values."""
+        found = self._routes.get(key)
         if found is None:
             routed = self._find(key)
             if len(self._routes) >= MAX_ROUTES:
                 self._routes.clear()
-            found = self._shared.get(routed)
-            if found is None and routed:
-                found = self._shared[routed] = _Route(
-                    [self._rules[place] for place in places(routed)], self._memory
-                )
-            self._routes[key] = found or False
-        return found or None
+            shared = self._shared.get(routed)
+            if shared is None and routed:
+                rules = [self._rules[place] for place in places(routed)]
+                shared = self._shared[routed] = _Route(rules, self._memory, self._store)
+            found = self._routes[key] = shared or False
+        return found
 
     def _find(self, key: tuple[Any, ...]) -> int:
         facts = {name: _folded(value) for name, value in zip(self._fields, key, strict=True)}
@@ -171,6 +180,14 @@ class SigmaDetector:
             if rules & asked and _sees(parts, facts):
                 seen |= rules
         return seen & asked
+
+
+def _findings(route: _Route, candidates: Candidates, event: Mapping[str, Any]) -> list[Finding]:
+    """Return the findings of those candidates that an event matches."""
+    view = View(event, plain=True)
+    return [
+        _finding(rule, view) for rule in [route.rules[place] for place in candidates] if rule.matches(view)
+    ]
 
 
 def _hashable(value: Any) -> Any:

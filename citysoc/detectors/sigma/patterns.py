@@ -1,32 +1,29 @@
 """Many texts looked for in one pass: Hyperscan where it can be had, RE2's sets where it cannot, with the same answers.
 
-A value is searched between two NULs, so that a text that must be at its begin or end is a plain text, too.
+A value is searched between two NULs, so that a text that must be at its begin or end is a plain text, too. Many
+values are searched at once, as one block with a NUL between each two.
 """
 
 from __future__ import annotations
 
-import importlib
+import functools
 import re
+from bisect import bisect_left
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 import re2
 
-try:
-    hyperscan: Any = importlib.import_module("hyperscan")
-except ImportError:  # there is no wheel for this machine
-    hyperscan = None
+from citysoc.detectors.sigma import databases
+from citysoc.detectors.sigma.databases import Databases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-Find: TypeAlias = "Callable[[str, str | None], Sequence[int] | None]"
-"""From a folded value, and its original text, to the places of the texts and patterns that it may have.
-
-Of texts it says exactly, of patterns at least those. Without the original no pattern is looked for. None is given
-where the search failed and nothing is known.
-"""
 _Search: TypeAlias = "Callable[[str], Sequence[int] | None]"
+Hits: TypeAlias = dict[int, list[int]]
+"""From the number of a value to the places of the texts and patterns that it may have."""
 
 _MEMORY_BYTES = 256 << 20
 """A bound on RE2, not a need: a set uses what its patterns and the values seen ask for."""
@@ -34,72 +31,160 @@ _RUN = re.compile(r"[a-z0-9_.:;,=()@#$%&!?*+~^|<> -]+")
 _SHORTEST_RUN = 4
 NUMERIC = frozenset("0123456789.-+:tzeinfa")
 """The letters of numbers and times: JSON may write those otherwise than rules read them."""
+_ADDRESS = frozenset("0123456789abcdef.:")
+"""The letters of addresses: events may write those otherwise than records."""
 _BEFORE = frozenset({"is", "starts"})
 _AFTER = frozenset({"is", "ends"})
+_CODED = rb"\\u[0-9a-f]{4}"
+"""A letter that JSON writes by its number."""
+_EDGES = re.compile(r"\\[AzZGK]|\(\?[a-zA-Z]*-")
+"""What binds a pattern to the edges of the whole block, whatever its flags."""
+_MATCHES_A_VALUE = 64
+"""A block in which more is found, on average, is searched value by value: each text is then found once."""
+_MATCHES = 4096
 
 
-def finder(wanted: Sequence[tuple[str, str]], *, fast: bool = True) -> Find:
-    """Return the search for texts and patterns.
+class Finder:
+    """The search for texts and patterns in folded values.
+
+    Of texts it says exactly, of patterns at least those that a value has.
 
     Args:
         wanted: texts, each with how it must stand in a value (is, starts, ends, has), and patterns, each with ``re``
             and its flags.
         fast: use Hyperscan if it is there.
+        store: where its databases are kept.
     """
-    texts = [(place, how, text) for place, (how, text) in enumerate(wanted) if not how.startswith("re")]
-    patterns = [(place, how[2:], text) for place, (how, text) in enumerate(wanted) if how.startswith("re")]
-    ids = [place for place, _how, _text in texts]
-    delimited = [
-        ("\0" if how in _BEFORE else "") + text + ("\0" if how in _AFTER else "")
-        for _place, how, text in texts
-    ]
-    fast = fast and hyperscan is not None
-    search = (_hyperscan(ids, delimited) if fast else None) or _re2(ids, delimited)
-    return _with_patterns(search, patterns, fast=fast) if patterns else lambda folded, _text: search(folded)
 
+    def __init__(
+        self, wanted: Sequence[tuple[str, str]], *, fast: bool = True, store: Databases | None = None
+    ) -> None:
+        texts = [(place, how, text) for place, (how, text) in enumerate(wanted) if not how.startswith("re")]
+        patterns = [
+            (place, how[2:], text) for place, (how, text) in enumerate(wanted) if how.startswith("re")
+        ]
+        self._ids = [place for place, _how, _text in texts]
+        self._texts = [
+            ("\0" if how in _BEFORE else "") + text + ("\0" if how in _AFTER else "")
+            for _place, how, text in texts
+        ]
+        self._store = store or Databases()
+        self._patterns = [place for place, _flags, _pattern in patterns]
+        self._fast = fast and databases.hyperscan is not None
+        self._block = self._scan_block() if self._fast else None
+        self._look = self._prefilter(patterns) if self._fast and patterns else None
+        self._in_blocks = not any(_EDGES.search(pattern) for _place, _flags, pattern in patterns)
 
-def _with_patterns(search: _Search, patterns: Sequence[tuple[int, str, str]], *, fast: bool) -> Find:
-    every = [place for place, _flags, _pattern in patterns]
-    look = _prefilter(patterns) if fast else None
+    def one(self, folded: str, text: str | None) -> Sequence[int] | None:
+        """Return the places of what a value may have; None where the search failed and nothing is known.
 
-    def find(folded: str, text: str | None) -> Sequence[int] | None:
-        found = search(folded)
-        if found is None or text is None:
+        Args:
+            folded: the folded value.
+            text: as it is; without it no pattern is looked for.
+        """
+        found = self._search(folded)
+        if not self._patterns or found is None or text is None:
             return found
         # Hyperscan reads bytes: what is a letter, and its other case, it knows of ASCII only.
-        more = every if look is None or not text.isascii() else look(text)
+        more = self._patterns if self._look is None or not text.isascii() else self._look(text)
         return None if more is None else [*found, *more]
 
-    return find
+    def many(self, block: str, folded: Sequence[str], values: Sequence[str]) -> Hits | None:
+        """Return what many values of ASCII may have, by their number; None where they must be searched one by one.
 
+        Args:
+            block: the folded values, a NUL before each and after the last; they hold none themselves.
+            folded: the folded values.
+            values: as they are.
+        """
+        if self._block is None or (self._patterns and not (self._in_blocks and self._look)):
+            return None
+        found = self._block(block, _MATCHES + _MATCHES_A_VALUE * len(values))
+        if found is None:
+            return None
+        hits: Hits = {}
+        if found:
+            ends = list(accumulate([len(one) + 1 for one in folded]))
+            for end, place in found:
+                hits.setdefault(bisect_left(ends, end - 1), []).append(place)
+        if self._patterns:
+            self._sift(values, 0, hits)
+        return hits
 
-def _prefilter(patterns: Sequence[tuple[int, str, str]]) -> _Search | None:
-    """Return a search that finds at least the patterns that a text of ASCII has; None where there can be none."""
-    flags = {"i": hyperscan.HS_FLAG_CASELESS, "m": hyperscan.HS_FLAG_MULTILINE, "s": hyperscan.HS_FLAG_DOTALL}
-    common = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_PREFILTER | hyperscan.HS_FLAG_ALLOWEMPTY
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    try:
-        database.compile(
-            expressions=[pattern.encode() for _place, _flags, pattern in patterns],
-            ids=[place for place, _flags, _pattern in patterns],
-            flags=[common | sum(flags[one] for one in own) for _place, own, _pattern in patterns],
-        )
-    except (hyperscan.error, UnicodeEncodeError):
-        return None
-    return _scanner(database, "")
+    def _sift(self, values: Sequence[str], first: int, hits: Hits) -> None:
+        """Add to ``hits`` the patterns of values: most blocks have none, and those that have are halved."""
+        look = self._look
+        found = self._patterns if look is None else look("\n" + "\n".join(values) + "\n")
+        if found is not None and not found:
+            return
+        if len(values) > 1:
+            half = len(values) // 2
+            self._sift(values[:half], first, hits)
+            self._sift(values[half:], first + half, hits)
+        else:
+            hits.setdefault(first, []).extend(self._patterns if found is None else found)
 
+    @functools.cached_property
+    def _search(self) -> _Search:
+        """The search of one value, in which each text is found once, however often it has it."""
+        return (self._scan_one() if self._fast else None) or _re2(self._ids, self._texts)
 
-def _hyperscan(ids: Sequence[int], texts: Sequence[str]) -> _Search | None:
-    if not texts:
-        return lambda _value: ()
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    try:
-        database.compile(
-            expressions=[_escaped(text) for text in texts], ids=list(ids), flags=hyperscan.HS_FLAG_SINGLEMATCH
-        )
-    except hyperscan.error:
-        return None
-    return _scanner(database, "\0")
+    def _scan_one(self) -> _Search | None:
+        if not self._texts:
+            return lambda _value: ()
+        flag = databases.hyperscan.HS_FLAG_SINGLEMATCH
+        try:
+            database = self._store.database(
+                list(map(_escaped, self._texts)), self._ids, [flag] * len(self._ids)
+            )
+        except databases.hyperscan.error:
+            return None
+        return _scanner(database, "\0")
+
+    def _scan_block(self) -> Callable[[str, int], list[tuple[int, int]] | None] | None:
+        """Return the search of a block: where each text ends, and its place; None where there are too many."""
+        if not self._texts:
+            return lambda _block, _limit: []
+        try:
+            database = self._store.database(list(map(_escaped, self._texts)), self._ids, [0] * len(self._ids))
+        except databases.hyperscan.error:
+            return None
+        scan = database.scan
+        found: list[tuple[int, int]] = []
+        add = found.append
+
+        def on_match(place: int, _start: int, end: int, _flags: int, limit: int) -> bool:
+            add((end, place))
+            return len(found) > limit  # to go no further
+
+        def search(block: str, limit: int) -> list[tuple[int, int]] | None:
+            found.clear()
+            try:
+                scan(block.encode(), on_match, context=limit)
+            except databases.hyperscan.error:
+                return None
+            return found
+
+        return search
+
+    def _prefilter(self, patterns: Sequence[tuple[int, str, str]]) -> _Search | None:
+        """Return a search that finds at least the patterns that a text of ASCII has; None where there can be none.
+
+        It takes many texts with a line feed between each two as well: a pattern then finds the edges of each, too.
+        """
+        hyperscan = databases.hyperscan
+        flags = {"i": hyperscan.HS_FLAG_CASELESS, "m": 0, "s": hyperscan.HS_FLAG_DOTALL}
+        common = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_PREFILTER | hyperscan.HS_FLAG_ALLOWEMPTY
+        common |= hyperscan.HS_FLAG_MULTILINE
+        try:
+            database = self._store.database(
+                [pattern.encode() for _place, _flags, pattern in patterns],
+                [place for place, _flags, _pattern in patterns],
+                [common | sum(flags[one] for one in own) for _place, own, _pattern in patterns],
+            )
+        except (hyperscan.error, UnicodeEncodeError):
+            return None
+        return _scanner(database, "")
 
 
 def _scanner(database: Any, edge: str) -> _Search:
@@ -114,43 +199,76 @@ def _scanner(database: Any, edge: str) -> _Search:
         found.clear()
         try:
             scan(f"{edge}{value}{edge}".encode(), on_match)
-        except (hyperscan.error, UnicodeEncodeError):  # the latter is half a surrogate pair: no text
+        except (
+            databases.hyperscan.error,
+            UnicodeEncodeError,
+        ):  # the latter is half a surrogate pair: no text
             return None
         return found
 
     return search
 
 
-def glance(texts: Sequence[str]) -> Callable[[Mapping[str, Any]], bool] | None:
-    """Return a quick look whether an event may say one of some texts; None where there is no quick way.
+class Glance:
+    """A quick look which of many texts of JSON may say one of some texts.
 
-    An event is looked at as JSON, which is made in one step. JSON writes the letters of ``_RUN`` as they are, so
-    the longest run of them stands for a text.
+    JSON writes the letters of ``_RUN`` as they are, so the longest run of them stands for a text.
+
+    Args:
+        wanted: what to look for, as for ``Finder``.
+        store: where its database is kept.
     """
-    runs = [max(_RUN.findall(text), key=len, default="") for text in texts]
-    if hyperscan is None or any(len(run) < _SHORTEST_RUN or NUMERIC.issuperset(run) for run in runs):
-        return None
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(
-        expressions=[_escaped(run) for run in runs],
-        flags=hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS,
-    )
-    scan = database.scan
-    found: list[int] = []
 
-    def on_match(place: int, _start: int, _end: int, _flags: int, _context: Any) -> None:
-        found.append(place)
+    def __init__(self, wanted: Sequence[tuple[str, str]], store: Databases | None = None) -> None:
+        # A pattern has no text that stands for it: then there is no quick way.
+        texts = ["" if how.startswith("re") else text for how, text in wanted]
+        runs = sorted({max(_RUN.findall(text), key=len, default="") for text in texts})
+        self._scan: Any = None
+        self._found: list[int] = []
+        if databases.hyperscan is None or any(
+            len(run) < _SHORTEST_RUN or NUMERIC.issuperset(run) or _ADDRESS.issuperset(run) for run in runs
+        ):
+            return
+        expressions = [*map(_escaped, runs), _CODED]
+        flag = databases.hyperscan.HS_FLAG_CASELESS
+        database = (store or Databases()).database(
+            expressions, list(range(len(expressions))), [flag] * len(expressions)
+        )
+        self._scan = database.scan
 
-    def look(event: Mapping[str, Any]) -> bool:
+    def events(self, events: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        """Return the numbers of the events that may say one of the texts."""
+        if self._scan is None:
+            return range(len(events))
+        try:
+            return self.records(list(map(orjson.dumps, events)))
+        except TypeError:  # a value that JSON does not know
+            return range(len(events))
+
+    def records(self, records: Sequence[bytes]) -> Sequence[int]:
+        r"""Return the numbers of the records, which are JSON, that may say one of the texts.
+
+        Letters beyond ASCII may fold into what is looked for, and ``\u0041`` is a letter, too.
+        """
+        if self._scan is None:
+            return range(len(records))
+        block = b"\n".join(records)
+        said: set[int] = set()
+        if not block.isascii():
+            said.update(number for number, one in enumerate(records) if not one.isascii())
+        found = self._found
         found.clear()
         try:
-            data = orjson.dumps(event)
-            scan(data, on_match)
-        except (TypeError, hyperscan.error):  # a value that JSON does not know
-            return True
-        return bool(found) or not data.isascii()
+            self._scan(block, self._on_match)
+        except databases.hyperscan.error:
+            return range(len(records))
+        if found:
+            ends = list(accumulate([len(one) + 1 for one in records]))
+            said.update(bisect_left(ends, end) for end in found)
+        return sorted(said)
 
-    return look
+    def _on_match(self, _place: int, _start: int, end: int, _flags: int, _context: Any) -> None:
+        self._found.append(end)
 
 
 def _escaped(text: str) -> bytes:

@@ -129,7 +129,7 @@ def load(
     usable = [c.status != "refused" and c.rule not in off for c in checks]
     linked = link(plans, usable, [check.in_use for check in checks])
     return Loaded(
-        SigmaDetector(linked.rules),
+        SigmaDetector(linked.rules, cache_dir=cache_dir),
         tuple(_after_linking(check, linked, place) for place, check in enumerate(checks)),
         tuple(linked.correlations),
         tuple(plans),

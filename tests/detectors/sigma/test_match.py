@@ -94,7 +94,7 @@ def test_the_index_never_hides_a_match(nodes, event):
     view = View(event)
     for fast in (True, False):
         index = Index(nodes, fast=fast)
-        left = index.candidates(event)
+        (left,) = index.candidates([event])
         assert list(left) == sorted(left)
         for place, node in enumerate(nodes):
             if predicate(node)(view):

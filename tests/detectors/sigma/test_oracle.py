@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citysoc.detectors.sigma import SigmaDetector, load, patterns
+from citysoc.detectors.sigma import SigmaDetector, databases, load
 from citysoc.detectors.sigma.detector import _folded, _sees
 from citysoc.detectors.sigma.match import View, matched, predicate
 from citysoc.detectors.sigma.plan import compile_document
@@ -194,7 +194,7 @@ def test_made_rules_and_events(fast, rules, events):
     seen = [event | {"event.module": "thu"} for event in events]
     with pytest.MonkeyPatch.context() as patch:
         if not fast:
-            patch.setattr(patterns, "hyperscan", None)
+            patch.setattr(databases, "hyperscan", None)
         agree(detector, Plain(plans), seen)
         agree(detector, Plain(plans), seen)  # now that every value was seen
 

@@ -1,0 +1,132 @@
+"""Pattern databases of Hyperscan, compiled once: kept on disk by what they are made of.
+
+A file's name is a hash of the patterns, their flags and numbers, of the library and the machine; so none can be
+stale, and rules that change make new ones for the fields they look at only. A file holds a digest of its content,
+which is checked before the library is given it: what is broken or cut off is compiled anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from citysoc import telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+try:
+    hyperscan: Any = importlib.import_module("hyperscan")
+except ImportError:  # there is no wheel for this machine
+    hyperscan = None
+
+_MAGIC = b"citysoc.hs.1\n"
+_DIGEST_BYTES = 32
+_MAX_FILES = 400
+_MAX_FILE_BYTES = 64 << 20
+
+
+class Databases:
+    """Compiles databases, or takes them from a directory.
+
+    Args:
+        directory: where they are kept; None keeps none.
+    """
+
+    __slots__ = ("_directory",)
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+
+    def database(self, expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int]) -> Any:
+        """Return a database that finds expressions.
+
+        Args:
+            expressions: patterns.
+            ids: what to call each.
+            flags: of each.
+
+        Raises:
+            hyperscan.error: a pattern cannot be compiled.
+        """
+        path = None
+        if self._directory is not None:
+            path = self._directory / f"{_key(expressions, ids, flags)}.hs"
+            found = _load(path)
+            if found is not None:
+                return found
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        database.compile(expressions=list(expressions), ids=list(ids), flags=list(flags))
+        if path is not None:
+            _save(path, hyperscan.dumpb(database))
+        return database
+
+
+def _key(expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int]) -> str:
+    whole = hashlib.blake2b(digest_size=20)
+    whole.update(f"{hyperscan.__version__}\0{platform.machine()}\0{len(expressions)}".encode())
+    for expression, number, flag in zip(expressions, ids, flags, strict=True):
+        whole.update(b"%d %d %d\0" % (number, flag, len(expression)))
+        whole.update(expression)
+    return whole.hexdigest()
+
+
+def _load(path: Path) -> Any:
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            return None
+        content = path.read_bytes()
+    except OSError:
+        return None
+    begin = len(_MAGIC) + _DIGEST_BYTES
+    if not content.startswith(_MAGIC) or _digest(content[begin:]) != content[len(_MAGIC) : begin]:
+        return None
+    try:
+        database = hyperscan.loadb(content[begin:], hyperscan.HS_MODE_BLOCK)
+        database.scratch = hyperscan.Scratch(database)  # a database that was loaded comes without
+    except hyperscan.error:  # of another version of the library, or for another processor
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # those not used for longest go first
+    return database
+
+
+def _save(path: Path, content: bytes) -> None:
+    """Keep a database; one that cannot be written is only compiled again."""
+    if len(content) > _MAX_FILE_BYTES:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _prune(path.parent)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(_MAGIC + _digest(content) + content)
+            Path(name).replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                Path(name).unlink()
+            raise
+    except OSError as error:
+        telemetry.logger("sigma").warning("cache.not_written", path=str(path), error=str(error))
+
+
+def _prune(directory: Path) -> None:
+    """Remove the files not used for longest where there are too many."""
+    files = list(directory.glob("*.hs"))
+    if len(files) < _MAX_FILES:
+        return
+    files.sort(key=lambda file: file.stat().st_mtime)
+    for file in files[: _MAX_FILES // 4]:
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
