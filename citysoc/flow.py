@@ -26,6 +26,9 @@ allowed: the store keeps them in one nested field so that nothing is lost.
 UNKNOWN_AGENCY = "unknown"
 """The agency of a record whose sender belongs to nobody in the registry."""
 
+CITY_AGENCY = "city"
+"""The agency of findings that only several agencies together show."""
+
 LEVELS = ("informational", "low", "medium", "high", "critical")
 """Sigma's levels, weakest first."""
 
@@ -119,7 +122,7 @@ class Unparsed:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One detector's verdict on one event.
+    """One detector's verdict on one event, or on windows of events that follow each other.
 
     Args:
         rule: the rule's id.
@@ -136,6 +139,11 @@ class Finding:
         path: where the record was read.
         offset: its offset there.
         title_vi: the rule's title in Vietnamese, empty where it has none.
+        count: how many verdicts this stands for: events, or windows that qualified.
+        last: the time of the last of them, where there are several; none lies further than
+            ``window_seconds`` from the one before.
+        events: for several, the ids of the events of the first five and the last five.
+        agencies: the agencies that it took to show this, where they are several.
     """
 
     rule: str
@@ -152,6 +160,10 @@ class Finding:
     path: str = ""
     offset: int = 0
     title_vi: str = ""
+    count: int = 1
+    last: dt.datetime | None = None
+    events: tuple[str, ...] = ()
+    agencies: tuple[str, ...] = ()
 
 
 def position_id(stream: str, identity: str, offset: int) -> str:

@@ -10,9 +10,9 @@ from citysoc.pipeline.work import correlations_of
 from citysoc.state import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from citysoc.detectors.correlate import Clock, Match
+    from citysoc.detectors.correlate import Clock, Loss, Match
     from citysoc.flow import Finding
     from citysoc.pipeline.work import Work
     from citysoc.state import State
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _log = telemetry.logger("pipeline.correlating")
 
-MAX_KEYS = 300_000
+MAX_GROUPS = 300_000
 """So many groups are remembered: about 300 MiB, which leaves the service below a GiB."""
 
 
@@ -63,7 +63,7 @@ class Correlating:
 
     def _ready(self) -> Correlator:
         if self._correlator is None:
-            correlator = Correlator(correlations_of(self._work), saves=True, max_keys=MAX_KEYS)
+            correlator = Correlator(correlations_of(self._work), saves=True, max_groups=MAX_GROUPS)
             correlator.restore(progress.remembered(self._state))
             self._correlator = correlator
             _log.info("correlator.ready", keys=len(correlator), waiting=correlator.waiting)
@@ -72,6 +72,15 @@ class Correlating:
     def _note(self, findings: list[Finding], changes: Changes) -> None:
         correlator = self._ready()
         if lost := correlator.report():
-            _log.warning("correlator.gave_up", **lost)
+            _log.warning("correlator.gave_up", **_by_what(lost))
         changes.findings += findings
         changes.remembered.update(correlator.delta())
+
+
+def _by_what(lost: Mapping[Loss, int]) -> dict[str, int]:
+    """Return what was left out of rules, by what it is."""
+    found: dict[str, int] = {}
+    for loss, number in lost.items():
+        if loss.rule:
+            found[loss.what] = found.get(loss.what, 0) + number
+    return found

@@ -13,7 +13,7 @@ from citysoc.flow import UNKNOWN_AGENCY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from citysoc.detectors.correlate.windows import Value
+    from citysoc.detectors.correlate.measures import Value
     from citysoc.flow import Event, Finding
 
 MAX_CHARS = 512

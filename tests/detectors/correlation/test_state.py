@@ -9,8 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from workbench import clock, correlation, correlator, event, load, matches, numbered, qualifying
 
-from citysoc.detectors.correlate import correlator as engine
-
 LATE = 10
 DOCUMENTS = (
     correlation(name="count", rules=["a"], group_by=["user.name"], condition={"gte": 3}),
@@ -157,7 +155,7 @@ def test_a_silent_lane_does_not_hold_back_for_ever():
 
 
 def test_keys_are_bounded():
-    one = correlator(loaded(), lateness_seconds=LATE, max_keys=100)
+    one = correlator(loaded(), lateness_seconds=LATE, max_groups=100)
     for n in range(500):
         one.feed(matches(loaded(), numbered([event(n, user=f"u{n}", ip="10.0.0.1")]))[0])
     one.finish()
@@ -173,9 +171,8 @@ def test_events_of_a_key_are_bounded():
     assert one.counts["truncated"] > 0
 
 
-def test_what_waits_is_bounded(monkeypatch):
-    monkeypatch.setattr(engine, "MAX_WAITING", 100)
-    one = correlator(loaded(), lateness_seconds=None)
+def test_what_waits_is_bounded():
+    one = correlator(loaded(), lateness_seconds=None, max_waiting=100)
     found = []
     for n in range(300):
         found += one.feed(matches(loaded(), numbered([event(n / 100, user="an")]))[0])

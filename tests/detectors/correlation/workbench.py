@@ -79,7 +79,7 @@ def matches(loaded: sigma.Loaded, events: list[dict[str, Any]], stream: str = "s
 
 
 def correlator(loaded: sigma.Loaded, **options: Any) -> Correlator:
-    return Correlator(loaded.correlations, **options)
+    return Correlator(loaded.correlations, **{"each": True, **options})
 
 
 def clock(events: list[dict[str, Any]], lane: str = "so-y-te/windows|a.log", arrived: int = 0) -> Clock:

@@ -1,0 +1,97 @@
+"""The correlations at work: who builds upon whom, and in which order they are looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from citysoc.detectors.correlate.windows import Windows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Key: TypeAlias = "tuple[Any, ...]"
+"""A group: the correlation's number, its scope, and the values of its group-by fields."""
+
+CITY = "*"
+"""The scope of correlations across agencies; all others have an agency's id."""
+
+
+class Parent(NamedTuple):
+    """A correlation that builds upon another.
+
+    Args:
+        number: its place.
+        slot: the other's place in it.
+        takes: what it takes from the other as value: ``metric``, places in its group, or nothing.
+        places: where the values of its own group are in the other's.
+    """
+
+    number: int
+    slot: int
+    takes: str
+    places: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Correlation:
+    """A correlation at work.
+
+    Args:
+        number: its place.
+        id: the rule's id.
+        plan: what it asks for.
+        windows: its windows.
+        level: 0 over rules alone, 1 over correlations of level 0, and so on.
+        single: every entry counts for itself, whatever rule it comes from.
+        chained: it builds upon other correlations.
+        across: it works across agencies.
+        quiet: its findings are only for those that build upon it.
+        parents: those.
+    """
+
+    number: int
+    id: str
+    plan: Mapping[str, Any]
+    windows: Windows
+    level: int
+    single: bool
+    chained: bool
+    across: bool
+    quiet: bool
+    parents: list[Parent]
+
+
+def arranged(plans: Sequence[Mapping[str, Any]]) -> list[Correlation]:
+    """Return correlations with their levels and the ties between them; they are ordered by id."""
+    ordered = sorted(plans, key=lambda plan: str(plan["id"]))
+    numbers = {str(plan["id"]): number for number, plan in enumerate(ordered)}
+    levels: dict[str, int] = {}
+
+    def level(plan: Mapping[str, Any]) -> int:
+        name = str(plan["id"])
+        if name not in levels:
+            below = [ordered[numbers[c["correlation"]]] for c in plan["children"]]
+            levels[name] = 1 + max((level(child) for child in below), default=-1)
+        return levels[name]
+
+    found = [
+        Correlation(
+            number=number,
+            id=str(plan["id"]),
+            plan=plan,
+            windows=Windows(plan),
+            level=level(plan),
+            single=not str(plan["type"]).startswith("temporal"),
+            chained=bool(plan["children"]),
+            across=bool(plan["across_agencies"]),
+            quiet=bool(plan["quiet"]),
+            parents=[],
+        )
+        for number, plan in enumerate(ordered)
+    ]
+    for one in found:
+        for child in one.plan["children"]:
+            below = found[numbers[child["correlation"]]]
+            below.parents.append(Parent(one.number, child["slot"], child["takes"], tuple(child["places"])))
+    return found

@@ -1,0 +1,203 @@
+"""How many matches the correlator takes in, type by type; what a commit of it costs; what its groups weigh.
+
+CPU time of one process. *Quiet*: no window is full; *firing*: nearly every one is. A match is what a worker makes of an
+event that a base rule matches; most events match none and never come this far.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import resource
+import time
+from typing import TYPE_CHECKING, Any
+
+from citysoc.detectors.correlate import Clock, Correlator, Match
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.bench.measures import Row
+
+MATCHES = 400_000
+BATCH = 20_000
+GROUPS = 5_000
+SPAN = 300
+LANE = "so-y-te/firewall|a.log"
+GOAL = "≥ 200,000 matches/CPU-s"
+
+
+def plan(kind: str, name: str = "top", **more: Any) -> dict[str, Any]:
+    """Return a linked correlation, as ``sigma.load`` gives it."""
+    slots = 3 if kind.startswith("temporal") else 1
+    return {
+        "id": name,
+        "title": name,
+        "level": "low",
+        "tags": [],
+        "title_vi": "",
+        "type": kind,
+        "span": SPAN,
+        "rules": [f"r{n}" for n in range(slots)],
+        "group_by": ["source.ip"],
+        "fields": [],
+        "compare": [["gte", 5]],
+        "clauses": None,
+        "percentile": None,
+        "across_agencies": False,
+        "generate": False,
+        "entity": "source.ip",
+        "window_seconds": SPAN,
+        "quiet": False,
+        "feeds": [],
+        "children": [],
+        "fingerprint": name,
+        **more,
+    }
+
+
+def _shapes(*, firing: bool) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield a name and plans for each type."""
+    many = 2 if firing else 10**6
+    numbers = {"fields": ["network.bytes"], "compare": [["gte", -1 if firing else 10**9]]}
+    yield "event_count", [plan("event_count", compare=[["gte", many]])]
+    yield "value_count", [plan("value_count", fields=["user.name"], compare=[["gte", many]])]
+    for kind in ("value_sum", "value_avg", "value_median"):
+        yield kind, [plan(kind, **numbers)]
+    yield "value_percentile", [plan("value_percentile", percentile=95, **numbers)]
+    asked = [["gte", 2 if firing else 4]]
+    yield "temporal", [plan("temporal", compare=asked)]
+    # Quiet: what is asked for to come first never comes.
+    ordered = [[[0, 1], []]] if firing else [[[3, 1], []]]
+    yield "temporal_ordered", [plan("temporal_ordered", compare=[], clauses=ordered)]
+    absent = [[[0], [3]]] if firing else [[[0], [1]]]
+    yield "absence", [plan("temporal", compare=[], clauses=absent)]
+    child = plan("event_count", "child", compare=[["gte", many]], quiet=True)
+    chain = {"correlation": "child", "slot": 0, "takes": "", "places": [0]}
+    yield "chained", [child, plan("event_count", compare=[["gte", 2]], children=[chain])]
+
+
+def matches(plans: list[dict[str, Any]], number: int, groups: int) -> list[Match]:
+    """Return matches of random groups, in order of time but for a few seconds."""
+    rng = random.Random(7)
+    fed = next(p for p in plans if not p["children"])
+    kind = fed["type"]
+    slots = len(fed["rules"])
+    found = []
+    for n in range(number):
+        value: Any = ()
+        if kind == "value_count":
+            value = (f"user{rng.randrange(1000)}",)
+        elif kind.startswith("value_"):
+            value = (rng.randrange(100_000),)
+        group = (f"203.0.{rng.randrange(groups) >> 8}.{rng.randrange(groups) & 255}",)
+        found.append(
+            Match(
+                *(fed["id"], rng.randrange(slots), 1_700_000_000_000_000 + n * 5_000 + rng.randrange(10**7)),
+                *(f"{rng.getrandbits(128):032x}", "so-y-te", group, group, value, LANE),
+            )
+        )
+    return found
+
+
+def _fed(plans: list[dict[str, Any]], found: list[Match], **options: Any) -> tuple[float, int]:
+    """Return the CPU seconds of feeding matches in batches, and how many windows qualified."""
+    one = Correlator(plans, **options)
+    hits = 0
+    gc.collect()
+    gc.freeze()
+    started = time.process_time()
+    for start in range(0, len(found), BATCH):
+        batch = found[start : start + BATCH]
+        newest = max(match.time for match in batch)
+        clock = Clock(LANE, "so-y-te", newest, newest // 1_000_000)
+        hits += sum(getattr(f, "count", 1) for f in one.feed(batch, [clock]))
+        if options.get("saves"):
+            one.delta()
+    hits += sum(getattr(f, "count", 1) for f in one.finish())
+    seconds = time.process_time() - started
+    gc.unfreeze()
+    return seconds, hits
+
+
+def correlator(_records: int) -> Iterator[Row]:
+    """Measure each type, quiet and firing."""
+    for firing in (False, True):
+        for name, plans in _shapes(firing=firing):
+            found = matches(plans, MATCHES, GROUPS)
+            seconds, hits = _fed(plans, found)
+            how = f"firing, {hits / MATCHES:.0%} qualify" if firing else "quiet"
+            yield f"correlator, {name}, {how}", f"{MATCHES / seconds:,.0f} matches/s", GOAL
+    plans = [plan("event_count", compare=[["gte", 2]])]
+    seconds, _hits = _fed(plans, matches(plans, MATCHES, GROUPS), saves=True)
+    yield "correlator, event_count, firing, with its state saved", f"{MATCHES / seconds:,.0f} matches/s", ""
+
+
+def correlator_state(_records: int) -> Iterator[Row]:
+    """Measure a commit of 100 changed groups out of 100,000, 50 of them hot, and a million live groups."""
+    yield from _commits()
+    yield from _weight()
+
+
+def _commits() -> Iterator[Row]:
+    plans = [plan("event_count", compare=[["gte", 10**6]], span=86_400)]
+    one = Correlator(plans, saves=True)
+    begun = 1_700_000_000_000_000
+
+    def feed(groups: list[str], at: int) -> Mapping[str, bytes | None]:
+        batch = [
+            Match("top", 0, at + n, f"{at + n:032x}", "so-y-te", (g,), (g,), (), LANE)
+            for n, g in enumerate(groups)
+        ]
+        one.feed(batch, [Clock(LANE, "so-y-te", at + 10**10, (at + 10**10) // 10**6)])
+        return one.delta()
+
+    feed([f"cold{n}" for n in range(100_000)], begun)
+    hot = [f"cold{n}" for n in range(50)]
+    for n in range(40):  # each hot group holds 8,000 events
+        feed(hot * 200, begun + (n + 1) * 10_000_000)
+    changed = [f"cold{n}" for n in range(100)]
+    started = time.process_time()
+    written = 0
+    for n in range(20):
+        delta = feed(changed, begun + (n + 60) * 10_000_000)
+        written += sum(len(name) + len(content or b"") for name, content in delta.items())
+    seconds = time.process_time() - started
+    what = "correlator, a commit: 100 of 100,000 groups change, 50 hot"
+    yield what, f"{seconds / 20 * 1000:,.2f} ms, {written / 20 / 1024:,.0f} KiB", ""
+
+
+def _weight() -> Iterator[Row]:
+    plans = [plan("event_count", compare=[["gte", 10**6]], span=86_400)]
+    before = _resident()
+    one = Correlator(plans)
+    started = time.process_time()
+    for start in range(0, 1_000_000, BATCH):
+        batch = []
+        for n in range(start, start + BATCH):
+            group = (f"10.{n >> 16}.{(n >> 8) & 255}.{n & 255}",)
+            at = 1_700_000_000_000_000 + n
+            batch.append(Match("top", 0, at, f"{n:032x}", "so-y-te", group, group, (), LANE))
+        one.feed(batch, [Clock(LANE, "so-y-te", batch[-1].time + 10**10, batch[-1].time // 10**6 + 10**4)])
+    seconds = time.process_time() - started
+    what = f"correlator, {len(one):,} live groups"
+    yield what, f"{(_resident() - before) / 1024:,.0f} MiB", "< 1024 MiB"
+    yield "correlator, new groups", f"{1_000_000 / seconds:,.0f} matches/s", ""
+    full = Correlator(plans, max_groups=100_000)
+    found = matches(plans, 0, 1)
+    started = time.process_time()
+    for start in range(0, 400_000, BATCH):
+        found = [
+            Match(
+                "top", 0, 1_700_000_000_000_000 + n, f"{n:032x}", "so-y-te", (f"k{n}",), (f"k{n}",), (), LANE
+            )
+            for n in range(start, start + BATCH)
+        ]
+        full.feed(found, [Clock(LANE, "so-y-te", found[-1].time + 10**10, found[-1].time // 10**6 + 10**4)])
+    seconds = time.process_time() - started
+    yield "correlator, new groups beyond the bound", f"{400_000 / seconds:,.0f} matches/s", ""
+
+
+def _resident() -> float:
+    """Return the peak of this process's memory in KiB."""
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
