@@ -68,13 +68,15 @@ def command(
 
     Ends with code 4 when every rule is refused: nothing was looked for.
     """
-    from citysoc.commands.rulesets import cache_dir, shipped_rules
+    from citysoc.commands.rulesets import cache_dir, house_words, shipped_rules
     from citysoc.pipeline import Work
     from citysoc.pipeline.pull import batches_of
     from citysoc.pipeline.stream import SMALL_BYTES, findings
     from citysoc.pipeline.work import has_no_rules
 
-    work = Work(rules=rules or (shipped_rules(),), cache_dir=cache_dir(), min_level=min_level)
+    work = Work(
+        rules=rules or (shipped_rules(),), cache_dir=cache_dir(), min_level=min_level, **house_words(app)
+    )
     refusals: list[str] = []
     small = _size(paths) < SMALL_BYTES
     found = findings(

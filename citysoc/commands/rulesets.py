@@ -66,7 +66,45 @@ def work_of(config: Config) -> Work:
         disabled=rules.disabled,
         min_level=rules.min_level,
         agency_facts=facts(config.registry),
+        **house_words_of(config),
     )
+
+
+def placeholders(config: Config) -> dict[str, tuple[str, ...]]:
+    """Return the values of the placeholders of rules by their names.
+
+    Raises:
+        ConfigError: a file of values cannot be read.
+    """
+    return {
+        name: _lines(config, name, values) if isinstance(values, str) else tuple(values)
+        for name, values in config.settings.rules.placeholders.items()
+    }
+
+
+def house_words(app: App) -> dict[str, Any]:
+    """Return what rules take from the configuration wherever they lie: placeholders and the zone of hours."""
+    config = config_or_none(app)
+    return {} if config is None else house_words_of(config)
+
+
+def house_words_of(config: Config) -> dict[str, Any]:
+    """Return what rules take from a configuration wherever they lie."""
+    return {"placeholders": placeholders(config), "timezone": config.settings.service.timezone}
+
+
+def _lines(config: Config, name: str, reference: str) -> tuple[str, ...]:
+    """Return the values of a file: one a line, without remarks."""
+    path = config.root / reference.removeprefix("file:")
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            _("The values of the placeholder {name} cannot be read: {error}").format(name=name, error=error),
+            where=str(path),
+        ) from error
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 def config_or_none(app: App) -> Config | None:
@@ -97,9 +135,11 @@ def loaded(app: App, paths: Sequence[Path] = (), *, before: Sequence[Path] = ())
     """
     from citysoc.detectors.sigma import load, states
 
-    config = None if paths else config_or_none(app)
+    config = config_or_none(app)
     if config is None:
         return load([*before, *(paths or directories(app))], cache_dir=cache_dir())
+    if paths:
+        return load([*before, *paths], cache_dir=cache_dir(), **house_words_of(config))
     rules = config.settings.rules
     return load(
         [*before, *rule_paths(config)],
@@ -107,6 +147,7 @@ def loaded(app: App, paths: Sequence[Path] = (), *, before: Sequence[Path] = ())
         disabled=rules.disabled,
         min_level=rules.min_level,
         overrides=states.read(own_folder(config)),
+        **house_words_of(config),
     )
 
 

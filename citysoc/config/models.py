@@ -18,6 +18,10 @@ from citysoc.i18n import _
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
 LogsourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+PlaceholderName = Annotated[str, Field(pattern=r"^[^%\s]{1,64}$")]
+PlaceholderValues = (
+    tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...] | Annotated[str, Field(pattern=r"^file:.+")]
+)
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Lower-case letters, digits and hyphens: safe in paths, addresses and queries."""
 
@@ -322,6 +326,8 @@ class Rules(Model):
         directories: further directories of Sigma rules, relative to the configuration file.
         disabled: rule ids that stay off.
         min_level: rules below this level are not loaded.
+        placeholders: what stands for `%name%` in rules with `expand`: a list of values, or `file:PATH` with one value a
+            line (`#` begins a remark), relative to the configuration file.
     """
 
     shipped: bool = True
@@ -329,6 +335,7 @@ class Rules(Model):
     directories: tuple[Path, ...] = ()
     disabled: tuple[str, ...] = ()
     min_level: Level = "informational"
+    placeholders: dict[PlaceholderName, PlaceholderValues] = Field(default_factory=dict)
 
 
 class Alerts(Model):

@@ -46,6 +46,8 @@ class Work:
         min_level: weaker rules stay off.
         agency_facts: agency id to what its events say of it.
         overrides: what the house decided about rules: states and levels.
+        placeholders: the values of the placeholders of rules.
+        timezone: the zone of hours and days that rules name.
     """
 
     rules: tuple[Path, ...] = ()
@@ -54,6 +56,8 @@ class Work:
     min_level: str = "informational"
     agency_facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=Overrides)
+    placeholders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    timezone: str = "Asia/Ho_Chi_Minh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,8 @@ def _load(work: Work) -> sigma.Loaded:
         disabled=work.disabled,
         min_level=work.min_level,
         overrides=work.overrides,
+        placeholders=work.placeholders,
+        timezone=work.timezone,
     )
 
 

@@ -113,7 +113,8 @@ def test_for(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> Node:
         RuleError: it cannot be honoured.
     """
     source = {name: value for name, value in zip(_SOURCE, logsource, strict=True) if value is not None}
-    return condition_of({"title": "filter", "logsource": source, "detection": plan["detection"]}, [])
+    document = {"title": "filter", "logsource": source, "detection": plan["detection"]}
+    return condition_of(document, [], plan.get("placeholders", {}))
 
 
 def filtered(rule: Mapping[str, Any], filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

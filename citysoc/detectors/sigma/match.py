@@ -10,6 +10,7 @@ import datetime as dt
 import functools
 import ipaddress
 import operator
+import zoneinfo
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.clock import UTC
@@ -375,14 +376,15 @@ def _as_number(text: str) -> float | int | None:
     return None if number != number else number  # noqa: PLR0124  NaN only differs from itself
 
 
-def _part(field: str, part: str, sign: str, bound: float) -> Predicate:
+def _part(field: str, part: str, sign: str, bound: float, zone_name: str) -> Predicate:
     compare = _COMPARE[sign]
+    zone = zoneinfo.ZoneInfo(zone_name)
 
     def test(view: View) -> bool:
         value = view.event.get(field)
         for item in value if isinstance(value, list | tuple) else (value,):
             moment = moment_of(item)
-            if moment is not None and compare(_time_part(moment, part), bound):
+            if moment is not None and compare(_time_part(moment, part, zone), bound):
                 return True
         return False
 
@@ -404,11 +406,15 @@ def moment_of(value: Any) -> dt.datetime | None:
         return None
 
 
-def _time_part(moment: dt.datetime, part: str) -> int:
-    """Return a part of a time in UTC; the week is that of ISO 8601."""
+def _time_part(moment: dt.datetime, part: str, zone: dt.tzinfo) -> int:
+    """Return a part of a time in a zone; the week is that of ISO 8601."""
+    try:
+        there = moment.astimezone(zone)
+    except OverflowError:  # the first or the last day that there is
+        there = moment
     if part == "week":
-        return moment.isocalendar().week
-    return int(getattr(moment, part))
+        return there.isocalendar().week
+    return int(getattr(there, part))
 
 
 _RELATE: dict[str, Callable[[str, str], bool]] = {

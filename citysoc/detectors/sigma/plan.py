@@ -6,7 +6,7 @@
     ["re", field, pattern, flags]               flags: some of i, m, s
     ["cidr", field, [network ...]]
     ["number", field, operator, number]         operator: lt lte gt gte
-    ["part", field, part, operator, number]     of a time: minute hour day week month year
+    ["part", field, part, operator, number, zone]     of a time there: minute hour day week month year
     ["ref", field, how, cased, other field]
     ["exists", field]  ["null", field]
     ["keyword", cased, [piece ...]]             anywhere in a value; ["keyword_re", pattern, flags]
@@ -19,9 +19,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.detectors.sigma import mapping
+from citysoc.detectors.sigma.placeholders import fill
 from citysoc.detectors.sigma.text import compose, fold
 from citysoc.errors import RuleError
 from citysoc.flow import LEVELS
@@ -31,20 +33,30 @@ if TYPE_CHECKING:
 
 Node: TypeAlias = list[Any]
 
+DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
+"""The zone of hours and days that rules name, where the configuration says no other."""
 MAX_LOOK_CHARS = 16_384
 """A value's first so many characters are what an expression with look-around or references sees."""
+NO_PLACEHOLDERS: Mapping[str, Sequence[str]] = MappingProxyType({})
 _OWN = frozenset({"entity", "group_by", "window_seconds", "title_vi", "note", "note_vi"})
 _ENTITIES = {"host": "host.name", "user": "user.name", "ip": "source.ip"}
 _MAX_WINDOW_SECONDS = 31 * 86400
 _DEFAULT_WINDOW_SECONDS = 3600
 
 
-def compile_document(document: Any, stem: str) -> dict[str, Any]:
+def compile_document(
+    document: Any,
+    stem: str,
+    placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS,
+    timezone: str = DEFAULT_ZONE,
+) -> dict[str, Any]:
     """Return the plan of one rule; one that cannot be honoured has the status ``refused`` and the reason.
 
     Args:
         document: the rule as YAML gives it.
         stem: names the rule where it has no id: its file's name.
+        placeholders: the values of placeholders by their names.
+        timezone: the zone of hours and days that the rule names.
     """
     if not isinstance(document, dict):
         return _refused({"id": stem, "title": stem}, "the document is no rule: it is not a mapping")
@@ -61,7 +73,7 @@ def compile_document(document: Any, stem: str) -> dict[str, Any]:
     if head["level"] not in LEVELS:
         head["level"] = "medium"
     try:
-        return head | _compile(document)
+        return head | _compile(document, placeholders, timezone)
     except RuleError as error:
         return _refused(head, error.message)
     except RecursionError:
@@ -80,7 +92,9 @@ def _refused(head: Mapping[str, Any], reason: str) -> dict[str, Any]:
     }
 
 
-def _compile(document: dict[str, Any]) -> dict[str, Any]:
+def _compile(
+    document: dict[str, Any], placeholders: Mapping[str, Sequence[str]], timezone: str
+) -> dict[str, Any]:
     if "correlation" in document:
         from citysoc.detectors.sigma.correlation import compile_correlation
 
@@ -88,7 +102,7 @@ def _compile(document: dict[str, Any]) -> dict[str, Any]:
     if "filter" in document:
         from citysoc.detectors.sigma.filters import compile_filter
 
-        return compile_filter(document)
+        return {**compile_filter(document), "placeholders": _used(document, placeholders)}
     if "action" in document and "detection" not in document:
         raise RuleError("collections with `action` are not part of Sigma 2; write whole rules")
     rule = _parse(document)
@@ -96,7 +110,7 @@ def _compile(document: dict[str, Any]) -> dict[str, Any]:
     if seen is None:
         raise RuleError("no events are known for this logsource; name a product, category or service we have")
     notes = [seen.note] if seen.note else []
-    test = _condition(rule, notes)
+    test = in_zone(_condition(rule, notes, placeholders), timezone)
     alerting = _alerting(document.get("citysoc"))
     return {
         "status": "degraded" if notes else "ok",
@@ -115,30 +129,36 @@ def tested(test: Node) -> dict[str, Any]:
     return {"test": test, "codes": necessary(test, "event.code")}
 
 
-def condition_of(document: dict[str, Any], notes: list[str]) -> Node:
+def condition_of(
+    document: dict[str, Any],
+    notes: list[str],
+    placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS,
+) -> Node:
     """Return the test of a rule's condition, wherever its logsource leads; what it lacks goes into ``notes``.
 
     Raises:
         RuleError: it cannot be honoured.
     """
-    return _condition(_parse(document), notes)
+    return _condition(_parse(document), notes, placeholders)
 
 
-def _condition(rule: Any, notes: list[str]) -> Node:
-    _apply_names(rule)
+def _condition(rule: Any, notes: list[str], placeholders: Mapping[str, Sequence[str]]) -> Node:
+    _apply_names(rule, placeholders)
     with _taken_on_trust():
         conditions = [_convert(condition.parsed, notes) for condition in rule.detection.parsed_condition]
     return simplify(["any", conditions])
 
 
-def selections(document: dict[str, Any]) -> dict[str, Node]:
+def selections(
+    document: dict[str, Any], placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS
+) -> dict[str, Node]:
     """Return each named selection of a rule that compiles as a node of its own, for an explanation.
 
     Raises:
         RuleError: the rule cannot be honoured.
     """
     rule = _parse(document)
-    _apply_names(rule)
+    _apply_names(rule, placeholders)
     found = {}
     for name, detection in rule.detection.detections.items():
         with _taken_on_trust():
@@ -243,13 +263,15 @@ def _sentence(error: BaseException) -> str:
     return " ".join(str(error).split())[:500] or type(error).__name__
 
 
-def _apply_names(rule: Any) -> None:
-    """Give the rule's fields the names that events have."""
+def _apply_names(rule: Any, placeholders: Mapping[str, Sequence[str]]) -> None:
+    """Give the rule's fields the names that events have, and its placeholders their values."""
     with _taken_on_trust():
         source = rule.logsource
         mapping.pipeline(source.product, source.category, source.service).apply(rule)
     for detection in rule.detection.detections.values():
         _mend(detection)
+        with _taken_on_trust():
+            fill(detection, placeholders)
 
 
 def _mend(detection: Any) -> None:
@@ -269,6 +291,12 @@ def _mend(detection: Any) -> None:
         for item in items
     ):
         detection.item_linking = ConditionAND
+
+
+def _used(document: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the placeholders that a filter names: it is compiled once it is known for which logsources."""
+    text = str(document)
+    return {name: list(values) for name, values in placeholders.items() if f"%{name}%" in text}
 
 
 def _alerting(own: Any) -> dict[str, Any]:
@@ -324,7 +352,7 @@ def _field_test(field: str, value: Any, notes: list[str]) -> Node:  # noqa: C901
     if isinstance(value, types.SigmaString):
         return _string_test(field, value)
     if isinstance(value, types.SigmaTimestampPart):
-        return ["part", field, value.timestamp_part.name.lower(), "eq", value.number]
+        return ["part", field, value.timestamp_part.name.lower(), "eq", value.number, DEFAULT_ZONE]
     if isinstance(value, types.SigmaNumber):
         return ["text", "is", False, field, [str(value.number)]]
     if isinstance(value, types.SigmaBool):
@@ -336,7 +364,8 @@ def _field_test(field: str, value: Any, notes: list[str]) -> Node:  # noqa: C901
     if isinstance(value, types.SigmaCompareExpression):
         operator = value.op.name.lower()
         if isinstance(value.number, types.SigmaTimestampPart):
-            return ["part", field, value.number.timestamp_part.name.lower(), operator, value.number.number]
+            part = value.number.timestamp_part.name.lower()
+            return ["part", field, part, operator, value.number.number, DEFAULT_ZONE]
         return ["number", field, operator, value.number.number]
     if isinstance(value, types.SigmaFieldReference):
         how = {(True, True): "has", (True, False): "starts", (False, True): "ends"}
@@ -356,8 +385,6 @@ def _pieces(value: Any, *, cased: bool) -> list[Any]:
 
     pieces: list[Any] = []
     for part in value.s:
-        if isinstance(part, types.Placeholder):
-            raise RuleError(f"the placeholder %{part.name}% has no values")
         if part is types.SpecialChars.WILDCARD_MULTI:
             if not pieces or pieces[-1] != ["*"]:
                 pieces.append(["*"])
@@ -413,8 +440,6 @@ def _expression(value: Any, notes: list[str]) -> tuple[str, str]:
     """Return pattern and flags; refuses what neither engine can run in bounded time."""
     from citysoc.detectors.sigma.expressions import is_linear, may_explode
 
-    if value.contains_placeholder():
-        raise RuleError("a placeholder in a regular expression has no values")
     pattern = compose(str(value.regexp))
     flags = "".join(sorted({"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}[f.name] for f in value.flags))
     if not is_linear(pattern, flags):
@@ -428,6 +453,17 @@ def _expression(value: Any, notes: list[str]) -> tuple[str, str]:
             f"sees the first {MAX_LOOK_CHARS} characters of a value"
         )
     return pattern, flags
+
+
+def in_zone(node: Node, zone: str) -> Node:
+    """Return the same test with its hours and days those of a zone."""
+    if zone == DEFAULT_ZONE:
+        return node
+    if node[0] in {"all", "any"}:
+        return [node[0], [in_zone(part, zone) for part in node[1]]]
+    if node[0] == "not":
+        return ["not", in_zone(node[1], zone)]
+    return [*node[:-1], zone] if node[0] == "part" else node
 
 
 def simplify(node: Node) -> Node:

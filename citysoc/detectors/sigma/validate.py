@@ -21,6 +21,7 @@ from citysoc.detectors.sigma import mapping, states
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.linking import link
 from citysoc.detectors.sigma.load import documents, rule_files
+from citysoc.detectors.sigma.plan import DEFAULT_ZONE
 from citysoc.flow import LEVELS
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def load(
     disabled: Collection[str] = (),
     min_level: str = "informational",
     overrides: Overrides | None = None,
+    placeholders: Mapping[str, Sequence[str]] | None = None,
+    timezone: str = DEFAULT_ZONE,
 ) -> Loaded:
     """Load the rules under the paths.
 
@@ -105,6 +108,8 @@ def load(
         disabled: ids of rules that are not to be used.
         min_level: rules below it are not used.
         overrides: states and levels that the house decided; they count more than ``disabled``.
+        placeholders: the values of placeholders by their names.
+        timezone: the zone of hours and days that rules name, an IANA name.
     """
     now = clock.now()
     overrides = overrides or states.Overrides()
@@ -112,7 +117,7 @@ def load(
     off = {*(rule for rule in disabled if rule not in decided or not decided[rule].state)}
     off |= {rule for rule, one in decided.items() if one.state == states.DISABLED}
     files = rule_files(paths)
-    cache = _Cache(cache_dir, paths)
+    cache = _Cache(cache_dir, paths, placeholders or {}, timezone)
     plans: list[Mapping[str, Any]] = []
     checks: list[Check] = []
     owners: dict[str, Path] = {}
@@ -197,13 +202,24 @@ _DISABLED = "disabled by the configuration"
 class _Cache:
     """Plans by the hash of their file's content."""
 
-    def __init__(self, directory: Path | None, paths: Iterable[Path]) -> None:
+    def __init__(
+        self,
+        directory: Path | None,
+        paths: Iterable[Path],
+        placeholders: Mapping[str, Sequence[str]],
+        timezone: str,
+    ) -> None:
+        self._placeholders = placeholders
+        self._timezone = timezone
+        known = orjson.dumps(placeholders, default=list, option=orjson.OPT_SORT_KEYS)
+        self._filled = hashlib.blake2b(known, digest_size=8).hexdigest()
         self._old: dict[str, list[dict[str, Any]]] = {}
         self._new: dict[str, list[dict[str, Any]]] = {}
         self._path: Path | None = None
         if directory is not None:
             names = "\0".join(str(path.absolute()) for path in paths)
-            key = hashlib.blake2b(f"{names}\0{mapping.fingerprint()}".encode(), digest_size=16).hexdigest()
+            basis = f"{names}\0{timezone}\0{mapping.fingerprint()}"
+            key = hashlib.blake2b(basis.encode(), digest_size=16).hexdigest()
             self._path = directory / "sigma" / f"{key}.json"
             self._old = _read(self._path)
 
@@ -212,9 +228,11 @@ class _Cache:
         if file.problem:
             return [_unreadable(file.path.stem, file.problem, 1)]
         key = f"{file.digest}.{file.path.stem}"
+        if b"expand" in file.content:
+            key = f"{key}.{self._filled}"
         found = self._new.get(key) or self._old.get(key)
         if found is None:
-            found = _compile(file)
+            found = _compile(file, self._placeholders, self._timezone)
         self._new[key] = found
         return found
 
@@ -245,7 +263,9 @@ def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
     return found if isinstance(found, dict) else {}
 
 
-def _compile(file: RuleFile) -> list[dict[str, Any]]:
+def _compile(
+    file: RuleFile, placeholders: Mapping[str, Sequence[str]], timezone: str
+) -> list[dict[str, Any]]:
     from citysoc.detectors.sigma.plan import compile_document
 
     plans = []
@@ -253,7 +273,8 @@ def _compile(file: RuleFile) -> list[dict[str, Any]]:
         if document.problem:
             plans.append(_unreadable(file.path.stem, document.problem, document.line))
         else:
-            plans.append(compile_document(document.value, file.path.stem) | {"line": document.line})
+            plan = compile_document(document.value, file.path.stem, placeholders, timezone)
+            plans.append(plan | {"line": document.line})
     return plans
 
 
