@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from citysoc.commands import rules_evidence, rules_explain, rules_list
+from citysoc.commands import rules_evidence, rules_explain, rules_list, rules_sets, rules_show, rules_states
 
 
 @click.group("rules", short_help="List, check, test, explain, stage and add detection rules.")
@@ -15,7 +15,17 @@ def command() -> None:
     """
 
 
-for _module in (rules_evidence, rules_explain):
+for _module in (rules_show, rules_evidence, rules_explain):
     command.add_command(_module.command)
-for _one in (rules_list.list_, rules_list.check):
+for _one in (
+    *(rules_list.list_, rules_list.check),
+    *(
+        rules_states.stage,
+        rules_states.activate,
+        rules_states.disable,
+        rules_states.level,
+        rules_states.reset,
+    ),
+    *(rules_sets.add, rules_sets.remove, rules_sets.sets),
+):
     command.add_command(_one)

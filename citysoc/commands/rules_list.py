@@ -134,7 +134,10 @@ def _is_wanted(
         and (not set_ or row["set"] == set_)
         and (not text or text.casefold() in f"{row['title']} {row['rule']}".casefold())
         and not (never and row["hits"])
-        and not (decided and not row["overrides"] and not row["expired"])
+        and not (
+            decided
+            and all(one["where"].endswith("manifest.json") for one in row["overrides"] + row["expired"])
+        )
     )
 
 
@@ -203,6 +206,18 @@ def _overrides(each: Sequence[Override]) -> dict[str, Any]:
         "overrides": [_told(one) for one in valid],
         "expired": [_told(one) for one in each if one.is_expired(now)],
     }
+
+
+def overrides_of(config: Config | None, rule: str) -> list[dict[str, Any]]:
+    """Return what was decided about a rule, what has ended marked so."""
+    now = clock.now()
+    return [{**_told(one), "ended": one.is_expired(now)} for one in _decided(config).get(rule, [])]
+
+
+def figures(config: Config, rule: str, *, since: dt.datetime) -> dict[str, Any]:
+    """Return what a rule did since a day, as ``list`` shows it."""
+    summaries, days = _summaries(config, since)
+    return _figures(summaries.get(rule), days)
 
 
 def _told(one: Override) -> dict[str, str]:

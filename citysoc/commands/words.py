@@ -21,7 +21,8 @@ _WORDS = frozenset(
         *(mark("pending"), mark("sending"), mark("delivered"), mark("dead")),
         # Jobs and rules.
         *(mark("done"), mark("nothing"), mark("failed"), mark("passed"), mark("degraded"), mark("refused")),
-        *(mark("yes"), mark("no")),
+        *(mark("yes"), mark("no"), mark("active"), mark("staged"), mark("disabled")),
+        *(mark("added"), mark("changed"), mark("removed"), mark("correlation"), mark("filter")),
         # Kinds of bodies.
         *(
             mark("party"),
@@ -46,6 +47,19 @@ _FIELDS = frozenset(
         *(mark("audit"), mark("at"), mark("who"), mark("action"), mark("before"), mark("after")),
         *(mark("detail"), mark("kind"), mark("text"), mark("name"), mark("name_en"), mark("networks")),
         *(mark("senders"), mark("aliases"), mark("expects"), mark("machines")),
+        *(
+            mark("own_level"),
+            mark("status"),
+            mark("in_use"),
+            mark("reason"),
+            mark("description"),
+            mark("check"),
+        ),
+        *(mark("close"), mark("attack"), mark("falsepositives"), mark("references"), mark("author")),
+        *(mark("license"), mark("logsource"), mark("path"), mark("set"), mark("evidence_hits")),
+        *(mark("evidence_misses"), mark("filters"), mark("correlations"), mark("overrides"), mark("days")),
+        *(mark("hits"), mark("staged_hits"), mark("hits_per_day"), mark("last_hit"), mark("tried")),
+        *(mark("cost_share"), mark("day"), mark("owner"), mark("expires"), mark("where"), mark("ended")),
     }
 )
 

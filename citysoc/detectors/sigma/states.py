@@ -119,7 +119,7 @@ def read(folder: Path) -> Overrides:
         for kind, value in (("state", one.state), ("level", one.level)):
             if value and (first := said.setdefault((one.rule, kind), one)) is not one:
                 problems.append(f"{one.where}: {first.where} says the {kind} of {one.rule} already")
-    for path in sorted(folder.glob(f"*/{MANIFEST}")) if folder.is_dir() else ():
+    for path in manifest_files(folder):
         found += _staged_by(path)
     return Overrides(tuple(found), tuple(problems))
 
@@ -199,6 +199,13 @@ def _staged_by(path: Path) -> Iterator[Override]:
             )
 
 
+def manifest_files(folder: Path) -> list[Path]:
+    """Return the manifests of the sets in a folder of rules, by name; what is hidden is under way."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.glob(f"*/{MANIFEST}") if path.parent.name[0] != ".")
+
+
 def read_manifest(path: Path) -> Mapping[str, Any]:
     """Return the manifest of a rule set; empty where it cannot be read."""
     try:
@@ -233,7 +240,7 @@ def write(folder: Path, override: Override) -> tuple[Path, Override | None]:
 
     kind = "state" if override.state else "level"
     folder = folder / OVERRIDES
-    path = folder / f"{_file_name(override.rule)}.{kind}.yaml"
+    path = file_of(folder.parent, override.rule, kind)
     same = [one for one in read(folder.parent).of(override.rule) if getattr(one, kind)]
     before = next((one for one in same if one.where == str(path)), None)
     if other := next((o for o in same if o is not before and not o.where.endswith(MANIFEST)), None):
@@ -251,6 +258,11 @@ def write(folder: Path, override: Override) -> tuple[Path, Override | None]:
         os.unlink(name)  # noqa: PTH108  the same
         raise
     return path, before
+
+
+def file_of(folder: Path, rule: str, kind: str) -> Path:
+    """Return the file in which ``write`` keeps the state or the level of a rule."""
+    return folder / OVERRIDES / f"{_file_name(rule)}.{kind}.yaml"
 
 
 def _text(override: Override, kind: str) -> str:
