@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults lint fix bench bench-peers docs catalogues lock clean
+.PHONY: help setup demo test faults test-elastic lint fix bench bench-peers docs catalogues lock clean
 
 help:            ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,10 +23,13 @@ demo: setup      ## a simulated month of the city through the whole pipeline
 	$(BIN)/citysoc demo
 
 test: setup      ## the test suite a developer runs all day
-	$(BIN)/python -m pytest -n auto -m "not faults"
+	$(BIN)/python -m pytest -n auto -m "not faults and not elastic"
 
 faults: setup    ## slower tests: kills, starved processes, all real logs
-	$(BIN)/python -m pytest -m faults -rs
+	$(BIN)/python -m pytest -m "faults and not elastic" -rs
+
+test-elastic: setup ## tests on a real Elasticsearch node, fetched the first time (needs mvn and a JDK 21+)
+	$(BIN)/python -m pytest -m elastic -rs
 
 lint: setup      ## formatting, types, import directions, docs against --help
 	$(BIN)/ruff format --check .

@@ -13,8 +13,8 @@ import orjson
 
 from citysoc.ecs.fields import EXTRA, FIELDS
 from citysoc.ecs.schema import from_row
+from citysoc.stores.days import by_day
 from citysoc.stores.elastic_mapping import INDEX, SEPARATOR, extra_key, folds_alike
-from citysoc.stores.local_table import filled, split
 from citysoc.stores.query import fold
 from citysoc.stores.query_match import text_of
 
@@ -65,9 +65,9 @@ def documents(table: pa.Table, prefix: str, salt: str = "") -> Iterator[Document
         prefix: how our indices' names begin.
         salt: names rows that have no ``event.id``.
     """
-    for day, rows in split(table):
+    for day, rows in by_day(table):
         index = f"{prefix}-events-{day:%Y.%m.%d}"
-        for number, row in enumerate(_rows(filled(rows))):
+        for number, row in enumerate(_rows(rows)):
             identity = row.get("event.id") or _digest(f"{salt}\0{index}\0{number}")
             yield Document(index, _id(identity), orjson.dumps(row))
 

@@ -1,0 +1,392 @@
+"""The store on Elasticsearch: one index a day of event time behind an alias, commits through a local spool.
+
+A commit is durable once it lies in the spool on this machine's disk; from there it goes to the cluster, in order
+and at once where the cluster is well. While the cluster is away commits wait there, and a full spool makes the
+line wait. Ids and indices follow from the rows, so that nothing is there twice however often it is sent.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from citysoc import clock, telemetry
+from citysoc.ecs.schema import to_table
+from citysoc.errors import StoreError
+from citysoc.i18n import _
+from citysoc.stores import elastic_mapping, elastic_retention
+from citysoc.stores.base import Metric, Question, Status
+from citysoc.stores.buffered import Outside
+from citysoc.stores.days import with_times
+from citysoc.stores.elastic_bulk import Fate, quarantine, send
+from citysoc.stores.elastic_client import Cluster, connect
+from citysoc.stores.elastic_document import document_id, documents, to_event
+from citysoc.stores.elastic_groups import aggregate
+from citysoc.stores.elastic_query import Translation
+from citysoc.stores.elastic_scan import read
+from citysoc.stores.elastic_spool import Spool
+from citysoc.stores.local_groups import groups
+from citysoc.stores.query_parse import check_field, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from zoneinfo import ZoneInfo
+
+    import pyarrow as pa
+
+    from citysoc.config.models import Elastic
+    from citysoc.flow import Event
+    from citysoc.stores.elastic_spool import Waiting
+
+_log = telemetry.logger("stores.elastic")
+
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 30.0
+_ROOM_SECONDS = 300.0
+_SCAN_ROWS = 2000
+
+
+class ElasticStore:
+    """Events in a cluster.
+
+    Args:
+        settings: what the configuration says of the cluster.
+        root: what relative paths in it are relative to.
+        spool: the directory where commits wait.
+        timezone: the zone of times in queries that name none.
+        retention_days: for the cluster's own lifecycle, where it has one; None leaves it alone.
+        room_seconds: how long a commit waits for room in a full spool before it fails.
+    """
+
+    def __init__(
+        self,
+        settings: Elastic,
+        *,
+        root: Path,
+        spool: Path,
+        timezone: ZoneInfo = clock.HUE,
+        retention_days: int | None = None,
+        room_seconds: float = _ROOM_SECONDS,
+    ) -> None:
+        self._settings = settings
+        self._root = root
+        self._zone = timezone
+        self._retention_days = retention_days
+        self._room_seconds = room_seconds
+        self._spool = Spool(spool, settings.spool_bytes)
+        self._lock = threading.RLock()
+        self._cluster: Cluster | None = None
+        self._ready = False
+        self._away_since: dt.datetime | None = None
+        self._pause = 0.0
+        self._next_try = 0.0
+
+    @property
+    def indices(self) -> str:
+        """The indices of the events, as a pattern: it may match none."""
+        return f"{self._settings.prefix}-events-*"
+
+    @property
+    def cluster(self) -> Cluster:
+        """The connection, made when first needed."""
+        with self._lock:
+            if self._cluster is None:
+                self._cluster = connect(self._settings, self._root)
+            return self._cluster
+
+    def begin(self) -> None:
+        """Look whether the cluster can be written to, before anything is taken in.
+
+        Raises:
+            StoreError: it refuses us, or was never reached: then the configuration is wrong more likely than the
+                network. A cluster that was there before may be away; events wait for it.
+        """
+        self._spool.clean()
+        try:
+            self._prepare()
+        except StoreError as error:
+            if not error.transient or not self._spool.noted().get("known"):
+                raise
+            self._gone(error)
+            return
+        self.drain()
+
+    def finish(self) -> None:
+        """Send what waits, once, and let it be found at once."""
+        self._next_try = 0.0
+        if self.drain() == 0 and self._ready:
+            self.refresh()
+
+    def append(self, table: pa.Table, commit: int) -> None:
+        """Make the rows of a batch durable under the commit's number; see the module.
+
+        Raises:
+            StoreError: nothing of the batch was stored.
+        """
+        with self._lock:
+            if commit <= (last := self.last_commit()):
+                raise StoreError(
+                    _("Commit {commit} comes after {last}, which is stored already.").format(
+                        commit=commit, last=last
+                    ),
+                    where=str(self._spool.path),
+                    hint=_("Another process writes to this store; only one may."),
+                )
+            self._wait_for_room()
+            self._spool.write(commit, with_times(table))
+        self.drain()
+
+    def last_commit(self) -> int:
+        """Return the number of the last commit that is durable, 0 where there is none."""
+        return self._spool.last()
+
+    def drain(self) -> int:
+        """Send the commits that wait, oldest first; return how many are left.
+
+        After a failure the next try comes a little later each time; until then nothing is sent.
+        """
+        with self._lock:
+            waiting = self._spool.waiting()
+            if not waiting or time.monotonic() < self._next_try:
+                return len(waiting)
+            try:
+                self._prepare()
+                for number, one in enumerate(waiting):
+                    self._send(one)
+                    if number == 0:
+                        self._back()
+            except StoreError as error:
+                self._gone(error)
+            return len(self._spool.waiting())
+
+    def outside(self) -> Outside:
+        """Return what waits for the cluster, and since when the cluster is away."""
+        waiting = self._spool.waiting()
+        noted = self._spool.noted()
+        since = noted.get("away_since")
+        return Outside(
+            commits=len(waiting),
+            rows=sum(one.rows for one in waiting),
+            bytes=sum(one.bytes for one in waiting),
+            away_since=dt.datetime.fromisoformat(since) if since else None,
+            reason=noted.get("reason", ""),
+        )
+
+    def search(
+        self,
+        question: Question,
+        *,
+        fields: Sequence[str] = (),
+        newest_first: bool = True,
+        limit: int | None = None,
+    ) -> Iterator[Event]:
+        """Yield matching events ordered by ``@timestamp``, then ``event.id``; newest first both downwards.
+
+        Raises:
+            UsageError: the query cannot be understood; names the column.
+            StoreError: the cluster does not answer.
+        """
+        for name in fields:
+            check_field(name)
+        query, runtime = self._translated(question)
+        return read(
+            self.cluster, self.indices, query, runtime, fields=fields, newest_first=newest_first, limit=limit
+        )
+
+    def scan(self, question: Question, *, fields: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield matching events as Arrow batches in the order of their time; columns of ``ecs.schema``."""
+        rows: list[Event] = []
+        for event in self.search(question, fields=fields, newest_first=False):
+            rows.append(event)
+            if len(rows) == _SCAN_ROWS:
+                yield from to_table(rows).to_batches()
+                rows = []
+        if rows:
+            yield from to_table(rows).to_batches()
+
+    def count(self, question: Question) -> int:
+        """Return how many events match."""
+        return int(self.aggregate(question, by=())[0]["count"])
+
+    def aggregate(
+        self,
+        question: Question,
+        *,
+        by: Sequence[str],
+        metrics: Sequence[Metric] = (Metric(),),
+        interval_seconds: int | None = None,
+        timezone: str = "UTC",
+        limit: int | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Return one row a group: the ``by`` fields, then the metrics; see ``EventStore.aggregate``."""
+        grouping = groups(by, metrics, interval_seconds, timezone)
+        query, runtime = self._translated(question)
+        return aggregate(self.cluster, self.indices, query, runtime, grouping)[:limit]
+
+    def get(self, event_id: str) -> Event | None:
+        """Return one event or quarantined record by ``event.id``."""
+        body = {"size": 1, "query": {"ids": {"values": [document_id(event_id)]}}}
+        answer = self.cluster.ask("POST", f"/{self.indices}/_search", body, ignore_unavailable="true")
+        for hit in answer["hits"]["hits"]:
+            return to_event(hit["_source"])
+        return None
+
+    def status(self) -> Status:
+        """Return the store's size; ``files`` are the segments of its indices."""
+        body = {
+            "size": 0,
+            "track_total_hits": True,
+            "aggs": {
+                "quarantined": {"filter": {"exists": {"field": "citysoc.unparsed"}}},
+                "time": {"stats": {"field": elastic_mapping.TIME}},
+            },
+        }
+        answer = self.cluster.ask("POST", f"/{self.indices}/_search", body, ignore_unavailable="true")
+        sizes = self.cluster.ask("GET", f"/{self.indices}/_stats/store,segments", ignore_unavailable="true")
+        total = answer["hits"]["total"]["value"]
+        found = answer.get("aggregations") or {"quarantined": {"doc_count": 0}, "time": {"count": 0}}
+        sizes = sizes["_all"]["primaries"]
+        times = found["time"]
+        return Status(
+            events=total - found["quarantined"]["doc_count"],
+            quarantined=found["quarantined"]["doc_count"],
+            files=sizes.get("segments", {}).get("count", 0),
+            bytes=sizes.get("store", {}).get("size_in_bytes", 0),
+            first=_moment(times["min"]) if times["count"] else None,
+            last=_moment(times["max"]) if times["count"] else None,
+        )
+
+    def compact(self) -> int:
+        """Merge the segments of indices that no event came into for a day; return how many are gone."""
+        before = self.status().files
+        edge = f"{self._settings.prefix}-events-{clock.now() - dt.timedelta(days=2):%Y.%m.%d}"
+        names = self.cluster.ask(
+            "GET", f"/{self.indices}/_settings", missing={}, filter_path="*.settings.index.uuid"
+        )
+        for name in sorted(name for name in names if name < edge):
+            self.cluster.ask("POST", f"/{name}/_forcemerge", seconds=3600, max_num_segments=1)
+        return max(0, before - self.status().files)
+
+    def verify(self) -> list[str]:
+        """Return what is wrong with the store, one sentence each: shards that are missing, ids that are twice."""
+        self.refresh()
+        problems = []
+        health = self.cluster.ask("GET", f"/_cluster/health/{self.indices}", level="indices")
+        for name, facts in sorted(health["indices"].items()):
+            if facts["status"] == "red":
+                problems.append(
+                    f"{name}: {facts['unassigned_shards']} of {facts['number_of_shards']} shards are missing"
+                )
+        question = {"bool": {"filter": [{"exists": {"field": "event.id"}}]}}
+        doubled = {
+            "size": 0,
+            "query": question,
+            "aggs": {"ids": {"terms": {"field": "event.id", "size": 10, "min_doc_count": 2}}},
+        }
+        if len(health["indices"]) and not problems:
+            answer = self.cluster.ask("POST", f"/{self.indices}/_search", doubled, seconds=600)
+            found = answer["aggregations"]["ids"]["buckets"]
+            problems += [f"event.id {one['key']}: stored {one['doc_count']} times" for one in found]
+        return problems
+
+    def retain(self, before: dt.datetime) -> int:
+        """Remove events older than ``before``; return how many."""
+        return elastic_retention.retain(self.cluster, self._settings.prefix, before)
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            if self._cluster is not None:
+                self._cluster.client.close()
+                self._cluster = None
+
+    def refresh(self) -> None:
+        """Let everything that the cluster has acknowledged be found."""
+        self.cluster.ask("POST", f"/{self.indices}/_refresh", ignore_unavailable="true")
+
+    def _translated(self, question: Question) -> tuple[dict[str, Any], dict[str, Any]]:
+        translation = Translation()
+        query = translation.question(question, parse(question.query, timezone=self._zone))
+        return query, translation.runtime
+
+    def _prepare(self) -> None:
+        """Make sure of the cluster and of our templates, once a process."""
+        if self._ready:
+            return
+        cluster, settings = self.cluster, self._settings
+        abilities = elastic_retention.probe(cluster)
+        policy = None
+        if abilities.lifecycles and self._retention_days:
+            policy = f"{settings.prefix}-events"
+            # A day's index may be made up to two days before its day, and is filled for some days after it.
+            elastic_retention.lifecycle(cluster, policy, self._retention_days + 7)
+        own = elastic_mapping.settings(
+            shards=settings.shards, replicas=settings.replicas, refresh_seconds=settings.refresh_seconds
+        )
+        template = elastic_mapping.events_template(settings.prefix, own, policy=policy)
+        cluster.ask("PUT", f"/_index_template/{settings.prefix}-events", template)
+        self._ready = True
+        if not self._spool.noted().get("known"):
+            self._spool.note({**self._spool.noted(), "known": abilities.version})
+
+    def _send(self, one: Waiting) -> Fate:
+        table = self._spool.read(one)
+        settings = self._settings
+        fate = send(
+            self.cluster,
+            documents(table, settings.prefix, str(one.number)),
+            max_bytes=settings.bulk_bytes,
+            parallel=settings.bulk_parallel,
+        )
+        if fate.refused:
+            _log.warning("documents.refused", count=len(fate.refused), reason=fate.refused[0][1])
+            quarantine(self.cluster, fate, self._spool.bury)
+        if fate.duplicates:
+            _log.info("documents.duplicate", count=fate.duplicates, commit=one.number)
+        self._spool.done(one)
+        return fate
+
+    def _wait_for_room(self) -> None:
+        """Hold the line while the spool is full: what feeds it waits in turn.
+
+        Raises:
+            StoreError: there was no room for too long.
+        """
+        ends = time.monotonic() + self._room_seconds
+        while not self._spool.has_room():
+            if self.drain() == 0:
+                return
+            if time.monotonic() > ends:
+                raise StoreError(
+                    _("The cluster is away and the spool is full."),
+                    where=str(self._spool.path),
+                    hint=_("Bring the cluster back, or give store.elasticsearch.spool_bytes more room."),
+                    transient=True,
+                )
+            time.sleep(0.2)
+
+    def _gone(self, error: StoreError) -> None:
+        """Take note that the cluster is away, and wait a little longer each time before the next try."""
+        self._pause = min(_LONGEST_PAUSE_SECONDS, max(_FIRST_PAUSE_SECONDS, self._pause * 2))
+        self._next_try = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311  no secret
+        if self._away_since is None:
+            self._away_since = clock.now()
+            _log.warning("store.away", reason=str(error))
+        self._spool.note(
+            {**self._spool.noted(), "away_since": clock.iso(self._away_since), "reason": str(error)}
+        )
+
+    def _back(self) -> None:
+        if self._away_since is None and "away_since" not in self._spool.noted():
+            return
+        _log.warning("store.back", waiting=len(self._spool.waiting()))
+        self._away_since, self._pause, self._next_try = None, 0.0, 0.0
+        self._spool.note({"known": self._spool.noted().get("known")})
+
+
+def _moment(microseconds: float) -> dt.datetime:
+    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=int(microseconds))

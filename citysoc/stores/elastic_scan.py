@@ -1,0 +1,84 @@
+"""Reading events in a total order: a point in time, then page after page behind the last event seen."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from citysoc.ecs.fields import EXTRA, FIELDS
+from citysoc.errors import StoreError
+from citysoc.stores.elastic_document import to_event
+from citysoc.stores.elastic_mapping import INDEX, TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from citysoc.flow import Event
+    from citysoc.stores.elastic_client import Cluster
+
+PAGE = 1000
+_KEEP = "2m"
+
+
+def read(
+    cluster: Cluster,
+    indices: str,
+    query: Mapping[str, Any],
+    runtime: Mapping[str, Any],
+    *,
+    fields: Sequence[str] = (),
+    newest_first: bool,
+    limit: int | None,
+) -> Iterator[Event]:
+    """Yield matching events ordered by time, then ``event.id``, as they were when reading began.
+
+    Args:
+        cluster: whom to ask.
+        indices: of which indices.
+        query: the condition.
+        runtime: the runtime fields that it needs.
+        fields: only these, ``@timestamp`` and ``event.id``; all when empty.
+        newest_first: the order.
+        limit: at most so many.
+    """
+    direction = "desc" if newest_first else "asc"
+    body: dict[str, Any] = {
+        "query": query,
+        "sort": [{TIME: {"order": direction}}, {"event.id": {"order": direction}}],
+        "track_total_hits": False,
+        "_source": _source(fields),
+    }
+    if runtime:
+        body["runtime_mappings"] = runtime
+    wanted = {"@timestamp", "event.id", *fields} if fields else None
+    with _point_in_time(cluster, indices) as body["pit"]:
+        left = limit
+        while left is None or left > 0:
+            body["size"] = PAGE if left is None else min(PAGE, left)
+            answer = cluster.ask("POST", "/_search", body)
+            hits = answer["hits"]["hits"]
+            for hit in hits:
+                event = to_event(hit["_source"])
+                yield event if wanted is None else {k: v for k, v in event.items() if k in wanted}
+            if len(hits) < body["size"]:
+                return
+            left = None if left is None else left - len(hits)
+            body["search_after"] = hits[-1]["sort"]
+            body["pit"]["id"] = answer["pit_id"]
+
+
+def _source(fields: Sequence[str]) -> Any:
+    if not fields:
+        return {"excludes": [INDEX]}
+    return sorted({"@timestamp", "event.id", *(name if name in FIELDS else EXTRA for name in fields)})
+
+
+@contextlib.contextmanager
+def _point_in_time(cluster: Cluster, indices: str) -> Iterator[dict[str, str]]:
+    opened = cluster.ask("POST", f"/{indices}/_pit", keep_alive=_KEEP, ignore_unavailable="true")
+    point = {"id": opened["id"], "keep_alive": _KEEP}
+    try:
+        yield point
+    finally:
+        with contextlib.suppress(StoreError):  # it ends by itself as well
+            cluster.ask("DELETE", "/_pit", {"id": point["id"]}, missing={})
