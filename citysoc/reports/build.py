@@ -8,20 +8,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from citysoc import telemetry
+from citysoc import i18n, telemetry
 from citysoc.enrich.working_hours import first_working_day
-from citysoc.reports import html
-from citysoc.reports.compute import compute
-from citysoc.reports.figures import Period
+from citysoc.i18n import _
+from citysoc.reports import sections, texts
+from citysoc.reports.computing import compute
+from citysoc.reports.periods import month_period
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from citysoc.config.load import Config
-    from citysoc.reports.figures import Figures
+    from citysoc.reports.blocks import Document
+    from citysoc.reports.figures import Figures, Period
     from citysoc.state import State
     from citysoc.stores.base import EventStore
+
+__all__ = ["Built", "build", "due_month", "existing", "folder_of", "is_built", "month_period", "render"]
 
 _log = telemetry.logger("reports")
 
@@ -39,14 +43,6 @@ class Built:
     files: tuple[Path, ...]
 
 
-def month_period(year: int, month: int, timezone: str) -> Period:
-    """Return the period of a calendar month in a zone; its name is ``10/2026``."""
-    zone = ZoneInfo(timezone)
-    first = dt.datetime(year, month, 1, tzinfo=zone)
-    after = dt.datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
-    return Period(first.astimezone(dt.UTC), after.astimezone(dt.UTC), f"{month:02}/{year}", timezone)
-
-
 def build(
     config: Config,
     state: State,
@@ -55,20 +51,89 @@ def build(
     *,
     languages: Sequence[str],
     now: dt.datetime,
+    formats: Sequence[str] | None = None,
 ) -> Built:
     """Write the report of a period into the directory of reports, replacing an earlier one.
 
-    The files are ``<first day>_<last day>/figures.json`` and ``report.<language>.html``.
+    The files are ``<first day>_<last day>/figures.json`` and ``report.<language>.<format>``; tables as CSV
+    are in ``tables.<language>/``.
+
+    Args:
+        config: the registry, and what reports look like.
+        state: alerts, incidents, streams.
+        store: events.
+        period: of which time.
+        languages: vi, en.
+        now: the moment for which streams are judged.
+        formats: which documents; None for those of the configuration.
+
+    Raises:
+        ConfigError: the unit's own texts or template cannot be used.
     """
     figures = compute(config, state, store, period, now=now)
-    folder = config.reports_dir / _folder(period)
+    folder = folder_of(config, period)
     folder.mkdir(parents=True, exist_ok=True)
     files = [_write(folder / "figures.json", figures.to_json())]
     for language in languages:
-        page = html.render(figures, config.settings.reports, language=language)
-        files.append(_write(folder / f"report.{language}.html", page))
+        files += render(config, figures, folder, language, formats or config.settings.reports.formats)
     _log.info("report.built", period=period.name, folder=str(folder))
     return Built(figures, tuple(files))
+
+
+def render(
+    config: Config, figures: Figures, folder: Path, language: str, formats: Sequence[str]
+) -> list[Path]:
+    """Write the documents of a report in one language; return their paths."""
+    settings = config.settings.reports
+    with i18n.speaking(language):
+        own = texts.read(folder / f"texts.{language}.yaml", sections.KEYS, empty=_texts_head())
+        document = sections.document(figures, settings, own)
+        template = config.root / settings.template if settings.template else None
+        written: list[Path] = []
+        for format_ in dict.fromkeys(formats):
+            if format_ == "csv":
+                written += _write_tables(document, folder / f"tables.{language}")
+                continue
+            content = _renderer(format_, figures, template)(document)
+            written.append(_write(folder / f"report.{language}.{format_}", content))
+    return written
+
+
+def _texts_head() -> str:
+    return _(
+        "Your own words for the sections of this report. An empty text is written from the figures.\n"
+        "This file is never written again: what you write here stays when the report is built again.\n"
+        "An empty line parts paragraphs. Example:  tasks: Review the firewall rules of the wards."
+    )
+
+
+def _renderer(format_: str, figures: Figures, template: Path | None) -> Callable[[Document], bytes]:
+    """Return what makes a document of one format; libraries are loaded with it."""
+    if format_ == "html":
+        from citysoc.reports import html
+
+        return html.render
+    if format_ == "pdf":
+        from citysoc.reports import pdf
+
+        return pdf.render
+    if format_ == "docx":
+        from citysoc.reports import word
+
+        return lambda document: word.render(document, figures, template)
+    from citysoc.reports import sheets
+
+    return sheets.workbook
+
+
+def _write_tables(document: Document, folder: Path) -> list[Path]:
+    from citysoc.reports import sheets
+
+    folder.mkdir(exist_ok=True)
+    tables = [(f"{table.name}.csv", sheets.csv(table)) for table in document.tables()]
+    for stale in {path.name for path in folder.glob("*.csv")} - {name for name, _content in tables}:
+        (folder / stale).unlink()
+    return [_write(folder / name, content) for name, content in tables]
 
 
 def existing(config: Config) -> list[Path]:
@@ -83,7 +148,7 @@ def existing(config: Config) -> list[Path]:
 
 def is_built(config: Config, period: Period) -> bool:
     """Return whether the report of a period is on disk."""
-    return (config.reports_dir / _folder(period) / "figures.json").is_file()
+    return (folder_of(config, period) / "figures.json").is_file()
 
 
 def due_month(moment: dt.datetime, timezone: str) -> Period | None:
@@ -95,10 +160,11 @@ def due_month(moment: dt.datetime, timezone: str) -> Period | None:
     return month_period(year, month, timezone)
 
 
-def _folder(period: Period) -> str:
+def folder_of(config: Config, period: Period) -> Path:
+    """Return where the report of a period lies: ``<first day>_<last day>`` in the directory of reports."""
     zone = ZoneInfo(period.timezone)
     first, last = period.since.astimezone(zone), (period.until - dt.timedelta(seconds=1)).astimezone(zone)
-    return f"{first:%Y-%m-%d}_{last:%Y-%m-%d}"
+    return config.reports_dir / f"{first:%Y-%m-%d}_{last:%Y-%m-%d}"
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def _change(value: int, before: int | None) -> float | None:
@@ -70,13 +70,17 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One line of a ranking: a key, a label and figures by name; of rules the Vietnamese title too."""
+    """One line of a ranking: a key, a label and figures by name.
+
+    Rules have their Vietnamese title too, addresses their country and network where a database says it.
+    """
 
     key: str
     label: str
     count: int
     more: dict[str, int] = field(default_factory=dict)
     label_vi: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +121,54 @@ class IncidentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassDetail:
+    """Who was meant by one class of attacks, and from where: the agencies and sources with most of it."""
+
+    code: str
+    agencies: tuple[Ranked, ...]
+    sources: tuple[Ranked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelRow:
+    """The agencies of one level together."""
+
+    level: str
+    agencies: int
+    events: int
+    alerts: int
+    incidents: int
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRow:
+    """A computer on which malware was found and, by the last word of its antivirus, not removed."""
+
+    agency: str
+    agency_name: str
+    host: str
+    malware: str
+    path: str
+    last_seen: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
-    """Centrally managed antivirus: expected by the registry, and seen in the period."""
+    """Centrally managed antivirus: expected by the registry, and seen in the period.
+
+    Args:
+        agencies: with antivirus, by the registry.
+        machines: with antivirus, by the registry.
+        agencies_seen: of these, agencies that sent anything.
+        machines_seen: of these, computers named in anything sent.
+        machines_infected: computers with at least one detection.
+        not_cleaned: detections that the antivirus could not handle.
+        not_updated: computers without updates for 15 days, by each console's last report; None where no
+            console says.
+        protection_off: computers whose last reported protection is off; None where no console says.
+        reinfected: computers on which the same malware was found on different days.
+    """
 
     agencies: int
     machines: int
@@ -126,6 +176,9 @@ class Coverage:
     machines_seen: int
     machines_infected: int
     not_cleaned: int
+    not_updated: int | None = None
+    protection_off: int | None = None
+    reinfected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +228,20 @@ class Figures:
         days: local date to events by the three words.
         hours: local hour of the day to events.
         office_share: share of events in Huế's working hours, percent.
+        hour_types: events in office hours, outside of them on working days, and on days off.
+        details: of the classes that a report tells of one by one.
+        agency_levels: agencies by level.
         levels: alerts by level.
         rules: the rules with most alerts.
         busiest: agencies with most events.
         table: every agency of the registry.
         malware: threat names.
         infected: agencies with most infected machines.
+        spyware_names: spyware by events.
+        servers: command-and-control servers by events.
+        bots: agencies by computers that spoke to such servers.
+        vulnerabilities: known weaknesses by computers.
+        uncleaned: computers with malware that is still there, by agency and name.
         attackers: source addresses.
         targets: attacked hosts and addresses.
         incident_rows: incidents, oldest first.
@@ -206,12 +267,20 @@ class Figures:
     days: dict[str, dict[str, int]]
     hours: dict[str, int]
     office_share: float
+    hour_types: dict[str, int]
+    details: tuple[ClassDetail, ...]
+    agency_levels: tuple[LevelRow, ...]
     levels: tuple[Ranked, ...]
     rules: tuple[Ranked, ...]
     busiest: tuple[Ranked, ...]
     table: tuple[AgencyRow, ...]
     malware: tuple[Ranked, ...]
     infected: tuple[Ranked, ...]
+    spyware_names: tuple[Ranked, ...]
+    servers: tuple[Ranked, ...]
+    bots: tuple[Ranked, ...]
+    vulnerabilities: tuple[Ranked, ...]
+    uncleaned: tuple[MachineRow, ...]
     attackers: tuple[Ranked, ...]
     targets: tuple[Ranked, ...]
     incident_rows: tuple[IncidentRow, ...]
@@ -222,7 +291,13 @@ class Figures:
 
     def to_json(self) -> bytes:
         """Return the figures as JSON with sorted keys: same figures, same bytes."""
-        data: dict[str, Any] = {"schema": SCHEMA_VERSION, "figures": self}
+        from citysoc.reports.definitions import definitions
+
+        data: dict[str, Any] = {
+            "schema": SCHEMA_VERSION,
+            "figures": self,
+            "definitions": definitions(self),
+        }
         return orjson.dumps(
             data,
             option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS,

@@ -43,6 +43,11 @@ def time(text: str | None, zone: str) -> str:
     return f"{dt.datetime.fromisoformat(text).astimezone(ZoneInfo(zone)):%d/%m/%Y %H:%M}"
 
 
+def date_in_words(day: str) -> str:
+    """Return a local date, ``2026-10-05``, as tables and sentences write it: 05/10/2026."""
+    return f"{dt.date.fromisoformat(day):%d/%m/%Y}"
+
+
 def long_date(day: dt.date) -> str:
     """Return a date as Decree 30/2020 writes it: ngày 05 tháng 01 năm 2026.
 
@@ -88,6 +93,12 @@ def clean(text: str, letters: int = 300) -> str:
 def level_name(level: str) -> str:
     """Return a level in the reader's language."""
     return _named(taxonomy.SEVERITIES, level)
+
+
+def agency_level_name(level: str) -> str:
+    """Return the kind of body in the reader's language, as a table's first cell writes it."""
+    word = _(level) if level else ""
+    return word[:1].upper() + word[1:]
 
 
 def outcome_name(outcome: str) -> str:

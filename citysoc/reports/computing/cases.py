@@ -1,0 +1,160 @@
+"""Events of attacks, spyware and viruses: how many, of which class, when, from where."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from citysoc.enrich.taxonomy import HANDLED
+from citysoc.enrich.working_hours import in_office_hours, is_working_day
+from citysoc.reports.computing.places import Places
+from citysoc.reports.computing.sources import CASES, Earlier, Sources
+from citysoc.reports.figures import ClassDetail, ClassRow, Compared, Ranked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from citysoc.reports.figures import Period
+
+WORDS = ("attack", "spyware", "virus")
+UNCLASSIFIED = ""
+DETAILED = ("SCAN", "WEB", "BRUTE", "EXPL", "DDOS", "PHISH", "DEFACE")
+"""Classes with a part of the report of their own, in its order."""
+NAMED = 3
+"""How many agencies and sources a class's part names."""
+
+Hours = list[tuple[dt.datetime, int]]
+"""Local half hours and their events."""
+
+
+def totals(sources: Sources, earlier: Earlier) -> dict[str, Any]:
+    """Return the counts of events, by the three words, beside those of earlier periods."""
+    words = [_words(sources, period) if period else None for period in (sources.period, *earlier)]
+
+    def summed(*names: str) -> Compared:
+        value, before, year_before = (
+            sum(found[name] for name in names) if found else None for found in words
+        )
+        return Compared(value or 0, before, year_before)
+
+    return {
+        "records": sources.compared(lambda period: sources.count("", period), earlier),
+        "cases": summed(*WORDS),
+        **{word: summed(word) for word in WORDS},
+        "policy": sources.count("citysoc.class:POLICY"),
+    }
+
+
+def _words(sources: Sources, period: Period) -> dict[str, int]:
+    rows = sources.groups(CASES, ["citysoc.threat"], period=period)
+    found = {row["citysoc.threat"]: row["count"] for row in rows}
+    return {word: found.get(word, 0) for word in WORDS}
+
+
+def classes(sources: Sources, earlier: Earlier) -> tuple[ClassRow, ...]:
+    """Return one row a class that has events now or had them in the period before, most first."""
+    counts: dict[str, int] = {}
+    stopped: dict[str, int] = {}
+    for row in sources.groups(CASES, ["citysoc.class", "citysoc.outcome"]):
+        code = row["citysoc.class"] or UNCLASSIFIED
+        counts[code] = counts.get(code, 0) + row["count"]
+        if row["citysoc.outcome"] in HANDLED:
+            stopped[code] = stopped.get(code, 0) + row["count"]
+    before, year_before = (_by_class(sources, period) for period in earlier)
+    total = sum(counts.values())
+    return tuple(
+        ClassRow(
+            code,
+            Compared(counts.get(code, 0), _count_of(before, code), _count_of(year_before, code)),
+            stopped.get(code, 0),
+            counts.get(code, 0) * 100 / total if total else 0.0,
+        )
+        for code in sorted(
+            counts.keys() | (before or {}).keys(), key=lambda code: (-counts.get(code, 0), code)
+        )
+    )
+
+
+def _by_class(sources: Sources, period: Period | None) -> dict[str, int] | None:
+    if period is None:
+        return None
+    rows = sources.groups(CASES, ["citysoc.class"], period=period)
+    return {row["citysoc.class"] or UNCLASSIFIED: row["count"] for row in rows}
+
+
+def _count_of(found: Mapping[str, int] | None, code: str) -> int | None:
+    return None if found is None else found.get(code, 0)
+
+
+def details(sources: Sources) -> tuple[ClassDetail, ...]:
+    """Return the agencies and sources with most events of each class that has a part of its own."""
+    found = {row.key for row in sources.top(CASES, "citysoc.class", limit=None)}
+    return tuple(
+        ClassDetail(
+            code,
+            sources.named(sources.top(f"citysoc.class:{code}", "agency.id", limit=NAMED)),
+            sources.top(f"citysoc.class:{code}", "source.ip", limit=NAMED),
+        )
+        for code in DETAILED
+        if code in found
+    )
+
+
+def attackers(sources: Sources) -> tuple[Ranked, ...]:
+    """Return the source addresses with most attacks, with country and network where a database says them."""
+    with Places(sources.config) as places:
+        return tuple(
+            Ranked(row.key, row.label, row.count, place=places.of(row.key))
+            for row in sources.top("citysoc.threat:attack", "source.ip")
+        )
+
+
+def days(sources: Sources) -> dict[str, dict[str, int]]:
+    """Return local dates to events by the three words, every date of the period."""
+    period = sources.period
+    zone = ZoneInfo(period.timezone)
+    found: dict[str, dict[str, int]] = {}
+    day = period.since.astimezone(zone).date()
+    last = (period.until - dt.timedelta(microseconds=1)).astimezone(zone).date()
+    while day <= last:
+        found[day.isoformat()] = dict.fromkeys(WORDS, 0)
+        day += dt.timedelta(days=1)
+    rows = sources.groups(CASES, ["citysoc.threat"], interval_seconds=86_400, timezone=period.timezone)
+    for row in rows:
+        date = row["time"].astimezone(zone).date().isoformat()
+        if row["citysoc.threat"] in WORDS and date in found:
+            found[date][row["citysoc.threat"]] += row["count"]
+    return found
+
+
+def by_half_hour(sources: Sources) -> Hours:
+    """Return events by local half hour: office hours begin and end on them."""
+    zone = ZoneInfo(sources.period.timezone)
+    rows = sources.groups(CASES, [], interval_seconds=1800, timezone=sources.period.timezone)
+    return [(row["time"].astimezone(zone), row["count"]) for row in rows]
+
+
+def per_hour_of_day(hours: Hours) -> dict[str, int]:
+    """Return events by hour of the day, ``00`` to ``23``."""
+    found = {f"{hour:02}": 0 for hour in range(24)}
+    for moment, count in hours:
+        found[f"{moment.hour:02}"] += count
+    return found
+
+
+def office_share(hours: Hours) -> float:
+    """Return the share of events in office hours, percent."""
+    total = sum(count for _, count in hours)
+    return hour_types(hours)["office"] * 100 / total if total else 0.0
+
+
+def hour_types(hours: Sequence[tuple[dt.datetime, int]]) -> dict[str, int]:
+    """Return events in office hours, outside of them on working days, and on days off."""
+    found = {"office": 0, "outside": 0, "day_off": 0}
+    for moment, count in hours:
+        kind = (
+            "office" if in_office_hours(moment) else "outside" if is_working_day(moment.date()) else "day_off"
+        )
+        found[kind] += count
+    return found
