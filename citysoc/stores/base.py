@@ -59,6 +59,19 @@ class Status:
     last: dt.datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What was stored after a mark.
+
+    Args:
+        events: matching events, oldest first by their own time.
+        mark: give it to the next call; opaque.
+    """
+
+    events: list[Event]
+    mark: str
+
+
 class EventStore(Protocol):
     """Events, append-only."""
 
@@ -117,6 +130,21 @@ class EventStore(Protocol):
     def get(self, event_id: str) -> Event | None:
         """Return one event or quarantined record by ``event.id``."""
 
+    def news(self, question: Question, *, since: str | None, fields: Sequence[str] = ()) -> News:
+        """Return matching events that were stored after a mark, and the next mark.
+
+        Args:
+            question: which events.
+            since: the mark of the call before; None begins now, with no events.
+            fields: only these.
+
+        Raises:
+            UsageError: the query cannot be understood, or the store no longer knows the mark.
+        """
+
+    def left_out(self) -> list[str]:
+        """Return what this object's answers so far had to leave out, one sentence each: damaged files, absent shards."""
+
     def status(self) -> Status:
         """Return the store's size."""
 
@@ -126,5 +154,11 @@ class EventStore(Protocol):
     def verify(self) -> list[str]:
         """Return what is wrong with the store, one sentence each; an empty list when all is well."""
 
-    def retain(self, before: dt.datetime) -> int:
-        """Remove events older than ``before``; return how many."""
+    def retain(self, before: dt.datetime, query: str = "") -> int:
+        """Remove events older than ``before`` that match a query, all by default; return how many.
+
+        Quarantined records go with all, and with no query.
+        """
+
+    def fitting(self, max_bytes: int) -> dt.datetime | None:
+        """Return from when on events may stay so that the store fits into so many bytes; None where it fits."""

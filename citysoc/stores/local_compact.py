@@ -1,127 +1,144 @@
-"""Compaction and retention of the local store: partitions written anew, rows counted before the swap."""
+"""Compaction and retention of the local store: files written anew, rows counted before the swap.
+
+Small files of a day are merged by size, as log-structured trees do: a file takes part once what is merged
+with it is as large as half of it, so that a row is written a few times and not at every run. When a day is
+over its files are sealed: written once more, packed harder.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from citysoc.clock import iso
+from citysoc import clock
 from citysoc.errors import StoreError
 from citysoc.i18n import _
-from citysoc.stores.local_sql import literal, source
-from citysoc.stores.query_sql import Parameters, quote
+from citysoc.stores.local_files import columns_of, order_of, repeating, unpacked_bytes
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import duckdb
+    import pyarrow as pa
 
-    from citysoc.stores.local_table import DataFile, Table
+    from citysoc.stores.local_files import DataFile, NewFile, Tier
+    from citysoc.stores.local_table import Table
 
-    Cursor = Callable[[], duckdb.DuckDBPyConnection]
+    Keep = Callable[[pa.Table], pa.Table]
 
-TARGET_BYTES = 128 << 20
-"""A compacted file is about as large; a file of half of it is left alone."""
+FULL_ROWS = 131_072
+FULL_BYTES = 192 << 20
+"""A merged file holds at most so many rows and unpacked bytes: what is merged at once must fit into memory."""
+_FULL_PACKED = 8 << 20
+
+FEWEST = 8
+"""Fewer small files of a day that is not over are left alone."""
+
+OVER = dt.timedelta(hours=12)
+"""A day is over so long after its end."""
 
 
-def compact(table: Table, cursor: Cursor) -> int:
-    """Rewrite the small files of each partition into larger ones; return how many files were removed.
+def compact(table: Table, *, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Merge small files, seal days that are over; return how many files there are fewer.
 
     Queries that have begun still find the old files; those are deleted a day later.
 
-    Raises:
-        StoreError: a file cannot be read, or another process changed the same files.
-    """
-    removed = 0
-    for files in _bins(table.snapshot().files):
-        new = _rewrite(table, cursor, files, None)
-        table.replace(files, [new], data_change=False)
-        removed += len(files) - 1
-    table.vacuum()
-    return removed
-
-
-def retain(table: Table, cursor: Cursor, before: dt.datetime) -> int:
-    """Remove rows whose event time is before a moment; return how many.
+    Args:
+        table: the table.
+        stopped: asked between two transactions; True ends the work early.
 
     Raises:
         StoreError: a file cannot be read, or another process changed the same files.
     """
-    files = [file for file in table.snapshot().files if file.first < before]
-    old = [file for file in files if file.ends_before(before)]
-    if old:
-        table.replace(old, [], data_change=True)
-    rows = sum(file.rows for file in old)
-    for file in files:
-        if file.ends_before(before):
-            continue
-        kept = _rewrite(table, cursor, [file], before)
-        table.replace([file], [kept] if kept else [], data_change=True)
-        rows += file.rows - (kept.rows if kept else 0)
+    fewer = 0
+    sealed_before = clock.now() - OVER
+    files = sorted(table.snapshot().files, key=lambda f: (f.day, f.first, f.name))
+    for day, group in itertools.groupby(files, key=lambda f: f.day):
+        over = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC) + dt.timedelta(days=1) < sealed_before
+        for chunk in _chunks(table, _chosen(list(group), over=over)):
+            if stopped():
+                return fewer
+            if len(chunk) > 1 or (over and not chunk[0].sealed):
+                new = rewritten(table, chunk, "s" if over else "m")
+                table.replace(chunk, [new] if new else [], data_change=False)
+                fewer += len(chunk) - 1
     table.vacuum()
-    return rows
+    return fewer
 
 
-def _bins(files: Iterable[DataFile]) -> Iterator[list[DataFile]]:
-    """Yield the files that should become one: small ones of one partition, neighbours in time."""
-    ordered = sorted(
-        (f for f in files if f.bytes < TARGET_BYTES // 2), key=lambda f: (f.day, f.first, f.name)
-    )
-    for _day, group in itertools.groupby(ordered, key=lambda f: f.day):
-        gathered: list[DataFile] = []
-        for file in group:
-            gathered.append(file)
-            if sum(f.bytes for f in gathered) >= TARGET_BYTES:
-                yield gathered
-                gathered = []
-        if len(gathered) > 1:
+def _chosen(files: Sequence[DataFile], *, over: bool) -> list[DataFile]:
+    """Return the files of one day that should be written anew."""
+    chosen = [file for file in files if over and not file.sealed]
+    gathered = sum(file.rows for file in chosen)
+    small = (f for f in files if f not in chosen and f.rows < FULL_ROWS // 2 and f.bytes < _FULL_PACKED)
+    for file in sorted(small, key=lambda f: f.rows):
+        if chosen and file.rows > 2 * gathered:
+            break
+        chosen.append(file)
+        gathered += file.rows
+    return chosen if over or len(chosen) >= FEWEST else []
+
+
+def _chunks(table: Table, files: Iterable[DataFile]) -> Iterator[list[DataFile]]:
+    """Yield the files that become one, neighbours in time."""
+    gathered: list[DataFile] = []
+    rows = size = 0
+    for file in sorted(files, key=lambda f: (f.first, f.name)):
+        unpacked = unpacked_bytes(table.place.local([file.name])[0])
+        if gathered and (rows + file.rows > FULL_ROWS or size + unpacked > FULL_BYTES):
             yield gathered
+            gathered, rows, size = [], 0, 0
+        gathered.append(file)
+        rows += file.rows
+        size += unpacked
+    if gathered:
+        yield gathered
 
 
-def _rewrite(table: Table, cursor: Cursor, files: Sequence[DataFile], since: dt.datetime | None) -> Any:
-    """Write the rows of files, from ``since`` on, into one new file; return it, None where no row is left."""
-    import duckdb
+def rewritten(
+    table: Table, files: Sequence[DataFile], tier: Tier, keep: Keep = lambda rows: rows
+) -> NewFile | None:
+    """Write the rows of files of one day into one new file; return it, None where no row is left.
 
-    day = files[0].day
-    path = table.new_path(day)
-    names = _names(files)
-    bind = Parameters()
-    rows = source([file.path for file in files], names, bind)
-    where = f'WHERE "@timestamp" >= {bind(iso(since))}::TIMESTAMPTZ' if since else ""
-    statement = (
-        f"COPY (SELECT {', '.join(map(quote, names))} FROM {rows} {where}"  # noqa: S608  names are quoted, values bound
-        f' ORDER BY "@timestamp", "event.id") TO {literal(str(path))}'
-        " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE 122880)"
-    )
-    try:
-        connection = cursor()
-        connection.execute(statement, bind.values)
-        unparsed = '"citysoc.unparsed"' if "citysoc.unparsed" in names else "NULL"
-        facts = connection.execute(
-            f'SELECT count(*), count({unparsed}), epoch_us(min("@timestamp")), epoch_us(max("@timestamp"))'  # noqa: S608  one of two fixed texts
-            " FROM read_parquet(?, hive_partitioning = false)",
-            [str(path)],
-        ).fetchone()
-    except duckdb.Error as error:
-        path.unlink(missing_ok=True)
-        raise StoreError(
-            _("Files of the store cannot be rewritten: {error}.").format(error=error), where=str(path.parent)
-        ) from error
-    if not facts or not facts[0]:
-        path.unlink()
+    Args:
+        table: the table.
+        files: whose rows.
+        tier: what makes the file.
+        keep: returns those rows of a table that stay.
+
+    Raises:
+        StoreError: a file cannot be read, or holds other rows than it should.
+    """
+    import pyarrow as pa
+
+    parts = []
+    for file, path in zip(files, table.place.local([f.name for f in files]), strict=True):
+        rows = read(path)
+        if len(rows) != file.rows:
+            raise StoreError(_("A file of the store holds fewer rows than it should."), where=path)
+        parts.append(keep(rows))
+    # Each value once, also across files: long texts that repeat would fill the memory.
+    rows = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
+    parts.clear()
+    if not len(rows):
         return None
-    if since is None and facts[0] != sum(file.rows for file in files):
-        path.unlink()
-        raise StoreError(_("A file of the store holds fewer rows than it should."), where=str(path.parent))
-    return table.adopt(path, day, facts[0], facts[1], (facts[2], facts[3]))
+    return table.write(files[0].day, rows.take(order_of(rows)), tier)
 
 
-def _names(files: Sequence[DataFile]) -> list[str]:
-    """Return the columns that at least one of the files has, in the order of the schema."""
+def read(path: str) -> pa.Table:
+    """Return the rows of a file, texts that repeat as dictionaries.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from citysoc.ecs.schema import schema
-
-    present = {name for file in files for name in pq.read_schema(file.path).names}
-    return [name for name in schema().names if name in present]
+    try:
+        return pq.read_table(path, partitioning=None, read_dictionary=repeating(columns_of(path)))
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(
+            _("A file of the store cannot be read: {error}.").format(error=error),
+            where=path,
+            hint=_("`citysoc store verify` names every damaged file."),
+        ) from error

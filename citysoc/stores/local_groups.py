@@ -15,7 +15,7 @@ from citysoc.stores.query_sql import Parameters, extra_values, quote
 from citysoc.stores.query_values import NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -61,12 +61,13 @@ class Grouping:
             text += f" GROUP BY {', '.join(keys)} ORDER BY {', '.join(order)}"
         return text if limit is None else f"{text} LIMIT {bind(limit)}"
 
-    def rows(self, table: pa.Table) -> list[Mapping[str, Any]]:
+    def rows(self, batches: Iterable[pa.RecordBatch]) -> list[Mapping[str, Any]]:
         """Return the result's rows by their own names."""
         names = (["time"] if self.interval_seconds else []) + [*self.by, *map(metric_name, self.metrics)]
         return [
             {name: self._value(name, value) for name, value in zip(names, row.values(), strict=True)}
-            for row in table.to_pylist()
+            for batch in batches
+            for row in batch.to_pylist()
         ]
 
     def empty(self) -> list[Mapping[str, Any]]:

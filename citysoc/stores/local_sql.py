@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from citysoc.ecs.schema import schema
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
 
     import duckdb
     import pyarrow as pa
+
+
+_SPILLED_BYTES = 20 << 30
+"""One query may put so much on the disk that does not fit into memory."""
 
 
 def connect(
@@ -36,6 +43,7 @@ def connect(
         "memory_limit": f"{memory_bytes}B",
         "preserve_insertion_order": "false",
         "temp_directory": str(path.absolute() / "_spill"),
+        "max_temp_directory_size": f"{_SPILLED_BYTES}B",
     }
     if threads is not None:
         settings["threads"] = str(threads)
@@ -52,38 +60,79 @@ def connect(
     return connection
 
 
-def ask(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[str], Iterator[dict[str, Any]]]:
+def ask(
+    connection: duckdb.DuckDBPyConnection, statement: str, timeout_seconds: float
+) -> tuple[list[str], Iterator[dict[str, Any]]]:
     """Return the columns and rows of one SELECT that a person wrote.
 
+    Args:
+        connection: a connection of its own.
+        statement: the SELECT.
+        timeout_seconds: work on it may take so long.
+
     Raises:
-        UsageError: it is something else, or wrong.
+        UsageError: it is something else, or wrong, or takes too long.
     """
     import duckdb
 
+    deadline = _Deadline(connection, timeout_seconds)
     try:
         statements = connection.extract_statements(statement)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise UsageError(
                 _("Only one SELECT can be asked."), hint=_("The views are named events and quarantine.")
             )
-        reader = connection.sql(statement).to_arrow_reader(2048)
+        with deadline.running():
+            reader = connection.sql(statement).to_arrow_reader(2048)
     except duckdb.Error as error:
-        raise UsageError(_("The SQL cannot be answered: {error}").format(error=error)) from error
+        raise deadline.refusal(error) from error
     names = _distinct(reader.schema.names)
-    return names, _rows(reader, names)
+    return names, _rows(reader, names, deadline)
 
 
-def _rows(reader: pa.RecordBatchReader, names: list[str]) -> Iterator[dict[str, Any]]:
+class _Deadline:
+    """Stops a connection's work when its time is over; the time in which rows are looked at does not count."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, seconds: float) -> None:
+        self._connection = connection
+        self._seconds = self._left = seconds
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        started = time.monotonic()
+        timer = threading.Timer(max(self._left, 0), self._connection.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._left -= time.monotonic() - started
+
+    def refusal(self, error: Exception) -> UsageError:
+        if self._left <= 0:
+            return UsageError(
+                _("The SQL took longer than {seconds} seconds.").format(seconds=round(self._seconds)),
+                hint=_("Ask for less, or give it more time with --timeout."),
+            )
+        return UsageError(_("The SQL cannot be answered: {error}").format(error=error))
+
+
+def _rows(reader: pa.RecordBatchReader, names: list[str], deadline: _Deadline) -> Iterator[dict[str, Any]]:
     import duckdb
     import pyarrow as pa
 
     try:
-        for batch in reader:
+        while True:
+            with deadline.running():
+                batch = next(reader, None)
+            if batch is None:
+                return
             columns = [column.to_pylist() for column in batch.columns]
             for values in zip(*columns, strict=True):
                 yield dict(zip(names, values, strict=True))
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise UsageError(_("The SQL cannot be answered: {error}").format(error=error)) from error
+        raise deadline.refusal(error) from error
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

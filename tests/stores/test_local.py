@@ -98,7 +98,7 @@ def test_order_limit_and_fields(store):
 
 
 def test_order_holds_over_many_windows(store, monkeypatch):
-    monkeypatch.setattr("citysoc.stores.local._WINDOW_BYTES", 1)
+    monkeypatch.setattr("citysoc.stores.local_read._WINDOW_BYTES", 1)
     for commit in range(1, 4):
         store.append(to_table([event(n) for n in range(commit, 150, 3)]), commit)
     expected = [f"e{n:05d}" for n in range(1, 150)]
@@ -207,13 +207,13 @@ def test_compaction_and_appends_of_another_process_do_not_disturb_each_other(sto
     for commit in range(1, 4):
         store.append(to_table([event(commit)]), commit)
     other = LocalStore(tmp_path / "events", threads=1)
-    rewrite = local_compact._rewrite
+    rewrite = local_compact.rewritten
 
     def meanwhile(*arguments):
         other.append(to_table([event(9)]), other.last_commit() + 1)
         return rewrite(*arguments)
 
-    monkeypatch.setattr(local_compact, "_rewrite", meanwhile)
+    monkeypatch.setattr(local_compact, "rewritten", meanwhile)
     store.compact()
     assert ids(store, newest_first=False) == ["e00001", "e00002", "e00003", "e00009"]
     assert store.last_commit() == 4
@@ -225,14 +225,14 @@ def test_files_that_another_process_removed_meanwhile_are_not_brought_back(store
     for commit in range(1, 4):
         store.append(to_table([event(commit)]), commit)
     other = LocalStore(tmp_path / "events", threads=1)
-    rewrite = local_compact._rewrite
+    rewrite = local_compact.rewritten
 
     def meanwhile(*arguments):
         made = rewrite(*arguments)
         other.retain(START + 100 * HOUR)
         return made
 
-    monkeypatch.setattr(local_compact, "_rewrite", meanwhile)
+    monkeypatch.setattr(local_compact, "rewritten", meanwhile)
     with pytest.raises(StoreError):
         store.compact()
     assert ids(store) == []
@@ -255,7 +255,7 @@ def test_verify_names_what_is_wrong(store, tmp_path):
     broken.write_bytes(b"x" * broken.stat().st_size)
     missing.unlink()
     found = " ".join(store.verify())
-    assert f"{broken.parent.name}/{broken.name}: it cannot be read" in found
+    assert f"{broken.parent.name}/{broken.name}: it is no Parquet file" in found
     assert f"{missing.parent.name}/{missing.name}: the file is missing" in found
 
 
@@ -360,7 +360,7 @@ def test_sql_sees_events_and_quarantine(store):
 @pytest.mark.parametrize("limit", [None, 40, 11])
 def test_an_answer_in_pieces_is_the_answer(tmp_path, monkeypatch, newest_first, limit):
     """However small the pieces, and however many rows share a moment: each row once, in order."""
-    monkeypatch.setattr("citysoc.stores.local._PIECE_ROWS", 7)
+    monkeypatch.setattr("citysoc.stores.local_read._PIECE_ROWS", 7)
     store = LocalStore(tmp_path)
     day = dt.datetime(2026, 10, 5, tzinfo=dt.UTC)
     events = [

@@ -1,0 +1,308 @@
+"""Parquet files of the local store: their names, their layout, how they are read and written.
+
+A file is named ``citysoc.day=<day>/<tier>-<random>-<digest>.parquet``. The digest is the SHA-256 of its
+bytes (32 of 64 digits), so that a damaged file is known without any list. The tier says what made it:
+``a`` an append, ``m`` a merge of small files, ``s`` the sealing of a day that is over.
+
+Files are written here and not by deltalake because a batch fills 40 of some 240 columns: leaving the empty
+ones out of a file halves the time and a fifth of the bytes, and much more for small batches. Delta reads a
+column that a file does not have as NULL; so do Spark and DuckDB.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import re
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from citysoc import clock
+from citysoc.ecs.fields import EXTRA, FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+DAY = "citysoc.day"
+OLDEST = dt.timedelta(days=400)
+NEWEST = dt.timedelta(days=2)
+
+Tier = Literal["a", "m", "s"]
+LEVELS: Mapping[Tier, int] = {"a": 1, "m": 1, "s": 9}
+"""Levels of zstd. On lines of one device the first level is smaller than the third, and quicker."""
+
+ORDER = ("agency.id", "event.dataset", "@timestamp")
+"""The order within merged files: like lines side by side, so that filters skip and lines pack well."""
+
+GROUP_ROWS = 16_384
+"""Rows of a row group, the unit that a filter skips."""
+
+_ROUNDING = dt.timedelta(milliseconds=1)
+"""Delta allows a file's stated maximum to be cut to milliseconds."""
+
+_NAME = re.compile(r"(?:.*/)?[ams]-[0-9a-f]{16}-([0-9a-f]{32})\.parquet")
+_PLAIN = ("@timestamp", "event.id", "event.original", "event.ingested", "message", "log.offset", EXTRA)
+_ENCODINGS = {
+    "@timestamp": "DELTA_BINARY_PACKED",
+    "log.offset": "DELTA_BINARY_PACKED",
+    "event.id": "DELTA_LENGTH_BYTE_ARRAY",
+    "event.original": "DELTA_LENGTH_BYTE_ARRAY",
+    EXTRA: "DELTA_LENGTH_BYTE_ARRAY",
+}
+_STATISTICS = ("@timestamp", "agency.id", "event.dataset", "source.ip", "destination.ip")
+_FILTERED = ("event.id", "source.ip", "destination.ip", "related.ip", "host.ip")
+_MISTAKEN = 0.03
+"""How often a Bloom filter says "perhaps" for a value that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One Parquet file of a version of the table.
+
+    Args:
+        name: its name in the table's log, relative to the table.
+        day: its partition.
+        rows: events and quarantined records in it.
+        quarantined: quarantined records in it.
+        bytes: its size.
+        first: its earliest event time.
+        last: its latest event time.
+    """
+
+    name: str
+    day: dt.date
+    rows: int
+    quarantined: int
+    bytes: int
+    first: dt.datetime
+    last: dt.datetime
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it was written when its day was over."""
+        return self.name.rpartition("/")[2].startswith("s-")
+
+    def overlaps(self, since: dt.datetime | None, until: dt.datetime | None) -> bool:
+        """Return whether rows of a half-open span may be in the file."""
+        return (since is None or self.last + _ROUNDING >= since) and (until is None or self.first < until)
+
+    def ends_before(self, moment: dt.datetime) -> bool:
+        """Return whether all rows are certainly older than a moment."""
+        return self.last + _ROUNDING < moment
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A written file that no version of the table has yet."""
+
+    name: str
+    day: dt.date
+    rows: int
+    bytes: int
+    stats: str
+
+    def action(self, *, data_change: bool) -> Any:
+        """Return what adds it to the table in a transaction."""
+        from deltalake.transaction import AddAction
+
+        now = int(clock.now().timestamp() * 1000)
+        return AddAction(self.name, self.bytes, {DAY: self.day.isoformat()}, now, data_change, self.stats)
+
+
+def encoded(day: dt.date, rows: pa.Table, tier: Tier) -> tuple[NewFile, memoryview]:
+    """Return the rows of one partition as a file: what a transaction says of it, and its bytes."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    rows = filled(rows)
+    names = set(rows.schema.names)
+    sink = pa.BufferOutputStream()
+    group_rows = len(rows) if tier == "a" else GROUP_ROWS
+    with pq.ParquetWriter(
+        sink,
+        rows.schema,
+        compression="zstd",
+        compression_level=LEVELS[tier],
+        use_dictionary=[_path(field) for field in rows.schema if field.name not in _PLAIN],
+        column_encoding={name: kind for name, kind in _ENCODINGS.items() if name in names},
+        write_statistics=[name for name in _STATISTICS if name in names],
+        bloom_filter_options=None if tier == "a" else _blooms(names),
+        store_schema=False,
+    ) as writer:
+        for start in range(0, len(rows), group_rows):
+            writer.write_table(_compacted(rows.slice(start, group_rows)), group_rows)
+    data = memoryview(sink.getvalue())
+    edges = pc.min_max(pc.cast(rows["@timestamp"], "int64")).as_py()
+    unparsed = "citysoc.unparsed"
+    quarantined = len(rows) - rows[unparsed].null_count if unparsed in names else 0
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    name = f"{DAY}={day.isoformat()}/{tier}-{uuid.uuid4().hex[:16]}-{digest}.parquet"
+    stats = stats_text(len(rows), quarantined, (edges["min"], edges["max"]))
+    return NewFile(name, day, len(rows), len(data), stats), data
+
+
+def _compacted(rows: pa.Table) -> pa.Table:
+    """Return rows whose dictionaries hold only their own values: Parquet keeps a dictionary a row group."""
+    import pyarrow as pa
+
+    columns = [
+        _own_values(column) if pa.types.is_dictionary(column.type) else column for column in rows.columns
+    ]
+    return pa.table(columns, names=rows.schema.names)
+
+
+def _own_values(column: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    whole = column.combine_chunks()
+    used = pc.unique(whole.indices).drop_null()
+    values = whole.dictionary.take(used)
+    return pa.DictionaryArray.from_arrays(pc.index_in(whole.indices, used), values)
+
+
+def stats_text(rows: int, quarantined: int, edges_us: tuple[int, int]) -> str:
+    """Return what the table's log says of a file.
+
+    Args:
+        rows: how many it has.
+        quarantined: how many of them are quarantined records.
+        edges_us: its first and last event time, microseconds since 1970.
+    """
+    stats = {
+        "numRecords": rows,
+        "minValues": {"@timestamp": _moment(edges_us[0])},
+        "maxValues": {"@timestamp": _moment(edges_us[1])},
+        "nullCount": {"@timestamp": 0, "citysoc.unparsed": rows - quarantined},
+    }
+    return orjson.dumps(stats).decode()
+
+
+def appended(name: str) -> bool:
+    """Return whether a file holds what was appended, and not older rows written anew."""
+    return not name.rpartition("/")[2].startswith(("m-", "s-"))
+
+
+def digest_in(name: str) -> str | None:
+    """Return the digest that a file's name tells, None for files of older versions."""
+    match = _NAME.fullmatch(name)
+    return match[1] if match else None
+
+
+def digest_of(path: str) -> str:
+    """Return the digest of a file's bytes, as names tell it."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def order_of(rows: pa.Table) -> pa.Array:
+    """Return the places of rows in the order of merged files."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    names = [name for name in ORDER if name in rows.schema.names]
+    keys = {name: _flat(rows[name]) for name in names}
+    return pc.sort_indices(pa.table(keys), sort_keys=[(name, "ascending") for name in names])
+
+
+def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.cast(column, pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+@functools.lru_cache(maxsize=20_000)
+def columns_of(path: str) -> tuple[str, ...]:
+    """Return the columns that a file has; files never change."""
+    import pyarrow.parquet as pq
+
+    return tuple(pq.read_schema(path).names)
+
+
+@functools.lru_cache(maxsize=20_000)
+def unpacked_bytes(path: str) -> int:
+    """Return how large a file's columns are before they are packed."""
+    import pyarrow.parquet as pq
+
+    facts = pq.read_metadata(path)
+    return sum(facts.row_group(n).total_byte_size for n in range(facts.num_row_groups))
+
+
+def repeating(names: Sequence[str]) -> list[str]:
+    """Return those columns of texts that are kept as dictionaries."""
+    from citysoc.ecs.schema import schema
+
+    return [n for n in names if n not in _PLAIN and schema().field(n).type == "string"]
+
+
+def filled(rows: pa.Table) -> pa.Table:
+    """Return the rows without columns that are empty in all of them."""
+    return rows.select([name for name in rows.schema.names if rows[name].null_count < len(rows)])
+
+
+def split(rows: pa.Table) -> Iterator[tuple[dt.date, pa.Table]]:
+    """Yield the rows of each partition, in the order of files.
+
+    The partition is the event's day in UTC. An event that claims to be more than 400 days older or 2 days
+    newer than its arrival goes to the first day of its year, so that a wrong or hostile clock cannot make
+    more than one partition a year.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not len(rows):
+        return
+    rows = filled(rows)
+    time = rows["@timestamp"]
+    arrival = pc.coalesce(rows["event.ingested"], time) if "event.ingested" in rows.schema.names else time
+    near = pc.and_(
+        pc.greater_equal(time, pc.subtract(arrival, pa.scalar(OLDEST, pa.duration("us")))),
+        pc.less_equal(time, pc.add(arrival, pa.scalar(NEWEST, pa.duration("us")))),
+    )
+    start = pc.if_else(near, pc.floor_temporal(time, unit="day"), pc.floor_temporal(time, unit="year"))
+    rows = rows.append_column(DAY, pc.cast(start, pa.date32()))
+    keys = [DAY, *(name for name in ORDER if name in rows.schema.names)]
+    order = pc.sort_indices(rows.select(keys), sort_keys=[(name, "ascending") for name in keys])
+    rows = rows.take(order)
+    runs = pc.run_end_encode(rows[DAY].combine_chunks())
+    rows = rows.drop_columns(DAY)
+    begin = 0
+    for end, day in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
+        yield day, rows.slice(begin, end - begin)
+        begin = end
+
+
+def present(paths: Sequence[str]) -> list[str]:
+    """Return the columns that at least one of the files has, in the order of the schema."""
+    from citysoc.ecs.schema import schema
+
+    names = {name for path in paths for name in columns_of(path)}
+    return [name for name in schema().names if name in names]
+
+
+def _path(field: pa.Field) -> str:
+    import pyarrow as pa
+
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+
+
+def _blooms(names: set[str]) -> dict[str, dict[str, float]]:
+    return {
+        f"{name}.list.element" if FIELDS[name].array else name: {"ndv": GROUP_ROWS, "fpp": _MISTAKEN}
+        for name in _FILTERED
+        if name in names
+    }
+
+
+def _moment(microseconds: int) -> str:
+    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=microseconds)
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
