@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from citysoc.detectors.correlate.absences import Deadlines
 from citysoc.detectors.correlate.arranged import arranged
-from citysoc.detectors.correlate.findings import handed_up, told
+from citysoc.detectors.correlate.findings import Teller, handed_up
 from citysoc.detectors.correlate.groups import PAGE, Groups
 from citysoc.detectors.correlate.lanes import FOREVER, LATENESS_SECONDS, Lanes
 from citysoc.detectors.correlate.losses import Losses
@@ -81,7 +81,7 @@ class Correlator:
         self._levels = sorted({one.level for one in self._correlations})
         self._max_events = max_events
         self._max_waiting = max_waiting
-        self._each = each
+        self._tellers = [Teller(one, each=each) for one in self._correlations]
         self._losses = Losses()
         self._lanes = Lanes(lateness_seconds, lateness_by_source or {})
         self._waiting = Waiting(journal=saves)
@@ -254,7 +254,7 @@ class Correlator:
         for parent in one.parents:
             above = self._correlations[parent.number]
             self._waiting.add(above.level, handed_up(one, above, parent, key=key, group=group, hits=hits))
-        return () if one.quiet else told(one, key, group, hits, each=self._each)
+        return () if one.quiet else self._tellers[one.number].told(key, group, hits)
 
     # -- state -------------------------------------------------------------------------------------------------
 

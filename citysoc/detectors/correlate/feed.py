@@ -64,6 +64,8 @@ class Feeds:
             for feed in plan["feeds"]:
                 self._by_rule.setdefault(feed["rule"], []).append((plan["id"], feed, numeric))
                 quiet[feed["rule"]] = quiet.get(feed["rule"], True) and feed["quiet"]
+        self.rules = frozenset(self._by_rule)
+        """Rules whose findings feed a correlation."""
         self.quiet = frozenset(rule for rule, silent in quiet.items() if silent)
         """Rules whose findings are no findings of their own."""
 

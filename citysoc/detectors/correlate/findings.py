@@ -36,71 +36,91 @@ _KINDS = {
 """What a field names, as an alert's entity says it."""
 
 
-def told(one: Correlation, key: Key, group: Group, hits: Sequence[Hit], *, each: bool) -> Iterator[Told]:
-    """Yield the findings of windows that qualify: one for those that follow each other.
-
-    Windows follow each other while less than the rule's ``window_seconds`` lies between them: they are one alert
-    anyway, whose count grows.
+class Teller:
+    """Makes findings of the windows of one correlation.
 
     Args:
         one: the correlation.
-        key: the group's key.
-        group: the group, as it was when the windows were found.
-        hits: in order of time.
-        each: a finding for each window.
+        each: a finding for each window that qualifies, not one for those that follow each other.
     """
-    reach = -1 if each else one.plan["window_seconds"] * 1_000_000
-    if hits[-1][0] - hits[0][0] <= reach:
-        yield _told(one, key, group, hits)
-        return
-    start = 0
-    for place in range(1, len(hits) + 1):
-        if place == len(hits) or hits[place][0] - hits[place - 1][0] > reach:
-            yield _told(one, key, group, hits[start:place])
-            start = place
+
+    def __init__(self, one: Correlation, *, each: bool) -> None:
+        plan = one.plan
+        self._one = one
+        self._reach = -1 if each else plan["window_seconds"] * 1_000_000
+        self._names: tuple[str, ...] = tuple(plan["group_by"])
+        entity = plan["entity"]
+        if entity not in self._names:
+            entity = next((name for name in self._names if name in _KINDS), "")
+        self._entity = self._names.index(entity) if entity else -1
+        self._kind = _KINDS.get(entity, entity) + ":"
+        self._counted = "+".join(plan["fields"]) if plan["type"] == "value_count" else ""
+        self._agency = CITY_AGENCY if one.across else ""
+        self._named = (plan["id"], plan["title"], plan["level"])
+        self._tags = tuple(plan["tags"])
+
+    def told(self, key: Key, group: Group, hits: Sequence[Hit]) -> list[Told]:
+        """Return the findings of windows that qualify: one for those that follow each other.
+
+        Windows follow each other while no more than the rule's ``window_seconds`` lies between them: they are one alert
+        anyway, whose count grows.
+
+        Args:
+            key: the group's key.
+            group: the group, as it was when the windows were found.
+            hits: in order of time.
+        """
+        if hits[-1][0] - hits[0][0] <= self._reach:
+            return [self._told(key, group, hits)]
+        found, start = [], 0
+        for place in range(1, len(hits) + 1):
+            if place == len(hits) or hits[place][0] - hits[place - 1][0] > self._reach:
+                found.append(self._told(key, group, hits[start:place]))
+                start = place
+        return found
+
+    def _told(self, key: Key, group: Group, hits: Sequence[Hit]) -> Told:
+        one, entries = self._one, group.entries
+        plan = one.plan
+        time, low, high, metric = hits[0]
+        written = group.shown or key[2:]
+        grouped = dict(zip(self._names, written, strict=True))
+        window = entries[max(low, high - _SAMPLE) : high]
+        events = [entry[1] for entry in window]
+        number = len(hits)
+        sampled: Sequence[Hit] = () if number == 1 else hits
+        if number > 2 * _SAMPLE:
+            sampled = [*hits[:_SAMPLE], *hits[-_SAMPLE:]]
+        samples = [entries[hit[2] - 1][1] for hit in sampled]
+        if one.chained:
+            events, samples = list(map(_bare, events)), list(map(_bare, samples))
+        whole = int(metric)
+        matched: dict[str, Any] = {**grouped, one.windows.kind: whole if whole == metric else metric}
+        if self._counted:
+            matched[self._counted] = sorted({"/".join(entry[3]) for entry in window if entry[3]})
+        matched["citysoc.events"] = events
+        finding = Finding(
+            *self._named,
+            self._agency or key[1],
+            events[-1],
+            _moment(time),
+            matched,
+            self._tags,
+            grouped,
+            plan["window_seconds"],
+            f"{self._kind}{written[self._entity]}" if self._entity >= 0 else "",
+            title_vi=plan["title_vi"],
+            count=number,
+            last=_moment(hits[-1][0]) if number > 1 else None,
+            events=tuple(samples),
+            agencies=_agencies(entries, hits) if one.across else (),
+        )
+        return time, key, finding
 
 
-def _told(one: Correlation, key: Key, group: Group, hits: Sequence[Hit]) -> Told:
-    plan, entries, kind = one.plan, group.entries, one.windows.kind
-    time, low, high, metric = hits[0]
-    written = group.shown or key[2:]
-    grouped = dict(zip(plan["group_by"], written, strict=True))
-    entity = plan["entity"]
-    if entity not in grouped:
-        entity = next((name for name in grouped if name in _KINDS), "")
-    window = entries[max(low, high - _SAMPLE) : high]
-    whole = int(metric)
-    matched: dict[str, Any] = {**grouped, kind: whole if whole == metric else metric}
-    if kind == "value_count":
-        values = {"/".join(map(str, entry[3])) for entry in window if entry[3]}
-        matched["+".join(plan["fields"])] = sorted(values)
-    matched["citysoc.events"] = [_event(one, entry) for entry in window]
-    several = len(hits) > 1
-    sampled = [*hits[:_SAMPLE], *hits[max(len(hits) - _SAMPLE, _SAMPLE) :]] if several else ()
-    finding = Finding(
-        rule=plan["id"],
-        title=plan["title"],
-        level=plan["level"],
-        agency=CITY_AGENCY if key[1] == CITY and one.across else key[1],
-        event_id=matched["citysoc.events"][-1],
-        timestamp=_moment(time),
-        matched=matched,
-        tags=tuple(plan["tags"]),
-        group=grouped,
-        window_seconds=plan["window_seconds"],
-        entity=f"{_KINDS.get(entity, entity)}:{grouped[entity]}" if entity else "",
-        title_vi=plan["title_vi"],
-        count=len(hits),
-        last=_moment(hits[-1][0]) if several else None,
-        events=tuple([_event(one, entries[hit[2] - 1]) for hit in sampled]),
-        agencies=_agencies(entries, hits) if one.across else (),
-    )
-    return time, key, finding
-
-
-def _event(one: Correlation, entry: Entry) -> str:
-    event: str = entry[1]
-    return event.partition("#")[0] if one.chained else event
+def _bare(event: str) -> str:
+    """Return the id of the event that a match of a correlation below stands for."""
+    return event.partition("#")[0]
 
 
 def _agencies(entries: Sequence[Entry], hits: Sequence[Hit]) -> tuple[str, ...]:
@@ -145,7 +165,8 @@ def handed_up(
             value = (str(metric),) if above.plan["type"] == "value_count" else (metric,)
         if one.across:
             agency = ",".join(_agencies(entries, (hit,)))
-        name = f"{_event(one, entries[high - 1])}#{one.number}.{time}.{tail}"
+        event = entries[high - 1][1]
+        name = f"{_bare(event) if one.chained else event}#{one.number}.{time}.{tail}"
         yield time, name, target, slot, value, written, agency
 
 

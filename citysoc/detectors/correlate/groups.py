@@ -56,11 +56,11 @@ class Group:
         if one.across or len(items) > 1:
             entries += _entries(items, across=one.across)
         else:
-            time, event, _key, slot, value, _shown, _agency, _number = items[0]
+            item = items[0]
             if first:
-                entries.append((time, event, slot, value))
+                entries.append((item[0], item[1], item[3], item[4]))
             else:  # most groups have one entry: the list is of just that size
-                self.entries = entries = [(time, event, slot, value)]
+                self.entries = entries = [(item[0], item[1], item[3], item[4])]
         if not windows.looks_back:
             return []
         measure, low = self.measure, self.low
@@ -135,16 +135,9 @@ class Group:
 
 
 def _entries(items: Sequence[Held], *, across: bool) -> list[Entry]:
-    """Return items as entries, each once."""
-    found: list[Entry] = []
-    last: Entry | None = None
-    entry: Entry
-    for time, event, _key, slot, value, _shown, agency, _number in items:
-        entry = (time, event, slot, value, agency) if across else (time, event, slot, value)
-        if entry != last:
-            found.append(entry)
-            last = entry
-    return found
+    if across:
+        return [(item[0], item[1], item[3], item[4], item[6]) for item in items]
+    return [(item[0], item[1], item[3], item[4]) for item in items]
 
 
 class Groups:

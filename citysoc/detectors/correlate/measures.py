@@ -48,18 +48,23 @@ COUNTED: Measure = _Count()
 """Stands for the measure of counts, which need none: the places of a window's ends say it."""
 
 
-class _Distinct:
+class Distinct:
+    """How many different values there are."""
+
     __slots__ = ("seen",)
 
     def __init__(self) -> None:
         self.seen: dict[Value, int] = {}
+        """How often each value is there."""
 
     def add(self, entry: Entry) -> None:
+        """Let an entry in."""
         value = entry[3]
         if value:
             self.seen[value] = self.seen.get(value, 0) + 1
 
     def drop(self, entry: Entry) -> None:
+        """Let an entry go."""
         value = entry[3]
         if value:
             left = self.seen[value] - 1
@@ -69,6 +74,7 @@ class _Distinct:
                 del self.seen[value]
 
     def metric(self, low: int) -> float | None:  # noqa: ARG002  the protocol's
+        """Return how many values there are."""
         return len(self.seen)
 
 
@@ -210,7 +216,7 @@ class _Ordered:
 
 _MEASURES: Mapping[str, Callable[[], Measure]] = {
     "event_count": lambda: COUNTED,
-    "value_count": _Distinct,
+    "value_count": Distinct,
     "value_sum": _Sum,
     "value_avg": _Average,
 }

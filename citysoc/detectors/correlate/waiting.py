@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from citysoc.detectors.correlate.arranged import CITY
@@ -24,6 +25,7 @@ Held: TypeAlias = "tuple[int, str, Key, int, Value, tuple[str, ...], str, int]"
 """An item that waits: it has a number of its own."""
 Place: TypeAlias = "tuple[int, str]"
 """Where matches wait: the level of their correlation, and its scope."""
+_TIME = itemgetter(0)
 
 
 class Waiting:
@@ -62,13 +64,19 @@ class Waiting:
         late: set[tuple[str, str]] = set()
         lane, name = None, ""
         append, last, at = None, "", ""
+        prefix: Key = ()
+        single = False
         number = first = self._number
         came: list[Held] = []
         for rule, slot, time, event, agency, group, shown, value, came_along in matches:
-            one = correlations.get(rule)
-            if one is None:  # a worker began with other rules
-                losses.add("unknown", rule=rule)
-                continue
+            if append is None or rule != last or agency != at:
+                one = correlations.get(rule)
+                if one is None:  # a worker began with other rules
+                    losses.add("unknown", rule=rule)
+                    continue
+                last, at, single = rule, agency, one.single
+                prefix = (one.number, CITY if one.across else agency)
+                append = self._lists.setdefault((one.level, prefix[1]), []).append
             if lane is None or came_along != name:
                 name, lane = came_along, lanes.get(came_along, agency)
             if time > lane.latest:
@@ -77,15 +85,9 @@ class Waiting:
                 losses.add("late", rule=rule)
                 late.add((lane.stream, event))
                 continue
-            if append is None or rule != last or agency != at:
-                last, at = rule, agency
-                scope = CITY if one.across else agency
-                append = self._lists.setdefault((one.level, scope), []).append
             number += 1
-            item: Held = (
-                *(time, event, (one.number, scope, *group), 0 if one.single else slot, value),
-                *(shown, agency, number),
-            )
+            # Plain tuples, and keys made of two: this is done for every match.
+            item = (time, event, prefix + group, 0 if single else slot, value, shown, agency, number)
             append(item)
             if self._journal:
                 came.append(item)
@@ -111,18 +113,23 @@ class Waiting:
         groups: dict[Key, list[Held]] = {}
         if not held:
             return groups
-        held.sort()
+        held.sort(key=_TIME)
         end = bisect.bisect_left(held, (mark,))
         if not end:
             return groups
         get = groups.get
         gone = held[:end]
+        ties: set[Key] = set()
         for item in gone:
             found = get(item[2])
             if found is None:
                 groups[item[2]] = [item]
             else:
+                if found[-1][0] == item[0]:
+                    ties.add(item[2])
                 found.append(item)
+        for key in ties:
+            groups[key] = _each_once(groups[key])
         if self._journal:
             self._went += [item[7] for item in gone]
         self._count -= end
@@ -134,7 +141,7 @@ class Waiting:
     def middle(self, place: Place) -> int:
         """Return the time up to which the older half of what waits at a place lies."""
         held = self._lists[place]
-        held.sort()
+        held.sort(key=_TIME)
         return held[len(held) // 2][0]
 
     def changes(self) -> tuple[list[Held], list[int]]:
@@ -150,3 +157,9 @@ class Waiting:
     def resume(self, number: int) -> None:
         """Give numbers from here on."""
         self._number = number - 1
+
+
+def _each_once(items: list[Held]) -> list[Held]:
+    """Return the items of one group in their order, those that say the same only once."""
+    items.sort()
+    return [item for place, item in enumerate(items) if not place or item[:5] != items[place - 1][:5]]

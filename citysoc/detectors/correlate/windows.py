@@ -13,12 +13,12 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from citysoc.detectors.correlate.measures import COUNTED, empty
+from citysoc.detectors.correlate.measures import COUNTED, Distinct, empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from citysoc.detectors.correlate.measures import Entry, Measure
+    from citysoc.detectors.correlate.measures import Entry, Measure, Value
 
 Hit: TypeAlias = "tuple[int, int, int, float]"
 """A window that qualifies: when (its end), the place of its first entry, the place behind its last, what was measured.
@@ -62,10 +62,8 @@ class Windows:
         self._chains: list[Sequence[int]] = []
         if self.ordered:
             self._chains = self._together if self._together is not None else list(chains_of(plan))
-        self._least = _least(plan["compare"]) if self.kind == "event_count" else 0
-        self._only_least = self.kind == "event_count" and all(
-            name in {"gt", "gte"} for name, _n in plan["compare"]
-        )
+        self._least = _least(plan["compare"])
+        self._only_least = all(name in {"gt", "gte"} for name, _number in plan["compare"])
         self.looks_back = self._together is None or bool(self._together)
 
     def measure(self) -> Measure:
@@ -86,6 +84,8 @@ class Windows:
         """Take in the entries from ``first`` on; return the windows that qualify, and where the last begins."""
         if measure is COUNTED:
             return self._slide_count(entries, first, low)
+        if isinstance(measure, Distinct):
+            return self._slide_distinct(entries, first, measure.seen, low)
         hits: list[Hit] = []
         span, end, place = self.span, len(entries), first
         add, drop, measured, meets = measure.add, measure.drop, measure.metric, self.meets
@@ -116,6 +116,35 @@ class Windows:
             while entries[low][0] < start:
                 low += 1
             number = place - low
+            if number >= least and (only_least or self.meets(number)):
+                hits.append((time, low, place, number))
+        return hits, low
+
+    def _slide_distinct(
+        self, entries: Sequence[Entry], first: int, seen: dict[Value, int], low: int
+    ) -> tuple[list[Hit], int]:
+        """Count values in place: what ``Distinct`` does, without a call for each entry."""
+        hits: list[Hit] = []
+        span, end, place, least, only_least = self.span, len(entries), first, self._least, self._only_least
+        get = seen.get
+        while place < end:
+            time = entries[place][0]
+            while place < end and entries[place][0] == time:
+                value = entries[place][3]
+                if value:
+                    seen[value] = get(value, 0) + 1
+                place += 1
+            start = time - span
+            while entries[low][0] < start:
+                value = entries[low][3]
+                if value:
+                    left = seen[value] - 1
+                    if left:
+                        seen[value] = left
+                    else:
+                        del seen[value]
+                low += 1
+            number = len(seen)
             if number >= least and (only_least or self.meets(number)):
                 hits.append((time, low, place, number))
         return hits, low
