@@ -32,6 +32,7 @@ from citysoc.pipeline.work import refused_rules
 from citysoc.reports.build import build, due_month, is_built
 from citysoc.state import progress
 from citysoc.state.outbox import prune
+from citysoc.stores.buffered import Buffered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 _log = telemetry.logger("service")
 
 DELIVERY_SECONDS = 5
+DRAIN_SECONDS = 5
 WATCH_SECONDS = 60
 CATCH_UP_SECONDS = 300
 """After a start, streams get so long to catch up before their silence is an alarm."""
@@ -271,6 +273,12 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
     async def report(_since: dt.datetime, until: dt.datetime) -> str | None:
         return await asyncio.to_thread(service.report, until)
 
+    async def draining(_since: dt.datetime, _until: dt.datetime) -> str | None:
+        left = await asyncio.to_thread(service.store.drain) if isinstance(service.store, Buffered) else 0
+        return f"{left} commits wait" if left else None
+
+    if isinstance(service.store, Buffered):
+        found.append(schedule.Job("drain", draining, every_seconds=DRAIN_SECONDS))
     hour, minute = service.config.settings.reports.day_of_month_time.split(":")
     return [
         *found,

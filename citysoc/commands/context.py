@@ -48,9 +48,9 @@ class App:
     @functools.cached_property
     def store(self) -> EventStore:
         """The event store that the configuration names."""
-        from citysoc.stores.local import LocalStore
+        from citysoc.stores.named import open_store
 
-        return LocalStore(self.config.store_path)
+        return open_store(self.config)
 
     def state(self, *, read_only: bool = True) -> State:
         """Open the state database."""

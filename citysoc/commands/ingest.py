@@ -11,14 +11,12 @@ import click
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import number
 from citysoc.commands.progress import counting
+from citysoc.commands.store_away import PARTIAL, outside
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from citysoc.pipeline.pull import Pulled
     from citysoc.state import State
-
-PARTIAL = 4
-"""The exit code for data that is there, but not all of it."""
 
 
 @click.command("ingest", short_help="Put files into the store.")
@@ -40,7 +38,7 @@ def command(
     """Put PATHS (files, directories, .gz, .zip, .zst; any supported format) into the store.
 
     What was stored before is not stored again: a file that grew goes on where it ended. Ends with
-    code 4 when some of the files could not be read.
+    code 4 when some of the files could not be read, or when records still wait for a store that is away.
 
     \b
     citysoc ingest /var/log/fortigate --agency so-y-te --source firewall
@@ -70,7 +68,8 @@ def command(
         after = _figures(service.state, collector.stream)
     gained = {name: after[name] - before[name] for name in after}
     _say(app, gained, pulled, time.monotonic() - started)
-    return PARTIAL if pulled.failures else 0
+    waiting = outside(app)
+    return PARTIAL if pulled.failures or (waiting and waiting.rows) else 0
 
 
 def _figures(state: State, stream: str) -> dict[str, int]:

@@ -7,8 +7,10 @@ import fcntl
 from typing import TYPE_CHECKING
 
 from citysoc.commands.rulesets import work_of
+from citysoc.commands.store_away import say_waiting
 from citysoc.errors import StoreError
 from citysoc.i18n import _
+from citysoc.stores.buffered import Buffered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,11 +32,18 @@ def open_service(app: App) -> Iterator[Service]:
     config = app.config
     config.data_dir.mkdir(parents=True, exist_ok=True)
     with _alone(config.data_dir / "writer.lock"):
+        store = app.store
+        if isinstance(store, Buffered):
+            store.begin()
+            say_waiting(app)
         state = app.state(read_only=False)
         try:
-            yield Service(config=config, work=work_of(config), state=state, store=app.store)
+            yield Service(config=config, work=work_of(config), state=state, store=store)
         finally:
             state.close()
+            if isinstance(store, Buffered):
+                store.finish()
+                say_waiting(app)
 
 
 @contextlib.contextmanager

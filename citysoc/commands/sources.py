@@ -10,6 +10,7 @@ import click
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, number
+from citysoc.commands.store_away import say_waiting
 from citysoc.commands.times import Span, span_options
 from citysoc.i18n import _
 from citysoc.state.values import stamp
@@ -130,6 +131,7 @@ def _sum_up(app: App, rows: list[dict[str, Any]]) -> None:
             total=number(len(rows)), **{name: number(counts[name]) for name in STATES}
         )
     )
+    say_waiting(app)
     totals = {name: sum(row[name] for row in rows) for name in FIGURES}
     app.say(
         _(

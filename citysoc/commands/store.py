@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, local_time, number
+from citysoc.commands.store_away import PARTIAL, outside, place, status_if_there
 from citysoc.errors import StoreError
 from citysoc.i18n import _
 
@@ -25,17 +27,14 @@ def command() -> None:
 @command.command("status")
 @format_option
 @pass_app
-def status(app: App, *, format_: str | None) -> None:
-    """Show how much is stored, and of what time."""
-    found = app.store.status()
+def status(app: App, *, format_: str | None) -> int:
+    """Show how much is stored, and of what time; ends with code 4 where the store is away."""
+    found = status_if_there(app)
+    waiting = outside(app)
     row: Mapping[str, object] = {
-        "events": found.events,
-        "quarantined": found.quarantined,
-        "files": found.files,
-        "bytes": found.bytes,
-        "first": found.first,
-        "last": found.last,
-        "path": str(app.config.store_path),
+        **(dataclasses.asdict(found) if found else {}),
+        **({"waiting": waiting.rows, "away_since": waiting.away_since} if waiting else {}),
+        "path": place(app),
     }
     columns = (
         Column("events", _("Events"), kind="number"),
@@ -44,9 +43,11 @@ def status(app: App, *, format_: str | None) -> None:
         Column("bytes", _("Bytes"), kind="number"),
         Column("first", _("First"), kind="time"),
         Column("last", _("Last"), kind="time"),
+        *((Column("waiting", _("Waiting"), kind="number"),) if waiting else ()),
         Column("path", _("Path")),
     )
     emit([row], columns, format_)
+    return 0 if found else PARTIAL
 
 
 @command.command("compact")
@@ -86,7 +87,7 @@ def verify(app: App, *, format_: str | None) -> None:
         emit([{"problem": problem} for problem in problems], (Column("problem", _("Problem")),), format_)
         raise StoreError(
             _("The store has {count} problems.").format(count=len(problems)),
-            where=str(app.config.store_path),
+            where=place(app),
             hint=_("Restore the files that are named from a backup."),
         )
     app.say(_("All is well: {count} events.").format(count=number(app.store.status().events)))

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import clock, telemetry
 from citysoc.ecs.schema import to_table
-from citysoc.errors import StoreError
+from citysoc.errors import StoreError, UsageError
 from citysoc.i18n import _
 from citysoc.stores import elastic_mapping, elastic_retention
-from citysoc.stores.base import Metric, Question, Status
+from citysoc.stores.base import Metric, News, Question, Status
 from citysoc.stores.buffered import Outside
 from citysoc.stores.days import with_times
 from citysoc.stores.elastic_bulk import Fate, quarantine, send
@@ -293,9 +293,43 @@ class ElasticStore:
             problems += [f"event.id {one['key']}: stored {one['doc_count']} times" for one in found]
         return problems
 
-    def retain(self, before: dt.datetime) -> int:
-        """Remove events older than ``before``; return how many."""
-        return elastic_retention.retain(self.cluster, self._settings.prefix, before)
+    def retain(self, before: dt.datetime, query: str = "") -> int:
+        """Remove events older than ``before`` that match a query, all by default; return how many."""
+        matching = None
+        if query:
+            condition, runtime = self._translated(Question(query))
+            matching = {"query": condition, "runtime_mappings": runtime}
+        return elastic_retention.retain(self.cluster, self._settings.prefix, before, matching)
+
+    def fitting(self, max_bytes: int) -> dt.datetime | None:
+        """Return from when on events may stay so that the store fits into so many bytes; None where it fits."""
+        return elastic_retention.fitting(self.cluster, self._settings.prefix, max_bytes)
+
+    def news(self, question: Question, *, since: str | None, fields: Sequence[str] = ()) -> News:
+        """Return matching events of the commits that the cluster acknowledged after a mark; see ``EventStore``.
+
+        Raises:
+            UsageError: the query cannot be understood, or the mark is none of ours.
+        """
+        for name in fields:
+            check_field(name)
+        query, runtime = self._translated(question)
+        newest = self._spool.sent()
+        if since is None:
+            return News([], str(newest))
+        if not since.isdecimal():
+            raise UsageError(_("The store does not know this mark."))
+        if int(since) >= newest:
+            return News([], since)
+        self.refresh()
+        span = {"range": {elastic_mapping.COMMIT: {"gt": int(since), "lte": newest}}}
+        both = {"bool": {"filter": [query, span]}}
+        found = read(self.cluster, self.indices, both, runtime, fields=fields, newest_first=False, limit=None)
+        return News(list(found), str(newest))
+
+    def left_out(self) -> list[str]:
+        """Return what this object's answers so far had to leave out, one sentence each: shards that did not answer."""
+        return list(self.cluster.left_out)
 
     def close(self) -> None:
         """Close the connections."""
@@ -338,7 +372,7 @@ class ElasticStore:
         settings = self._settings
         fate = send(
             self.cluster,
-            documents(table, settings.prefix, str(one.number)),
+            documents(table, settings.prefix, one.number),
             max_bytes=settings.bulk_bytes,
             parallel=settings.bulk_parallel,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from citysoc.config.load import resolve_secret
@@ -27,10 +27,12 @@ class Cluster:
     Args:
         client: the library's client.
         place: its addresses, for messages.
+        left_out: what answers so far had to leave out, one sentence each.
     """
 
     client: Elasticsearch
     place: str
+    left_out: list[str] = field(default_factory=list)
 
     def ask(
         self,
@@ -64,7 +66,7 @@ class Cluster:
         if body is not None:
             headers = {**headers, "content-type": kind}
         try:
-            return client.perform_request(method, path, params=parameters, headers=headers, body=body).body
+            answer = client.perform_request(method, path, params=parameters, headers=headers, body=body).body
         except elasticsearch.NotFoundError as error:
             if missing is not None:
                 return missing
@@ -86,6 +88,21 @@ class Cluster:
                 hint=_("Look at store.elasticsearch.urls, and whether the cluster runs."),
                 transient=True,
             ) from error
+        self._note(answer)
+        return answer
+
+    def _note(self, answer: Any) -> None:
+        """Write down that shards did not answer: the rest did."""
+        shards = answer.get("_shards") if isinstance(answer, dict) else None
+        if not shards or not shards.get("failed"):
+            return
+        failures = shards.get("failures") or ()
+        names = ", ".join(sorted({str(failure.get("index")) for failure in failures}))
+        text = _("{failed} of {total} shards did not answer{names}.").format(
+            failed=shards["failed"], total=shards["total"], names=f" ({names})" if names else ""
+        )
+        if text not in self.left_out:
+            self.left_out.append(text)
 
     def _refuse(self, error: Any) -> NoReturn:
         status = error.meta.status

@@ -55,7 +55,7 @@ class Document:
         return b"%b\n%b\n" % (head, self.source)
 
 
-def documents(table: pa.Table, prefix: str, salt: str = "") -> Iterator[Document]:
+def documents(table: pa.Table, prefix: str, commit: int = 0) -> Iterator[Document]:
     """Yield the rows of a table with columns of ``ecs.schema`` as documents.
 
     The index follows from the event alone, so that a record that comes again meets its own.
@@ -63,12 +63,12 @@ def documents(table: pa.Table, prefix: str, salt: str = "") -> Iterator[Document
     Args:
         table: events and quarantined records, each with an ``@timestamp``.
         prefix: how our indices' names begin.
-        salt: names rows that have no ``event.id``.
+        commit: the commit's number; it also names rows that have no ``event.id``.
     """
     for day, rows in by_day(table):
         index = f"{prefix}-events-{day:%Y.%m.%d}"
-        for number, row in enumerate(_rows(rows)):
-            identity = row.get("event.id") or _digest(f"{salt}\0{index}\0{number}")
+        for number, row in enumerate(_rows(rows, commit)):
+            identity = row.get("event.id") or _digest(f"{commit}\0{index}\0{number}")
             yield Document(index, _id(identity), orjson.dumps(row))
 
 
@@ -85,7 +85,7 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _rows(rows: pa.Table) -> Iterator[dict[str, Any]]:
+def _rows(rows: pa.Table, commit: int) -> Iterator[dict[str, Any]]:
     """Yield rows as JSON-able objects: no empty values, and what the index needs besides."""
     names = rows.schema.names
     columns = [_column(name, rows[name]) for name in names]
@@ -96,7 +96,8 @@ def _rows(rows: pa.Table) -> Iterator[dict[str, Any]]:
     for number, values in enumerate(zip(*columns, strict=True)):
         row = {name: value for name, value in zip(names, values, strict=True) if value is not None}
         own: dict[str, Any] = {
-            "us": {name: moments[number] for name, moments in dates if moments[number] is not None}
+            "commit": commit,
+            "us": {name: moments[number] for name, moments in dates if moments[number] is not None},
         }
         odd: dict[str, list[str]] = {}
         for name in watched:
@@ -182,7 +183,9 @@ def refused(document: Document, reason: str, *, with_original: bool) -> Document
         for name in ("@timestamp", "event.id", "event.ingested", "agency.id", "agency.name", "citysoc.source")
         if name in row
     }
-    own: dict[str, Any] = {"us": row[INDEX]["us"], "odd": ["event.original"]}
+    own: dict[str, Any] = {**row[INDEX], "odd": ["event.original"]}
+    own.pop("extra", None)
+    own.pop("folded", None)
     original = row.get("event.original")
     if original is not None:
         kept["event.original"] = original if with_original else original[:1000]

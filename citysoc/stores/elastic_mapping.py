@@ -24,6 +24,7 @@ INDEX = "citysoc.index"
 MICROSECONDS = f"{INDEX}.us"
 EXTRAS = f"{INDEX}.extra"
 ODD = f"{INDEX}.odd"
+COMMIT = f"{INDEX}.commit"
 FOLDED = f"{INDEX}.folded"
 TIME = f"{MICROSECONDS}.@timestamp"
 SEPARATOR = "\x1f"
@@ -76,6 +77,7 @@ def mapping() -> dict[str, Any]:
             properties[f"{MICROSECONDS}.{name}"] = {"type": "long"}
     properties[EXTRA] = {"type": "keyword", "index": False, "doc_values": False}
     properties[EXTRAS] = _keyword(exact=False)
+    properties[COMMIT] = {"type": "long"}
     properties[ODD] = {"type": "keyword"}
     properties[FOLDED] = {"type": "object", "enabled": False}
     return {

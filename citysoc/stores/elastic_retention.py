@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from citysoc.errors import StoreError
 from citysoc.stores.elastic_mapping import TIME
 from citysoc.stores.elastic_query import microseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from citysoc.stores.elastic_client import Cluster
 
 _DAY = re.compile(r"-events-([0-9]{4})\.([0-9]{2})\.([0-9]{2})$")
@@ -64,15 +66,25 @@ def lifecycle(cluster: Cluster, name: str, days: int) -> None:
     cluster.ask("PUT", f"/_ilm/policy/{name}", policy)
 
 
-def retain(cluster: Cluster, prefix: str, before: dt.datetime) -> int:
+def retain(
+    cluster: Cluster, prefix: str, before: dt.datetime, matching: Mapping[str, Any] | None = None
+) -> int:
     """Remove events older than a moment; return how many.
+
+    Args:
+        cluster: where.
+        prefix: how our indices' names begin.
+        before: the moment.
+        matching: a search body's ``query`` and ``runtime_mappings``: only these; None for all.
 
     Indices of which every event is older go whole. An index may hold other days too: those of a year whose clock was
     wrong lie in its first day. So nothing is taken from a name alone.
     """
     removed = 0
     pattern = f"{prefix}-events-*"
-    old = {"range": {TIME: {"lt": microseconds(before)}}}
+    old: dict[str, Any] = {"query": {"range": {TIME: {"lt": microseconds(before)}}}}
+    if matching:
+        old = {**matching, "query": {"bool": {"filter": [old["query"], matching["query"]]}}}
     cluster.ask("POST", f"/{pattern}/_refresh", ignore_unavailable="true")
     for name in sorted(
         cluster.ask("GET", f"/{pattern}/_settings", missing={}, filter_path="*.settings.index.uuid")
@@ -81,14 +93,15 @@ def retain(cluster: Cluster, prefix: str, before: dt.datetime) -> int:
         if match is None or dt.date(*map(int, match.groups())) > before.date():
             continue
         total = cluster.ask("GET", f"/{name}/_count")["count"]
-        gone = cluster.ask("POST", f"/{name}/_count", {"query": old})["count"]
+        found = cluster.ask("POST", f"/{name}/_search", {**old, "size": 0, "track_total_hits": True})
+        gone = found["hits"]["total"]["value"]
         if gone == total:
             cluster.ask("DELETE", f"/{name}", missing={})
         elif gone:
             answer = cluster.ask(
                 "POST",
                 f"/{name}/_delete_by_query",
-                {"query": old},
+                old,
                 seconds=3600,
                 conflicts="proceed",
                 refresh="true",
@@ -96,3 +109,18 @@ def retain(cluster: Cluster, prefix: str, before: dt.datetime) -> int:
             gone = answer["deleted"]
         removed += gone
     return removed
+
+
+def fitting(cluster: Cluster, prefix: str, max_bytes: int) -> dt.datetime | None:
+    """Return from which day on events may stay so that our indices fit into so many bytes; None where they fit."""
+    stats = cluster.ask("GET", f"/{prefix}-events-*/_stats/store", ignore_unavailable="true")
+    total = 0
+    for name, facts in sorted(stats.get("indices", {}).items(), reverse=True):
+        match = _DAY.search(name)
+        if match is None:
+            continue
+        total += facts["total"]["store"]["size_in_bytes"]
+        if total > max_bytes:
+            year, month, day = map(int, match.groups())
+            return dt.datetime(year, month, day, tzinfo=dt.UTC) + dt.timedelta(days=1)
+    return None

@@ -75,7 +75,13 @@ def _source(fields: Sequence[str]) -> Any:
 
 @contextlib.contextmanager
 def _point_in_time(cluster: Cluster, indices: str) -> Iterator[dict[str, str]]:
-    opened = cluster.ask("POST", f"/{indices}/_pit", keep_alive=_KEEP, ignore_unavailable="true")
+    opened = cluster.ask(
+        "POST",
+        f"/{indices}/_pit",
+        keep_alive=_KEEP,
+        ignore_unavailable="true",
+        allow_partial_search_results="true",
+    )
     point = {"id": opened["id"], "keep_alive": _KEEP}
     try:
         yield point

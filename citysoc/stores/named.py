@@ -1,0 +1,55 @@
+"""The event store that a configuration names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from citysoc.errors import ConfigError
+from citysoc.i18n import _
+
+if TYPE_CHECKING:
+    from citysoc.config.load import Config
+    from citysoc.stores.base import EventStore
+    from citysoc.stores.elastic import ElasticStore
+
+
+def open_store(config: Config, kind: str | None = None) -> EventStore:
+    """Return an event store; nothing is sent or written yet.
+
+    Args:
+        config: the configuration.
+        kind: local or elasticsearch; None for the one in use.
+
+    Raises:
+        ConfigError: the configuration does not say where it is.
+    """
+    if (kind or config.settings.store.kind) == "elasticsearch":
+        return open_elastic(config)
+    from citysoc.stores.local import LocalStore
+
+    return LocalStore(config.store_path)
+
+
+def open_elastic(config: Config) -> ElasticStore:
+    """Return the store on Elasticsearch, whether or not it is the one in use.
+
+    Raises:
+        ConfigError: the configuration names no cluster.
+    """
+    from citysoc.stores.elastic import ElasticStore
+
+    store = config.settings.store
+    if store.elasticsearch is None:
+        raise ConfigError(
+            _("The configuration names no cluster."),
+            where=str(config.path),
+            hint=_("Write store: {elasticsearch: {urls: [...]}}."),
+        )
+    return ElasticStore(
+        store.elasticsearch,
+        root=config.root,
+        spool=config.data_dir / "spool",
+        timezone=ZoneInfo(config.settings.service.timezone),
+        retention_days=store.retention_days,
+    )
