@@ -20,10 +20,7 @@ PARTIAL = 4
 
 def place(app: App) -> str:
     """Return where the events lie, for people."""
-    settings = app.config.settings.store
-    if settings.kind == "elasticsearch" and settings.elasticsearch:
-        return f"{', '.join(settings.elasticsearch.urls)} {settings.elasticsearch.prefix}-events"
-    return str(app.config.store_path)
+    return app.store.place if isinstance(app.store, Buffered) else str(app.config.store_path)
 
 
 def outside(app: App) -> Outside | None:

@@ -32,6 +32,10 @@ class Outside:
 class Buffered(Protocol):
     """A store that may be away: commits are durable here before they are there."""
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+
     def begin(self) -> None:
         """Look whether the store can be written to, before anything is taken in.
 

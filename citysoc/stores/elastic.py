@@ -91,6 +91,11 @@ class ElasticStore:
         return f"{self._settings.prefix}-events-*"
 
     @property
+    def place(self) -> str:
+        """Where the events lie, for people."""
+        return f"{', '.join(self._settings.urls)} {self._settings.prefix}-events"
+
+    @property
     def cluster(self) -> Cluster:
         """The connection, made when first needed."""
         with self._lock:
