@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +15,12 @@ from citysoc.commands.times import Span, span_options
 from citysoc.errors import UsageError
 from citysoc.i18n import _
 
+if TYPE_CHECKING:
+    from citysoc.reports.build import Built
+    from citysoc.reports.figures import Period
+
+FORMATS = ("html", "pdf", "docx", "xlsx", "csv")
+
 
 @click.group("reports", short_help="The monthly report.")
 def command() -> None:
@@ -20,31 +28,75 @@ def command() -> None:
 
 
 @command.command("build")
+@click.option(
+    "--period", "name", metavar="NAME", help="2026-10, 2026-W41, 2026-Q4, 2026-H2, 2026 or 2026-law."
+)
 @span_options
 @click.option(
     "--lang", "languages", type=click.Choice(i18n.LANGUAGES), multiple=True, help="vi, en, or both."
 )
+@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Only these documents.")
+@click.option("--agency", metavar="ID", help="The report of one agency alone.")
+@click.option("--each-agency", is_flag=True, help="The report of every agency, one after the other.")
 @pass_app
-def build_(app: App, *, span: Span, languages: tuple[str, ...]) -> None:
+def build_(
+    app: App,
+    *,
+    name: str | None,
+    span: Span,
+    languages: tuple[str, ...],
+    formats: tuple[str, ...],
+    agency: str | None,
+    each_agency: bool,
+) -> None:
     """Build the report of a month or of any period; prints the files it wrote.
 
     \b
     citysoc reports build --month 2026-10 --lang vi
+    citysoc reports build --period 2026-Q4 --format docx --format pdf
+    citysoc reports build --month 2026-10 --each-agency
     citysoc reports build --since 2025-12-15 --until 2026-12-15
     """
     from citysoc.reports.build import build
-    from citysoc.reports.figures import Period
 
-    if span.since is None or span.until is None:
+    period = _period(app, name, span)
+    if each_agency and agency:
+        raise UsageError(_("--each-agency excludes --agency."))
+    if agency and app.config.registry.by_id(agency) is None:
         raise UsageError(
-            _("A report needs a period."), hint=_("Give --month 2026-10, or --since and --until.")
+            _("There is no agency {agency!r}.").format(agency=agency), hint=_("See `citysoc agencies list`.")
         )
-    zone = app.config.settings.service.timezone
-    period = Period(span.since, span.until, _name(span, zone), zone)
     chosen = languages or (app.config.settings.service.language,)
-    built = build(app.config, app.state(), app.store, period, languages=chosen, now=clock.now())
+    if each_agency:
+        _build_each(app, period, chosen, formats)
+        return
+    built = build(
+        app.config,
+        app.state(),
+        app.store,
+        period,
+        languages=chosen,
+        now=clock.now(),
+        formats=formats or None,
+        agency=agency,
+    )
     for path in built.files:
         click.echo(path)
+    _tell(app, built)
+
+
+def _build_each(app: App, period: Period, languages: tuple[str, ...], formats: tuple[str, ...]) -> None:
+    from citysoc.commands.progress import counting
+    from citysoc.reports.each import build_each
+
+    options: dict[str, Any] = {"languages": languages, "now": clock.now(), "formats": formats or None}
+    with counting(_("Reports"), total=len(app.config.registry), quiet=app.quiet) as advance:
+        for built in build_each(app.config, app.state(), app.store, period, **options):
+            click.echo(built.files[0].parent)
+            advance(1)
+
+
+def _tell(app: App, built: Built) -> None:
     app.say(
         _("{cases} events with a class, {alerts} alerts, {incidents} incidents.").format(
             cases=number(built.figures.cases.value),
@@ -52,6 +104,12 @@ def build_(app: App, *, span: Span, languages: tuple[str, ...]) -> None:
             incidents=number(built.figures.incidents.value),
         )
     )
+    if built.differences:
+        app.say(
+            _("{count} figures differ from those that were issued; the report says which.").format(
+                count=number(len(built.differences))
+            )
+        )
 
 
 @command.command("list")
@@ -60,6 +118,7 @@ def build_(app: App, *, span: Span, languages: tuple[str, ...]) -> None:
 def list_(app: App, *, format_: str | None) -> None:
     """Show the reports that were built."""
     from citysoc.reports.build import existing
+    from citysoc.reports.issued import issued_at
 
     rows = []
     for folder in existing(app.config):
@@ -70,6 +129,7 @@ def list_(app: App, *, format_: str | None) -> None:
                 "events": figures["cases"]["value"],
                 "alerts": figures["alerts"]["value"],
                 "incidents": figures["incidents"]["value"],
+                "issued": issued_at(folder),
                 "folder": str(folder),
             }
         )
@@ -78,9 +138,114 @@ def list_(app: App, *, format_: str | None) -> None:
         Column("events", _("Events"), kind="number"),
         Column("alerts", _("Alerts"), kind="number"),
         Column("incidents", _("Incidents"), kind="number"),
+        Column("issued", _("Issued"), kind="time"),
         Column("folder", _("Folder")),
     )
     emit(rows, columns, format_)
+
+
+@command.command("show")
+@click.argument("name", metavar="PERIOD")
+@click.option("--agency", metavar="ID", help="The report of one agency.")
+@format_option
+@pass_app
+def show(app: App, *, name: str, agency: str | None, format_: str | None) -> None:
+    """Show the figures of a report that was built, each with what it means.
+
+    PERIOD is its name: 2026-10, 2026-W41, 2026-Q4, 2026-H2, 2026, 2026-law.
+    """
+    figures = _built(app, name, agency)
+    meanings = figures["definitions"]
+    rows = [
+        {
+            "figure": figure,
+            "value": figures["figures"][figure]["value"],
+            "before": figures["figures"][figure]["before"],
+            "year_before": figures["figures"][figure]["year_before"],
+            "meaning": meanings[figure][i18n.language()],
+        }
+        for figure in ("records", "cases", "attack", "spyware", "virus", "alerts", "incidents")
+    ]
+    columns = (
+        Column("figure", _("Figure")),
+        Column("value", _("Value"), kind="number"),
+        Column("before", _("Period before"), kind="number"),
+        Column("year_before", _("Year before"), kind="number"),
+        Column("meaning", _("Meaning")),
+    )
+    emit(rows, columns, format_)
+
+
+@command.command("issue")
+@click.argument("name", metavar="PERIOD")
+@click.option("--agency", metavar="ID", help="The report of one agency.")
+@pass_app
+def issue(app: App, *, name: str, agency: str | None) -> None:
+    """Keep the figures of a report as those that were signed.
+
+    When the period is built again, the report says which figures have changed since.
+    """
+    from citysoc.reports import issued
+
+    _built(app, name, agency)
+    click.echo(issued.issue(_folder(app, name, agency), now=clock.now()))
+
+
+@command.group("template")
+def template() -> None:
+    """Templates of the DOCX report, to be edited in a word processor."""
+
+
+@template.command("export")
+@click.argument("path", metavar="FILE.docx", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@pass_app
+def export(app: App, *, path: Path, force: bool) -> None:
+    """Write the layout of Decree 30/2020 as a template with placeholders.
+
+    Edit it, then name it in citysoc.yaml under reports.template. A placeholder is a name between double
+    braces; {{ figures.cases.value }} is a single figure.
+    """
+    from citysoc.reports.word import skeleton
+
+    if path.exists() and not force:
+        raise UsageError(_("{path} exists.").format(path=path), hint=_("Give --force to replace it."))
+    path.write_bytes(skeleton.template())
+    app.say(_("Edit it and name it in citysoc.yaml under reports.template."))
+
+
+def _folder(app: App, name: str, agency: str | None) -> Path:
+    from citysoc.reports.build import folder_of
+    from citysoc.reports.periods import named_period
+
+    return folder_of(app.config, named_period(name, app.config.settings.service.timezone), agency)
+
+
+def _built(app: App, name: str, agency: str | None) -> dict[str, dict[str, dict[str, str]]]:
+    path = _folder(app, name, agency) / "figures.json"
+    if not path.is_file():
+        raise UsageError(
+            _("The report of {period} was not built.").format(period=name),
+            hint=_("See `citysoc reports list`."),
+        )
+    found: dict[str, dict[str, dict[str, str]]] = json.loads(path.read_bytes())
+    return found
+
+
+def _period(app: App, name: str | None, span: Span) -> Period:
+    from citysoc.reports.figures import Period
+    from citysoc.reports.periods import named_period
+
+    zone = app.config.settings.service.timezone
+    if name:
+        if span.since or span.until:
+            raise UsageError(_("--period excludes --month, --since and --until."))
+        return named_period(name, zone)
+    if span.since is None or span.until is None:
+        raise UsageError(
+            _("A report needs a period."), hint=_("Give --month 2026-10, or --since and --until.")
+        )
+    return Period(span.since, span.until, _name(span, zone), zone)
 
 
 def _name(span: Span, timezone: str) -> str:
@@ -88,7 +253,7 @@ def _name(span: Span, timezone: str) -> str:
     import datetime as dt
     from zoneinfo import ZoneInfo
 
-    from citysoc.reports.build import month_period
+    from citysoc.reports.periods import month_period
 
     if span.since is None or span.until is None:
         raise AssertionError("the caller has checked both ends")

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from citysoc import i18n, telemetry
 from citysoc.enrich.working_hours import first_working_day
 from citysoc.i18n import _
-from citysoc.reports import sections, texts
+from citysoc.reports import issued, sections, texts
 from citysoc.reports.computing import compute
 from citysoc.reports.periods import month_period
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from citysoc.config.load import Config
     from citysoc.reports.blocks import Document
     from citysoc.reports.figures import Figures, Period
+    from citysoc.reports.issued import Difference
     from citysoc.state import State
     from citysoc.stores.base import EventStore
 
@@ -37,10 +38,12 @@ class Built:
     Args:
         figures: what it says.
         files: what was written: the figures as JSON first, then the documents.
+        differences: what changed since the report was issued.
     """
 
     figures: Figures
     files: tuple[Path, ...]
+    differences: tuple[Difference, ...] = ()
 
 
 def build(
@@ -52,6 +55,7 @@ def build(
     languages: Sequence[str],
     now: dt.datetime,
     formats: Sequence[str] | None = None,
+    agency: str | None = None,
 ) -> Built:
     """Write the report of a period into the directory of reports, replacing an earlier one.
 
@@ -66,18 +70,32 @@ def build(
         languages: vi, en.
         now: the moment for which streams are judged.
         formats: which documents; None for those of the configuration.
+        agency: of one agency alone, in a folder of its own; None for the whole city.
 
     Raises:
         ConfigError: the unit's own texts or template cannot be used.
     """
-    figures = compute(config, state, store, period, now=now)
-    folder = folder_of(config, period)
+    figures = compute(config, state, store, period, now=now, agency=agency)
+    return write(config, figures, languages=languages, formats=formats, agency=agency)
+
+
+def write(
+    config: Config,
+    figures: Figures,
+    *,
+    languages: Sequence[str],
+    formats: Sequence[str] | None = None,
+    agency: str | None = None,
+) -> Built:
+    """Write figures and their documents; see :func:`build`."""
+    folder = folder_of(config, figures.period, agency)
     folder.mkdir(parents=True, exist_ok=True)
+    changed = issued.differences(folder, figures)
     files = [_write(folder / "figures.json", figures.to_json())]
     for language in languages:
         files += render(config, figures, folder, language, formats or config.settings.reports.formats)
-    _log.info("report.built", period=period.name, folder=str(folder))
-    return Built(figures, tuple(files))
+    _log.info("report.built", period=figures.period.name, folder=str(folder), differences=len(changed))
+    return Built(figures, tuple(files), changed)
 
 
 def render(
@@ -87,7 +105,9 @@ def render(
     settings = config.settings.reports
     with i18n.speaking(language):
         own = texts.read(folder / f"texts.{language}.yaml", sections.KEYS, empty=_texts_head())
-        document = sections.document(figures, settings, own)
+        changed = issued.differences(folder, figures)
+        said = issued.sentences(changed, issued.issued_at(folder), figures.period.timezone)
+        document = sections.document(figures, settings, own, differences=said)
         template = config.root / settings.template if settings.template else None
         written: list[Path] = []
         for format_ in dict.fromkeys(formats):
@@ -160,11 +180,15 @@ def due_month(moment: dt.datetime, timezone: str) -> Period | None:
     return month_period(year, month, timezone)
 
 
-def folder_of(config: Config, period: Period) -> Path:
-    """Return where the report of a period lies: ``<first day>_<last day>`` in the directory of reports."""
+def folder_of(config: Config, period: Period, agency: str | None = None) -> Path:
+    """Return where the report of a period lies: ``<first day>_<last day>`` in the directory of reports.
+
+    The report of one agency lies in ``agencies/<id>`` below it.
+    """
     zone = ZoneInfo(period.timezone)
     first, last = period.since.astimezone(zone), (period.until - dt.timedelta(seconds=1)).astimezone(zone)
-    return config.reports_dir / f"{first:%Y-%m-%d}_{last:%Y-%m-%d}"
+    folder = config.reports_dir / f"{first:%Y-%m-%d}_{last:%Y-%m-%d}"
+    return folder / "agencies" / agency if agency else folder
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -30,13 +30,28 @@ class Period:
     timezone: str
 
     @property
-    def is_month(self) -> bool:
-        """Whether it is exactly one calendar month of its zone."""
+    def months(self) -> int:
+        """How many whole calendar months of its zone it is; 0 where it is something else."""
         zone = ZoneInfo(self.timezone)
         first, after = self.since.astimezone(zone), self.until.astimezone(zone)
-        midnights = first.time() == after.time() == dt.time()
-        months = (after.year * 12 + after.month) - (first.year * 12 + first.month)
-        return midnights and first.day == after.day == 1 and months == 1
+        if not first.time() == after.time() == dt.time() or not first.day == after.day == 1:
+            return 0
+        return (after.year * 12 + after.month) - (first.year * 12 + first.month)
+
+    @property
+    def is_month(self) -> bool:
+        """Whether it is exactly one calendar month of its zone."""
+        return self.months == 1
+
+    @property
+    def kind(self) -> str:
+        """What people call such a period: month, quarter, half, year, week or other."""
+        first = self.since.astimezone(ZoneInfo(self.timezone))
+        for months, kind in ((1, "month"), (3, "quarter"), (6, "half"), (12, "year")):
+            if self.months == months and (first.month - 1) % months == 0:
+                return kind
+        week = self.until - self.since == dt.timedelta(days=7) and first.weekday() == 0
+        return "week" if week and first.time() == dt.time() else "other"
 
 
 @dataclass(frozen=True, slots=True)

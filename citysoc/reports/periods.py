@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import re
 from zoneinfo import ZoneInfo
 
+from citysoc.errors import UsageError
+from citysoc.i18n import _
 from citysoc.reports.figures import Period
+
+_FORMS = re.compile(
+    r"(?P<year>\d{4})(?:-(?P<month>\d{2})|-[Ww](?P<week>\d{1,2})|-[Qq](?P<quarter>[1-4])|-[Hh](?P<half>[12])"
+    r"|(?P<law>-law))?"
+)
 
 
 def month_period(year: int, month: int, timezone: str) -> Period:
@@ -16,13 +25,65 @@ def month_period(year: int, month: int, timezone: str) -> Period:
     return Period(first.astimezone(dt.UTC), after.astimezone(dt.UTC), f"{month:02}/{year}", timezone)
 
 
+def named_period(text: str, timezone: str) -> Period:
+    """Return a period by its name.
+
+    Args:
+        text: ``2026-10`` a month, ``2026-W41`` an ISO week, ``2026-Q4``, ``2026-H2``, ``2026`` a year, or
+            ``2026-law``, the year of the report by Decree 331/2026, Article 35: from 15/12 of the year
+            before to 14/12.
+        timezone: whose days and months.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    match = _FORMS.fullmatch(text.strip())
+    if match and 1990 <= int(match["year"]) <= 9000:
+        with contextlib.suppress(ValueError):  # month 13, week 54
+            return _by_name(match, timezone)
+    raise UsageError(
+        _("{text!r} is no period.").format(text=text[:40]),
+        hint=_("Write 2026-10, 2026-W41, 2026-Q4, 2026-H2, 2026 or 2026-law."),
+    )
+
+
+def _by_name(match: re.Match[str], timezone: str) -> Period:
+    year = int(match["year"])
+    if match["week"]:
+        monday = dt.date.fromisocalendar(year, int(match["week"]), 1)
+        return _days(monday, monday + dt.timedelta(days=7), f"W{int(match['week']):02}/{year}", timezone)
+    if match["law"]:
+        return _days(
+            dt.date(year - 1, 12, 15), dt.date(year, 12, 15), f"15/12/{year - 1} - 14/12/{year}", timezone
+        )
+    if match["month"]:
+        return month_period(year, dt.date(year, int(match["month"]), 1).month, timezone)
+    for name, letter, months in (("quarter", "Q", 3), ("half", "H", 6)):
+        if match[name]:
+            first = (int(match[name]) - 1) * months + 1
+            return _months(year, first, months, f"{letter}{match[name]}/{year}", timezone)
+    return _months(year, 1, 12, str(year), timezone)
+
+
+def _months(year: int, first: int, months: int, name: str, timezone: str) -> Period:
+    after = first + months
+    end = dt.date(year + (after - 1) // 12, (after - 1) % 12 + 1, 1)
+    return _days(dt.date(year, first, 1), end, name, timezone)
+
+
+def _days(first: dt.date, after: dt.date, name: str, timezone: str) -> Period:
+    zone = ZoneInfo(timezone)
+    since, until = (dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC) for day in (first, after))
+    return Period(since, until, name, timezone)
+
+
 def before(period: Period) -> Period:
-    """Return the period before: the month before a calendar month, else one as long."""
+    """Return the period before: as many calendar months where it is whole months, else one as long."""
     zone = ZoneInfo(period.timezone)
     first, after = period.since.astimezone(zone), period.until.astimezone(zone)
-    if period.is_month:
-        year, month = (first.year, first.month - 1) if first.month > 1 else (first.year - 1, 12)
-        since = first.replace(year=year, month=month)
+    if period.months:
+        month = first.year * 12 + first.month - 1 - period.months
+        since = first.replace(year=month // 12, month=month % 12 + 1)
     else:
         since = first - (after - first)
     return Period(since.astimezone(dt.UTC), period.since, "", period.timezone)

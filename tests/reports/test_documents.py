@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import re
 import zipfile
+from zoneinfo import ZoneInfo
 
 import docx
 import openpyxl
@@ -19,11 +20,14 @@ from citysoc.alerts.intake import take
 from citysoc.config.load import load
 from citysoc.config.models import Alerts, Reports
 from citysoc.ecs.schema import to_table
-from citysoc.errors import ConfigError
+from citysoc.errors import ConfigError, UsageError
 from citysoc.flow import Finding
-from citysoc.reports import pdf, sections, sheets, word
+from citysoc.reports import issued, pdf, sections, sheets, word
 from citysoc.reports.build import build, month_period
 from citysoc.reports.computing import compute
+from citysoc.reports.each import build_each
+from citysoc.reports.periods import before, named_period
+from citysoc.reports.sections.words import during
 from citysoc.state import State
 from citysoc.stores.local import LocalStore
 
@@ -430,3 +434,90 @@ def test_a_report_of_one_agency_is_about_it_alone(city):
 def test_uncleaned_machines_are_those_whose_last_word_is_failure(figures):
     assert {row.host for row in figures.uncleaned} == {f"PC-{n}" for n in range(1, 7)}
     assert figures.coverage.not_cleaned == 60
+
+
+def test_the_reports_of_all_agencies_say_what_each_ones_own_says(city):
+    """Asked once for the city and parted, or asked for each agency: the same figures."""
+    state = State(city.state_path)
+    try:
+        options = {"languages": ("vi",), "formats": ("html",), "now": NOW}
+        each = list(
+            build_each(city, state, LocalStore(city.store_path), month_period(2026, 10, ZONE), **options)
+        )
+    finally:
+        state.close()
+    assert [built.files[0].parent.name for built in each] == ["so-y-te", "phuong-vy-da"]
+    assert [built.figures for built in each] == [
+        figures_of(city, agency=name) for name in ("so-y-te", "phuong-vy-da")
+    ]
+
+
+# What was issued
+
+
+def test_a_month_computed_again_says_what_changed_since_it_was_issued(tmp_path):
+    (tmp_path / "agencies.yaml").write_text(AGENCIES, encoding="utf-8")
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "all.yaml").write_text(SOURCES, encoding="utf-8")
+    (tmp_path / "citysoc.yaml").write_text("{}", encoding="utf-8")
+    config = load(tmp_path / "citysoc.yaml")
+    store = LocalStore(config.store_path)
+
+    def built():
+        state = State(config.state_path)
+        try:
+            options = {"languages": ("vi",), "formats": ("html",), "now": NOW}
+            return build(config, state, store, month_period(2026, 10, ZONE), **options)
+        finally:
+            state.close()
+
+    store.append(to_table([event(n) for n in range(5)]), 1)
+    first = built()
+    assert issued.issue(first.files[0].parent, now=NOW) == issued.issue(first.files[0].parent, now=NOW)
+    assert built().differences == ()
+    store.append(to_table([event(n) for n in range(5, 8)]), 2)
+    again = built()
+    assert issued.Difference("cases", "", 5, 8) in again.differences
+    assert issued.Difference("classes", "SCAN", 5, 8) in again.differences
+    page = again.files[1].read_text(encoding="utf-8")
+    assert "lượt tấn công, mã độc gián điệp và vi-rút: đã phát hành 5, nay 8" in page
+    assert "03/11/2026 07:00" in page, "when it was issued, in Huế's time"
+
+
+# Periods
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last", "title"),
+    [
+        ("2026-10", "2026-10-01", "2026-10-31", "tháng 10 năm 2026"),
+        ("2026-W01", "2025-12-29", "2026-01-04", "tuần 1 năm 2026"),
+        ("2026-Q4", "2026-10-01", "2026-12-31", "quý IV năm 2026"),
+        ("2026-H1", "2026-01-01", "2026-06-30", "6 tháng đầu năm 2026"),
+        ("2026", "2026-01-01", "2026-12-31", "năm 2026"),
+        ("2026-law", "2025-12-15", "2026-12-14", "từ ngày 15/12/2025 đến ngày 14/12/2026"),
+    ],
+)
+def test_periods_by_name(name, first, last, title):
+    period = named_period(name, ZONE)
+    zone = ZoneInfo(ZONE)
+    assert period.since.astimezone(zone).isoformat() == f"{first}T00:00:00+07:00"
+    assert (period.until.astimezone(zone) - dt.timedelta(days=1)).date().isoformat() == last
+    with i18n.speaking("vi"):
+        assert during(period) == title
+
+
+@pytest.mark.parametrize(
+    "name", ["2026-13", "2026-W54", "2026-Q5", "26-10", "", "2026-10-01", "0000", "tháng 10"]
+)
+def test_what_is_no_period(name):
+    with pytest.raises(UsageError):
+        named_period(name, ZONE)
+
+
+@pytest.mark.parametrize(
+    ("name", "earlier"), [("2026-Q1", "2025-Q4"), ("2026-10", "2026-09"), ("2026-H1", "2025-H2")]
+)
+def test_the_period_before_is_one_of_the_calendar(name, earlier):
+    found, wanted = before(named_period(name, ZONE)), named_period(earlier, ZONE)
+    assert (found.since, found.until) == (wanted.since, wanted.until)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from citysoc.reports.computing import antivirus, cases, handling, quality
-from citysoc.reports.computing.sources import CASES, Sources
+from citysoc.reports.computing.sources import CASES, Answers, Sources
 from citysoc.reports.figures import Figures
 from citysoc.reports.periods import before, year_before
 
@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     from citysoc.config.load import Config
     from citysoc.reports.figures import Period
     from citysoc.state import State
-    from citysoc.stores.base import EventStore
 
 
 def compute(
     config: Config,
     state: State,
-    store: EventStore,
+    store: Answers,
     period: Period,
     *,
     now: dt.datetime,

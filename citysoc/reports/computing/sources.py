@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from citysoc.reports.figures import Compared, Ranked
 from citysoc.state.values import stamp
@@ -11,17 +11,42 @@ from citysoc.stores.base import Metric, Question
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from citysoc.config.load import Config
     from citysoc.config.models import Agency
+    from citysoc.flow import Event
     from citysoc.reports.figures import Period
     from citysoc.state import State
-    from citysoc.stores.base import EventStore
 
 TOP = 10
 CASES = "_exists_:citysoc.threat"
 DETECTIONS = "event.dataset:antivirus.detection"
+
+
+class Answers(Protocol):
+    """The part of ``EventStore`` that figures are computed from."""
+
+    def count(self, question: Question) -> int:
+        """Return how many events match."""
+
+    def aggregate(
+        self,
+        question: Question,
+        *,
+        by: Sequence[str],
+        metrics: Sequence[Metric] = (Metric(),),
+        interval_seconds: int | None = None,
+        timezone: str = "UTC",
+        limit: int | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Return one row a group; see ``EventStore.aggregate``."""
+
+    def search(
+        self, question: Question, *, fields: Sequence[str] = (), newest_first: bool = True
+    ) -> Iterator[Event]:
+        """Yield matching events ordered by time."""
+
 
 Earlier = tuple["Period | None", ...]
 """The periods to compare with; None for one without any data."""
@@ -42,7 +67,7 @@ class Sources:
 
     config: Config
     state: State
-    store: EventStore
+    store: Answers
     period: Period
     judged_at: dt.datetime
     agency: str | None = None

@@ -23,10 +23,21 @@ STEADY = 0.05
 
 
 def during(period: Period) -> str:
-    """Return when, as a title says it: ``tháng 10 năm 2026``, else from day to day."""
+    """Return when, as a title says it: ``tháng 10 năm 2026``, ``quý IV năm 2026``, else from day to day."""
     first = period.since.astimezone(ZoneInfo(period.timezone))
-    if period.is_month:
+    if period.kind == "month":
         return _("in {month}").format(month=long_month(first.date()))
+    part = (first.month - 1) // 3 if period.kind == "quarter" else (first.month - 1) // 6
+    week = first.isocalendar()
+    texts = {
+        "quarter": _("in quarter {roman} of {year}"),
+        "half": _("in the first half of {year}") if part == 0 else _("in the second half of {year}"),
+        "year": _("in {year}"),
+        "week": _("in week {week} of {year}"),
+    }
+    if text := texts.get(period.kind):
+        year = week.year if period.kind == "week" else first.year
+        return text.format(roman=("I", "II", "III", "IV")[part], year=year, week=week.week)
     return _("from {first} to {last}").format(
         first=date(period.since, period.timezone),
         last=date(period.until - dt.timedelta(microseconds=1), period.timezone),
