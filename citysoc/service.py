@@ -86,7 +86,11 @@ class Service:
             self.store,
             settings.alerts,
             settings.webhooks,
-            correlating=Correlating(self.state, self.work),
+            correlating=Correlating(
+                self.state,
+                self.work,
+                lateness_by_source={source.id: source.lateness_seconds for source in self.config.sources},
+            ),
             overrides=self.work.overrides,
         )
 

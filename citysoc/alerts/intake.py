@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _ROWS = 4000
 _SAMPLES = 5
 _TEXT_MAX = 512
+_AGENCIES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,11 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class _Keyed:
-    """A finding with its alert's key, its event time and its window in microseconds."""
+    """A finding with its alert's key, the event times of its first and last event and its window in microseconds."""
 
     key: bytes
     at: int
+    last: int
     window: int
     finding: Finding
 
@@ -101,15 +103,16 @@ def alert_id(key: bytes, first_event: str) -> str:
 
 def _keyed(findings: Iterable[Finding], policy: Alerts) -> list[_Keyed]:
     """Return the findings with their keys, each once."""
-    seen: set[tuple[bytes, str]] = set()
+    seen: set[tuple[bytes, str, int]] = set()
     keyed = []
     for finding in findings:
-        key = alert_key(finding.rule, finding.agency, finding.group)
-        if (key, finding.event_id) in seen:
+        key, at = alert_key(finding.rule, finding.agency, finding.group), micros(finding.timestamp)
+        if (key, finding.event_id, at) in seen:  # windows that end apart may end with the same event
             continue
-        seen.add((key, finding.event_id))
+        seen.add((key, finding.event_id, at))
         seconds = finding.window_seconds if finding.window_seconds > 0 else policy.window_seconds
-        keyed.append(_Keyed(key, micros(finding.timestamp), seconds * 1_000_000, finding))
+        last = at if finding.last is None else max(at, micros(finding.last))
+        keyed.append(_Keyed(key, at, last, seconds * 1_000_000, finding))
     return keyed
 
 
@@ -122,8 +125,8 @@ def _entity_spans(keyed: Iterable[_Keyed], least: int) -> dict[tuple[str, str], 
             continue
         entity = clean(finding.entity, _TEXT_MAX) or f"rule:{finding.rule}"
         place = (finding.agency, entity)
-        first, last = spans.get(place, (item.at, item.at))
-        spans[place] = (min(first, item.at), max(last, item.at))
+        first, last = spans.get(place, (item.at, item.last))
+        spans[place] = (min(first, item.at), max(last, item.last))
     return spans
 
 
@@ -160,12 +163,12 @@ class _Timeline:
         near = [a for a in self.closed if a.first - window <= at <= a.last + window]
         return max(near, key=lambda a: (a.last, a.id)) if near else None
 
-    def stretch(self, alert: Alert, at: int) -> None:
-        """Let an alert's span cover a time."""
+    def stretch(self, alert: Alert, at: int, last: int) -> None:
+        """Let an alert's span cover a time, and all up to another."""
         if at < alert.first:
             self.starts[self.open.index(alert, max(bisect.bisect_left(self.starts, alert.first), 0))] = at
             alert.first = at
-        alert.last = max(alert.last, at)
+        alert.last = max(alert.last, last)
 
 
 class _Book:
@@ -184,8 +187,8 @@ class _Book:
     def _load(self, keyed: Iterable[_Keyed]) -> None:
         spans: dict[bytes, tuple[int, int]] = {}
         for item in keyed:
-            low, high = spans.get(item.key, (item.at - item.window, item.at + item.window))
-            spans[item.key] = (min(low, item.at - item.window), max(high, item.at + item.window))
+            low, high = spans.get(item.key, (item.at - item.window, item.last + item.window))
+            spans[item.key] = (min(low, item.at - item.window), max(high, item.last + item.window))
         rows = [(key, stamp(low), stamp(high)) for key, (low, high) in spans.items()]
         for start in range(0, len(rows), _ROWS):
             chunk = rows[start : start + _ROWS]
@@ -216,15 +219,18 @@ class _Book:
         if alert is None:
             return self._create(timeline, item)
         finding = item.finding
-        alert.count += 1
-        timeline.stretch(alert, item.at)
-        if len(alert.samples) >= 2 * _SAMPLES:
-            del alert.samples[_SAMPLES]
-        alert.samples.append(clean(finding.event_id, _TEXT_MAX))
+        alert.count += finding.count
+        timeline.stretch(alert, item.at, item.last)
+        for event in finding.events or (finding.event_id,):
+            if len(alert.samples) >= 2 * _SAMPLES:
+                del alert.samples[_SAMPLES]
+            alert.samples.append(clean(event, _TEXT_MAX))
+        if not set(finding.agencies) <= set(alert.agencies):
+            alert.agencies = sorted({*alert.agencies, *finding.agencies})[:_AGENCIES]
         if RANK.get(finding.level, 0) > RANK.get(alert.level, 0):
             self._raised.setdefault(alert.id, alert.level)
             alert.level = finding.level
-        if _is_milestone(alert.count):
+        if _passes_milestone(alert.count - finding.count, alert.count):
             self._milestones[alert.id] = alert.count
         if alert.id not in self.created:
             self.changed[alert.id] = alert
@@ -245,16 +251,18 @@ class _Book:
             agency=finding.agency,
             entity=clean(finding.entity, _TEXT_MAX),
             first=item.at,
-            last=item.at,
+            last=item.last,
             window_seconds=item.window // 1_000_000,
             created_at=self._at,
             group=_bounded(finding.group),
             klass=class_of(finding.tags, finding.matched),
-            samples=[clean(finding.event_id, _TEXT_MAX)],
+            count=finding.count,
+            samples=[clean(event, _TEXT_MAX) for event in finding.events or (finding.event_id,)],
             tags=list(finding.tags[:MATCHED_MAX_FIELDS]),
             matched=_bounded(finding.matched),
             previous=previous.id if previous else None,
             title_vi=clean(finding.title_vi, _TEXT_MAX),
+            agencies=list(finding.agencies[:_AGENCIES]),
         )
         timeline.add(alert)
         self.created[alert.id] = alert
@@ -265,16 +273,19 @@ class _Book:
         self._db.executemany(
             "INSERT INTO alerts (id, key, rule, title, level, agency, group_values, entity, class,"
             " count, first_seen, last_seen, window_seconds, created_at, updated_at, samples, tags, matched,"
-            " previous, incident, title_vi)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " previous, incident, title_vi, agencies)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (id) DO NOTHING",
             [_insert_row(alert, self._at) for alert in self.created.values()],
         )
         self._db.executemany(
             "UPDATE alerts SET level = ?, count = ?, first_seen = ?, last_seen = ?, samples = ?,"
-            " incident = ?, updated_at = ? WHERE id = ?",
+            " incident = ?, agencies = ?, updated_at = ? WHERE id = ?",
             [
-                (a.level, a.count, stamp(a.first), stamp(a.last), dump(a.samples), a.incident, self._at, a.id)
+                (
+                    *(a.level, a.count, stamp(a.first), stamp(a.last), dump(a.samples)),
+                    *(a.incident, dump(a.agencies), self._at, a.id),
+                )
                 for a in self.changed.values()
             ],
         )
@@ -302,6 +313,7 @@ def alert_message(event: str, alert: Alert, *, key: str = "", raised_from: str |
         rules=(alert.rule,),
         data=partial(alert_data, alert),
         raised_from=raised_from,
+        agencies=tuple(alert.agencies),
     )
 
 
@@ -310,7 +322,7 @@ def _insert_row(alert: Alert, at: str) -> tuple[Any, ...]:
         *(alert.id, alert.key, alert.rule, alert.title, alert.level, alert.agency, dump(alert.group)),
         *(alert.entity, alert.klass, alert.count, stamp(alert.first), stamp(alert.last)),
         *(alert.window_seconds, alert.created_at, at, dump(alert.samples), dump(alert.tags)),
-        *(dump(alert.matched), alert.previous, alert.incident, alert.title_vi),
+        *(dump(alert.matched), alert.previous, alert.incident, alert.title_vi, dump(alert.agencies)),
     )
 
 
@@ -329,5 +341,7 @@ def _bounded(values: Mapping[str, Any]) -> dict[str, Any]:
     return held
 
 
-def _is_milestone(count: int) -> bool:
-    return count >= 10 and count == 10 ** (len(str(count)) - 1)
+def _passes_milestone(before: int, after: int) -> bool:
+    """Say whether a count reaches 10, 100, 1,000, …: worth a message where each single one is not."""
+    reached: int = 10 ** (len(str(after)) - 1)
+    return before < reached <= after and reached >= 10

@@ -32,7 +32,7 @@ _TIMES = frozenset(
         "started_at",
     }
 )
-_JSON = frozenset({"group_values", "samples", "tags", "matched", "classes", "rules"})
+_JSON = frozenset({"agencies", "group_values", "samples", "tags", "matched", "classes", "rules"})
 _NUMBER = re.compile(r"(?:SC-)?(?:(\d{4})-)?0*(\d{1,9})", re.IGNORECASE)
 
 
@@ -43,7 +43,7 @@ class Filter:
     Args:
         min_level: at least this level (severity of incidents).
         states: in one of these states.
-        agencies: of one of these agencies.
+        agencies: of one of these agencies; alerts also where one of them is involved.
         rules: of one of these rules.
         entity: about this entity.
         since: detected from this moment on.
@@ -139,7 +139,13 @@ def _select(state: State, table: str, level: str, at: str, wanted: Filter) -> li
     if wanted.min_level:
         among(level, LEVELS[RANK[wanted.min_level] :])
     among("state", wanted.states)
-    among("agency", wanted.agencies)
+    if wanted.agencies and table == "alerts":  # of what only several agencies show, each of them is told
+        marks = ",".join("?" * len(wanted.agencies))
+        involved = f"EXISTS (SELECT 1 FROM json_each(agencies) WHERE value IN ({marks}))"  # noqa: S608  marks
+        clauses.append(f"(agency IN ({marks}) OR {involved})")
+        parameters.extend((*wanted.agencies, *wanted.agencies))
+    else:
+        among("agency", wanted.agencies)
     if wanted.rules and table == "incidents":
         clauses.append("EXISTS (SELECT 1 FROM json_each(rules) r JOIN json_each(?) w ON r.value = w.value)")
         parameters.append(dump(list(wanted.rules)))

@@ -51,6 +51,7 @@ class Alert:
     previous: str | None = None
     incident: str | None = None
     title_vi: str = ""
+    agencies: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -104,6 +105,7 @@ def alert_of(row: sqlite3.Row) -> Alert:
         previous=row["previous"],
         incident=row["incident"],
         title_vi=row["title_vi"],
+        agencies=load(row["agencies"]),
     )
 
 
@@ -143,6 +145,7 @@ def alert_data(alert: Alert) -> dict[str, Any]:
         "level": alert.level,
         "class": alert.klass or None,
         "agency": alert.agency,
+        "agencies": alert.agencies or [alert.agency],
         "entity": alert.entity or None,
         "group": {name: value for name, value in alert.group.items() if name not in RAW_FIELDS},
         "matched": {name: value for name, value in alert.matched.items() if name not in RAW_FIELDS},

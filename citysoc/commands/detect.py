@@ -125,7 +125,7 @@ def _say_refused(app: App, refused: Sequence[str]) -> Sequence[str]:
 
 
 def _row(finding: Finding, *, title_vi: bool) -> dict[str, Any]:
-    return {
+    row = {
         "@timestamp": finding.timestamp,
         "rule.id": finding.rule,
         "rule.title": (title_vi and finding.title_vi) or finding.title,
@@ -135,6 +135,11 @@ def _row(finding: Finding, *, title_vi: bool) -> dict[str, Any]:
         "log.offset": finding.offset,
         "matched": finding.matched,
     }
+    if finding.count > 1:  # windows of a correlation that follow each other
+        row |= {"count": finding.count, "last": finding.last}
+    if finding.agencies:
+        row["agencies"] = finding.agencies
+    return row
 
 
 def _size(paths: Sequence[Path]) -> int:

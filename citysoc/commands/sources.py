@@ -13,6 +13,7 @@ from citysoc.commands.output import Column, emit, format_option, number
 from citysoc.commands.store_away import say_waiting
 from citysoc.commands.times import Span, span_options
 from citysoc.i18n import _
+from citysoc.state import losses
 from citysoc.state.values import stamp
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def list_(app: App, *, format_: str | None) -> None:
 def status(app: App, *, agency: str | None, wanted: tuple[str, ...], span: Span, format_: str | None) -> int:
     """Show each stream's state and what became of its records.
 
+    Too late: stored, but left out of correlations, because it came later than `lateness_seconds` of its source.
+
     Always: received = stored + duplicate + quarantined + rejected. The span is that of arrival;
     states are those at its end.
     Ends with code 1 when the figures of a stream do not add up.
@@ -88,6 +91,7 @@ def _columns() -> tuple[Column, ...]:
         Column("duplicate", _("Duplicate"), kind="number"),
         Column("quarantined", _("Quarantined"), kind="number"),
         Column("rejected", _("Rejected"), kind="number"),
+        Column("late_events", _("Too late"), kind="number"),
     )
 
 
@@ -99,6 +103,7 @@ def _rows(app: App, span: Span) -> list[dict[str, Any]]:
     judged_at = min(now, span.until or now)
     known = {row.stream: row for row in states(app.state(), streams(app.config), now=judged_at)}
     figures = _figures(app, span)
+    late = losses.by_stream(app.state(), since=span.since, until=span.until)
     rows = []
     for stream in sorted(known.keys() | figures.keys()):
         row: dict[str, Any] = {"stream": stream, "agency": stream.partition("/")[0], "state": "ok"}
@@ -106,6 +111,7 @@ def _rows(app: App, span: Span) -> list[dict[str, Any]]:
             row |= {"state": found.state, "expected": found.expected}
             row |= {"last_arrival": found.last_arrival, "last_event": found.last_event}
         row |= figures.get(stream, dict.fromkeys(FIGURES, 0))
+        row["late_events"] = late[stream]["late"] if stream in late else 0
         row["balanced"] = row["received"] == sum(row[name] for name in FIGURES[1:])
         rows.append(row)
     return rows

@@ -152,6 +152,8 @@ class SourceBase(Model):
         timezone: the zone of local times that name none.
         late_after_seconds: a stream that said nothing for so long is late.
         silent_after_seconds: a stream that said nothing for so long is silent: an alarm.
+        lateness_seconds: an event may come so long after a later one of its file or listener and still count in
+            correlations; their findings wait for it. Events that come later are counted, see `sources status`.
     """
 
     id: Identifier
@@ -163,6 +165,7 @@ class SourceBase(Model):
     timezone: Zone = "Asia/Ho_Chi_Minh"
     late_after_seconds: Annotated[int, Field(gt=0)] = 6 * 3600
     silent_after_seconds: Annotated[int, Field(gt=0)] = 26 * 3600
+    lateness_seconds: Annotated[int, Field(ge=0, le=86_400)] = 600
     enabled: bool = True
 
     @property
@@ -296,17 +299,62 @@ class Elastic(Model):
         return self
 
 
+class Retention(Model):
+    """How long one class of events stays, where that is shorter than all others.
+
+    Args:
+        name: what the class is called in the audit.
+        query: which events, in the query language.
+        days: they stay so long.
+    """
+
+    name: Identifier
+    query: Annotated[str, Field(min_length=1, max_length=10_000)]
+    days: Annotated[int, Field(ge=1)]
+
+
+class Bucket(Model):
+    """S3-compatible storage for the local store's table.
+
+    Args:
+        url: ``s3://bucket/prefix``.
+        endpoint: the server, for storage that is not Amazon's.
+        region: its region; servers that know none take any.
+        access_key_id: a reference to the key's name.
+        secret_access_key: a reference to the key.
+        cache_bytes: copies of files that were read may take so much of the disk under ``data_dir``.
+    """
+
+    url: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*$")]
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^/@]+/?$")] | None = None
+    region: str = "us-east-1"
+    access_key_id: SecretReference
+    secret_access_key: SecretReference
+    cache_bytes: Annotated[int, Field(ge=1 << 20)] = 20 << 30
+
+
 class Store(Model):
     """The event store.
 
     Args:
         kind: ``local``: Delta Lake tables under ``data_dir``, asked with DuckDB; ``elasticsearch``: a cluster.
         retention_days: events older than this are removed by the retention job.
+        retention: classes of events that go earlier.
+        max_bytes: when the store is larger, its oldest days go before their time, and that is told.
+        hot_days: events of so many days are kept in the cache of a bucket before older ones; without a bucket all
+            are equally near.
+        compact_every_seconds: how often small files are merged.
+        bucket: keep the local store's table on S3-compatible storage instead of under ``data_dir``.
         elasticsearch: the cluster; also to move events there before ``kind`` names it.
     """
 
     kind: Literal["local", "elasticsearch"] = "local"
     retention_days: Annotated[int, Field(ge=1)] = 365
+    retention: tuple[Retention, ...] = ()
+    max_bytes: Annotated[int, Field(ge=1 << 20)] | None = None
+    hot_days: Annotated[int, Field(ge=0)] = 90
+    compact_every_seconds: Annotated[int, Field(ge=10, le=3600)] = 900
+    bucket: Bucket | None = None
     elasticsearch: Elastic | None = None
 
     @model_validator(mode="after")
@@ -443,12 +491,14 @@ class Settings(Model):
     Args:
         agencies: the registry, relative to this file.
         sources: the directory of source files, relative to this file.
+        queries: saved queries, relative to this file; the file need not exist.
     """
 
     service: Service = Service()
     store: Store = Store()
     agencies: Path = Path("agencies.yaml")
     sources: Path = Path("sources")
+    queries: Path = Path("queries.yaml")
     rules: Rules = Rules()
     alerts: Alerts = Alerts()
     webhooks: tuple[Webhook, ...] = ()

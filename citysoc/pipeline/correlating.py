@@ -8,6 +8,7 @@ from citysoc import clock, telemetry
 from citysoc.detectors.correlate import Correlator
 from citysoc.pipeline.work import correlations_of
 from citysoc.state import progress
+from citysoc.state.values import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,11 +34,15 @@ class Correlating:
     Args:
         state: the state database.
         work: says which rules there are.
+        lateness_by_source: how many seconds an event may be late, for each source.
     """
 
-    def __init__(self, state: State, work: Work) -> None:
+    def __init__(
+        self, state: State, work: Work, *, lateness_by_source: Mapping[str, float] | None = None
+    ) -> None:
         self._state = state
         self._work = work
+        self._lateness = dict(lateness_by_source or {})
         self._correlator: Correlator | None = None
 
     def take(self, matches: Iterable[Match], clocks: Iterable[Clock], changes: Changes) -> None:
@@ -63,7 +68,12 @@ class Correlating:
 
     def _ready(self) -> Correlator:
         if self._correlator is None:
-            correlator = Correlator(correlations_of(self._work), saves=True, max_groups=MAX_GROUPS)
+            correlator = Correlator(
+                correlations_of(self._work),
+                lateness_by_source=self._lateness,
+                max_groups=MAX_GROUPS,
+                saves=True,
+            )
             correlator.restore(progress.remembered(self._state))
             self._correlator = correlator
             _log.info("correlator.ready", keys=len(correlator), waiting=correlator.waiting)
@@ -73,6 +83,10 @@ class Correlating:
         correlator = self._ready()
         if lost := correlator.report():
             _log.warning("correlator.gave_up", **_by_what(lost))
+            hour = stamp(clock.now().replace(minute=0, second=0, microsecond=0))
+            for (what, rule, stream), number in lost.items():
+                key = (hour, what, rule, stream)
+                changes.losses[key] = changes.losses.get(key, 0) + number
         changes.findings += findings
         changes.remembered.update(correlator.delta())
 

@@ -22,8 +22,8 @@ def findings(changes: Changes, *, staged: Collection[str], now: dt.datetime) -> 
         now: the present.
     """
     for finding in changes.findings:
-        day = _hit(changes, finding.rule, finding.timestamp, now)
-        day.staged += finding.rule in staged
+        day = _hit(changes, finding.rule, finding.last or finding.timestamp, now, finding.count)
+        day.staged += finding.count * (finding.rule in staged)
     if staged:
         changes.findings[:] = [finding for finding in changes.findings if finding.rule not in staged]
 
@@ -40,9 +40,9 @@ def silent(changes: Changes, hits: Iterable[tuple[str, str, dt.datetime]], *, no
         _hit(changes, rule, moment, now)
 
 
-def _hit(changes: Changes, rule: str, moment: dt.datetime, now: dt.datetime) -> RuleDay:
+def _hit(changes: Changes, rule: str, moment: dt.datetime, now: dt.datetime, number: int = 1) -> RuleDay:
     name, at = day_of(moment, now)
     day = changes.rules.setdefault((rule, name), RuleDay())
-    day.hits += 1
+    day.hits += number
     day.last_hit = max(day.last_hit, at)
     return day

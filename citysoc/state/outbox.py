@@ -39,6 +39,7 @@ class Message:
         rules: the rules behind it.
         data: gives the payload's ``data``; called only when somebody wants the message.
         raised_from: the level it had before; receivers that heard of it then are left out.
+        agencies: further agencies that are involved: receivers of theirs are told as well.
     """
 
     event: str
@@ -49,6 +50,7 @@ class Message:
     data: Callable[[], Mapping[str, Any]]
     key: str = ""
     raised_from: str | None = None
+    agencies: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -102,7 +104,7 @@ def wanted_by(message: Message, webhooks: Sequence[Webhook]) -> tuple[Webhook, .
 def _wants(webhook: Webhook, message: Message) -> bool:
     if message.event not in webhook.events:
         return False
-    if webhook.agencies and message.agency not in webhook.agencies:
+    if webhook.agencies and not {message.agency, *message.agencies}.intersection(webhook.agencies):
         return False
     if webhook.rules and not set(webhook.rules).intersection(message.rules):
         return False

@@ -21,7 +21,7 @@ import orjson
 
 from citysoc import clock
 from citysoc.flow import Finding
-from citysoc.state import ruledays
+from citysoc.state import losses, ruledays
 from citysoc.state.ruledays import RuleDay
 from citysoc.state.values import stamp
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from citysoc.state.database import State
+    from citysoc.state.losses import Lost
 
 
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 64) - 1
@@ -74,6 +75,7 @@ class Changes:
         findings: what the detectors found, in order.
         remembered: what the correlator remembers: name to content (JSON), None for what it forgot.
         rules: (rule, day) to what the rule did.
+        losses: what correlations left out; see ``state.losses``.
     """
 
     positions: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Changes:
     findings: list[Finding] = field(default_factory=list)
     remembered: dict[str, bytes | None] = field(default_factory=dict)
     rules: dict[tuple[str, str], RuleDay] = field(default_factory=dict)
+    losses: dict[Lost, int] = field(default_factory=dict)
 
     def tally(self, stream: str, arrived: dt.datetime) -> Tally:
         """Return the figures of the hour in which a batch arrived."""
@@ -196,13 +199,14 @@ def apply(db: sqlite3.Connection, number: int, changes: Changes) -> None:
         [(name, content.decode()) for name, content in changes.remembered.items() if content is not None],
     )
     ruledays.add(db, changes.rules)
+    losses.add(db, changes.losses)
     db.execute("UPDATE commits SET applied_at = ?, payload = '' WHERE number = ?", (now, number))
     db.execute("DELETE FROM commits WHERE number < ? AND applied_at IS NOT NULL", (number - 100,))
 
 
 def prune(db: sqlite3.Connection, *, seen_before: dt.datetime, counters_before: dt.datetime) -> int:
     """Remove contents last met, counters of hours before some moments, days of rules; return how many rows."""
-    gone = ruledays.prune(db, clock.now())
+    gone = ruledays.prune(db, clock.now()) + losses.prune(db, counters_before)
     gone += db.execute("DELETE FROM seen WHERE day < ?", (stamp(seen_before)[:10],)).rowcount
     return gone + db.execute("DELETE FROM counters WHERE hour < ?", (stamp(counters_before),)).rowcount
 
@@ -219,6 +223,10 @@ def _pack(changes: Changes) -> bytes:
             for name, content in changes.remembered.items()
         },
         "rules": [[_plain(rule), day, figures] for (rule, day), figures in changes.rules.items()],
+        "losses": [
+            [hour, what, _plain(rule), _plain(stream), number]
+            for (hour, what, rule, stream), number in changes.losses.items()
+        ],
     }
     try:
         return orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS)
@@ -263,6 +271,7 @@ def _unpack(payload: bytes) -> Changes:
             for name, content in data.get("remembered", {}).items()
         },
         rules={(rule, day): RuleDay(**figures) for rule, day, figures in data.get("rules", ())},
+        losses={(hour, what, rule, stream): n for hour, what, rule, stream, n in data.get("losses", ())},
     )
 
 
@@ -270,5 +279,8 @@ def _finding(data: dict[str, Any]) -> Finding:
     import datetime as dt
 
     data["timestamp"] = dt.datetime.fromisoformat(data["timestamp"])
-    data["tags"] = tuple(data["tags"])
+    if data.get("last"):
+        data["last"] = dt.datetime.fromisoformat(data["last"])
+    for name in ("tags", "events", "agencies"):
+        data[name] = tuple(data.get(name, ()))
     return Finding(**data)
