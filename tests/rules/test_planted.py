@@ -12,7 +12,7 @@ import citysoc
 from citysoc.alerts.records import class_of
 from citysoc.config.load import load_agencies
 from citysoc.detectors.correlate import Correlator
-from citysoc.flow import UNKNOWN_AGENCY, Batch
+from citysoc.flow import CITY_AGENCY, Batch
 from citysoc.pipeline.pull import given_files
 from citysoc.pipeline.work import Work, Worker
 from citysoc.simulation.attacks import ATTACKS
@@ -81,7 +81,7 @@ def _finds(planted, findings):
     return {
         class_of(finding.tags, finding.matched)
         for finding in findings
-        if finding.agency in {*planted.agencies, UNKNOWN_AGENCY}  # what goes across agencies is nobody's own
+        if finding.agency in {*planted.agencies, CITY_AGENCY}  # what goes across agencies is nobody's own
         and start - second <= finding.timestamp <= end + second
         and named & _about(finding)
     }
