@@ -19,7 +19,7 @@ from citysoc.flow import LEVELS
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from citysoc.state import State
 
@@ -38,7 +38,13 @@ def command() -> None:
 @level_option
 @click.option("--state", "states", type=click.Choice(lives.STATES), multiple=True, help="In this state.")
 @click.option("--open", "only_open", is_flag=True, help="All that are not closed.")
-@click.option("--agency", "agencies", metavar="ID", multiple=True, help="Of this agency.")
+@click.option(
+    "--agency",
+    "agencies",
+    metavar="ID",
+    multiple=True,
+    help="Of this agency, or of several among which it is; `city`: of several.",
+)
 @click.option("--rule", "rules", metavar="ID", multiple=True, help="Of this rule.")
 @click.option("--entity", metavar="KIND:VALUE", help="About this entity, for example host:pc-12.")
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="0 for all.")
@@ -72,7 +78,7 @@ def list_(
     if limit and len(rows) == limit:
         app.say(_("Only the latest {count} are shown; see --limit.").format(count=limit))
     rows = [titled(row, format_) for row in rows]
-    shown = [for_table(row, time="created_at") for row in rows] if is_table(format_) else rows
+    shown = [_for_table(row) for row in rows] if is_table(format_) else rows
     emit(
         shown,
         (
@@ -86,6 +92,14 @@ def list_(
         ),
         format_,
     )
+
+
+def _for_table(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row for the table; what only several agencies show says how many they are."""
+    shown = for_table(row, time="created_at")
+    if row["agencies"]:
+        shown["agency"] = f"{words.word(row['agency'])} ({len(row['agencies'])})"
+    return shown
 
 
 @command.command("show")

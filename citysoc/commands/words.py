@@ -38,7 +38,15 @@ _WORDS = frozenset(
 _FIELDS = frozenset(
     {
         *(mark("id"), mark("rule"), mark("rules"), mark("title"), mark("level"), mark("severity")),
-        *(mark("agency"), mark("group"), mark("entity"), mark("entities"), mark("class"), mark("classes")),
+        *(
+            mark("agency"),
+            mark("agencies"),
+            mark("group"),
+            mark("entity"),
+            mark("entities"),
+            mark("class"),
+            mark("classes"),
+        ),
         *(mark("count"), mark("suppressed"), mark("first_seen"), mark("last_seen"), mark("window_seconds")),
         *(mark("created_at"), mark("updated_at"), mark("closed_at"), mark("samples"), mark("tags")),
         *(mark("matched"), mark("previous"), mark("incident"), mark("alerts"), mark("detected_at")),

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from citysoc.flow import CITY_AGENCY, UNKNOWN_AGENCY
 from citysoc.i18n import _
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
@@ -43,6 +44,12 @@ def _check_secret(reference: str) -> str:
 
 def _check_network(text: str) -> str:
     return str(ipaddress.ip_network(text))
+
+
+def _check_agency(name: str) -> str:
+    if name in {UNKNOWN_AGENCY, CITY_AGENCY}:
+        raise ValueError(_("{name!r} stands for no single agency; choose another id").format(name=name))
+    return name
 
 
 Zone = Annotated[str, AfterValidator(_check_zone)]
@@ -87,7 +94,7 @@ class Agency(Model):
         contacts: whom to reach.
     """
 
-    id: Identifier
+    id: Annotated[Identifier, AfterValidator(_check_agency)]
     name: Annotated[str, Field(min_length=1, max_length=200)]
     name_en: Annotated[str, Field(max_length=200)] = ""
     level: Literal[

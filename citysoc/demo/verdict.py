@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from citysoc.alerts.records import title_in
-from citysoc.flow import LEVELS, UNKNOWN_AGENCY
+from citysoc.flow import LEVELS, CITY_AGENCY
 from citysoc.i18n import language
 from citysoc.state.values import stamp
 from citysoc.stores.base import Question
@@ -70,7 +70,7 @@ def _alerts(state: State, attack: Planted) -> list[sqlite3.Row]:
     """Return the alerts of an attack's agencies within its time, the most serious first."""
     start, end = _span(attack)
     # What only the whole city shows is no single agency's alert.
-    agencies = (*attack.agencies, UNKNOWN_AGENCY) if len(attack.agencies) > 1 else attack.agencies
+    agencies = (*attack.agencies, CITY_AGENCY) if len(attack.agencies) > 1 else attack.agencies
     marks = ",".join("?" * len(agencies))
     rows = state.rows(
         f"SELECT * FROM alerts WHERE agency IN ({marks})"  # noqa: S608  only question marks are put in
