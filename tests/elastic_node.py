@@ -84,6 +84,8 @@ class Settings:
     Args:
         heap_mib: its heap.
         quick: start faster and run slower; never for measurements.
+        port: where to listen; None for any free one.
+        folder: what ``place`` yields, for a node that starts again with its data; None for a new one.
         options: further lines of its configuration.
         files: further files of its configuration directory.
         ready: the path that answers when it is up; None waits for the port alone.
@@ -189,20 +191,28 @@ def node(settings: Settings | None = None) -> Iterator[Node]:
     """
     settings = settings or Settings()
     home, jdk = server(), java()
-    folder = Path(tempfile.mkdtemp(prefix="citysoc-elastic-", dir="/tmp"))
-    try:
+    with contextlib.nullcontext(settings.folder) if settings.folder else place() as folder:
         running = _start(home, jdk, folder, settings)
         try:
             yield running
         finally:
             _stop(running.pid)
+
+
+@contextlib.contextmanager
+def place() -> Iterator[Path]:
+    """Yield a folder for a node, gone afterwards; the server's user, who is not root, must get there."""
+    folder = Path(tempfile.mkdtemp(prefix="citysoc-elastic-", dir="/tmp"))
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(home: Path, jdk: Path, folder: Path, settings: Settings) -> Node:
     port = settings.port or free_port()
-    _lay_out(home, folder, port, settings)
+    if not (folder / "config").exists():
+        _lay_out(home, folder, port, settings)
     command = [str(jdk / "bin" / "java"), "-Xms4m", "-Xmx64m", "-XX:+UseSerialGC"]
     command += ["-cp", f"{folder}/home/lib/tools/server-launcher/*"]
     command += ["org.elasticsearch.server.launcher.ServerLauncher", "-d", "-p", str(folder / "pid")]

@@ -1,0 +1,193 @@
+"""The cluster is away, comes back, loses an answer; the process is killed: everything arrives once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from elastic_node import Settings, free_port, node, place
+
+from citysoc.config.models import Elastic
+from citysoc.ecs.schema import to_table
+from citysoc.errors import StoreError
+from citysoc.stores.base import Question
+from citysoc.stores.elastic import ElasticStore
+
+pytestmark = pytest.mark.elastic
+
+START = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
+
+
+def rows(first, count):
+    return to_table(
+        [
+            {
+                "@timestamp": START + dt.timedelta(minutes=number),
+                "event.id": f"{number:032x}",
+                "event.original": f"line {number}",
+                "agency.id": "so-y-te",
+            }
+            for number in range(first, first + count)
+        ]
+    )
+
+
+def ids(store):
+    store.refresh()
+    return [event["event.id"] for event in store.search(Question(), newest_first=False)]
+
+
+def expected(count):
+    return [f"{number:032x}" for number in range(count)]
+
+
+def again(store, **more):
+    """Return a second store on the same spool, as a new process would open it."""
+    settings = store._settings.model_copy(update=more)
+    return ElasticStore(settings, root=store._root, spool=store._spool.path)
+
+
+def test_a_commit_waits_while_the_cluster_is_frozen_and_arrives_once(elastic, open_store):
+    store = open_store(timeout_seconds=1, bulk_bytes=64 << 10)
+    store.begin()
+    store.append(rows(0, 1000), 1)
+    with elastic.frozen():
+        for commit in range(2, 5):
+            store.append(rows((commit - 1) * 1000, 1000), commit)
+        waiting = store.outside()
+        assert (waiting.commits, waiting.rows) == (3, 3000)
+        assert waiting.away_since is not None
+        assert "cannot be reached" in waiting.reason
+        assert store.last_commit() == 4
+        with pytest.raises(StoreError, match="cannot be reached"):
+            store.status()
+    store.finish()
+    assert store.outside().rows == 0
+    assert store.outside().away_since is None
+    assert ids(store) == expected(4000)
+
+
+def test_what_waits_outlives_the_process(elastic, open_store):
+    store = open_store(timeout_seconds=1)
+    store.begin()
+    with elastic.frozen():
+        store.append(rows(0, 50), 7)
+        other = again(store)
+        assert other.last_commit() == 7
+        assert other.outside().rows == 50
+    other.begin()
+    assert ids(other) == expected(50)
+    assert other.last_commit() == 7
+    other.close()
+
+
+def test_a_number_that_was_used_is_refused(store):
+    store.append(rows(0, 5), 3)
+    for number in (2, 3):
+        with pytest.raises(StoreError, match="stored already"):
+            store.append(rows(5, 5), number)
+    assert ids(store) == expected(5)
+
+
+def test_what_is_sent_again_is_a_duplicate(store):
+    """The answer to a bulk request was lost: the file is still there, its documents are too."""
+    store.append(rows(0, 100), 1)
+    one = store._spool.write(2, rows(0, 120))
+    fate = store._send(one)
+    assert (fate.stored, fate.duplicates, fate.refused) == (20, 100, [])
+    assert ids(store) == expected(120)
+
+
+def test_a_full_spool_holds_the_line_until_there_is_room(elastic, open_store):
+    store = open_store(timeout_seconds=1, spool_bytes=1 << 20, room_seconds=3)
+    store.begin()
+    noise = random.Random(7)
+    events = rows(0, 2000).to_pylist()
+    for event in events:
+        event["event.original"] = noise.randbytes(400).hex()
+    big = to_table([{k: v for k, v in event.items() if v is not None} for event in events])
+    with elastic.frozen():
+        store.append(big, 1)
+        before = time.monotonic()
+        with pytest.raises(StoreError, match="spool is full") as caught:
+            store.append(rows(2000, 10), 2)
+        assert time.monotonic() - before >= 3
+        assert caught.value.transient
+    assert store.last_commit() == 1
+    store.append(rows(2000, 10), 2)
+    assert ids(store) == expected(2010)
+
+
+def test_a_cluster_never_seen_is_a_mistake_and_not_an_absence(tmp_path):
+    settings = Elastic(urls=(f"http://127.0.0.1:{free_port()}",), timeout_seconds=1)
+    store = ElasticStore(settings, root=tmp_path, spool=tmp_path / "spool")
+    with pytest.raises(StoreError, match="cannot be reached") as caught:
+        store.begin()
+    assert "store.elasticsearch.urls" in caught.value.hint
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from citysoc.config.models import Elastic
+from citysoc.stores.elastic import ElasticStore
+from tests.stores.elastic.test_away import rows
+url, prefix, spool = sys.argv[1:]
+store = ElasticStore(
+    Elastic(urls=(url,), prefix=prefix, bulk_bytes=64 << 10, refresh_seconds=3600),
+    root=Path(spool), spool=Path(spool),
+)
+store.begin()
+while (number := store.last_commit() + 1) <= 40:
+    # The next commit follows from the last one that is durable, as the pipeline's positions do.
+    store.append(rows((number - 1) * 500, 500), number)
+store.finish()
+"""
+
+
+def test_killed_at_any_instant_each_event_is_there_once(elastic, store, tmp_path):
+    settings = store._settings
+    command = [sys.executable, "-c", WRITER, settings.urls[0], settings.prefix, str(tmp_path / "spool")]
+    root = Path(__file__).parents[3]
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}"}
+    noise = random.Random(11)
+    kills = 0
+    for _attempt in range(60):
+        with subprocess.Popen(command, env=environment) as writer:
+            try:
+                writer.wait(noise.uniform(0.5, 1.6) if kills < 8 else 120)
+            except subprocess.TimeoutExpired:
+                os.kill(writer.pid, signal.SIGKILL)
+                kills += 1
+                continue
+        if writer.returncode == 0:
+            break
+    assert kills >= 3
+    assert writer.returncode == 0
+    assert Counter(ids(store)) == Counter(expected(20_000))
+
+
+def test_a_cluster_that_stops_and_starts_again(elastic, tmp_path):
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    store = ElasticStore(Elastic(urls=(address,), timeout_seconds=5), root=tmp_path, spool=tmp_path / "spool")
+    with place() as folder:
+        settings = Settings(port=port, folder=folder)
+        with node(settings):
+            store.begin()
+            store.append(rows(0, 300), 1)
+        store.append(rows(300, 300), 2)
+        assert store.outside().rows == 300
+        with node(settings) as running:
+            running.call("GET", "_cluster/health?wait_for_status=yellow&timeout=60s")
+            store.finish()
+            assert ids(store) == expected(600)
+        store.close()
