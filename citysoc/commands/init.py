@@ -21,7 +21,7 @@ _EXAMPLE = Path(__file__).parents[1] / "config" / "example"
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @pass_app
 def command(app: App, directory: Path, small: bool, force: bool) -> None:
-    """Write citysoc.yaml, agencies.yaml, sources/ and an empty inbox/ into DIR.
+    """Write citysoc.yaml, agencies.yaml, queries.yaml, sources/ and an empty inbox/ into DIR.
 
     The agencies are an example to replace; everything works as written.
     """
@@ -47,6 +47,7 @@ def _files(*, small: bool) -> dict[str, bytes]:
     files = {
         "citysoc.yaml": (_EXAMPLE / "citysoc.yaml").read_bytes(),
         "agencies.yaml": (_EXAMPLE / registry).read_bytes(),
+        "queries.yaml": (_EXAMPLE / "queries.yaml").read_bytes(),
     }
     for path in sorted((_EXAMPLE / "sources").glob("*.yaml")):
         files[f"sources/{path.name}"] = path.read_bytes()

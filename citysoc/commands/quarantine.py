@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.events import show_one
+from citysoc.commands.events_one import show_one
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.commands.times import Span, span_options
 from citysoc.i18n import _

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from citysoc.config import crosscheck, document, mistakes
 from citysoc.config.models import AgenciesFile, Settings, Source, SourcesFile
+from citysoc.config.queries import QueriesFile, SavedQuery
 from citysoc.config.registry import Registry
 from citysoc.errors import ConfigError
 from citysoc.i18n import _
@@ -38,6 +39,7 @@ class Config:
         registry: the agencies.
         sources: the sources, in the order of their files' names.
         example: whether the registry is the example that we ship.
+        queries: the saved queries.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Config:
     registry: Registry
     sources: tuple[Source, ...]
     example: bool = False
+    queries: tuple[SavedQuery, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -91,6 +94,8 @@ def load(path: Path, *, parsers: Collection[str] | None = None) -> Config:
     problems += more
     registry_file, more = _model(AgenciesFile, agencies)
     problems += more
+    queries_file, more = _queries(path.parent / named.queries)
+    problems += more
     source_files = [_model(SourcesFile, found) for found in sources]
     problems += [problem for _file, found in source_files for problem in found]
     problems += crosscheck.agencies(agencies)
@@ -104,6 +109,7 @@ def load(path: Path, *, parsers: Collection[str] | None = None) -> Config:
         registry=Registry(registry_file.agencies),
         sources=tuple(source for file, _problems in source_files if file for source in file.sources),
         example=registry_file.example,
+        queries=queries_file.queries if queries_file else (),
     )
 
 
@@ -169,6 +175,11 @@ def _model(model: type[Read], found: Document) -> tuple[Read | None, list[Config
         return model.model_validate({} if found.value is None else found.value), problems
     except ValidationError as error:
         return None, problems + mistakes.explain(error, model, found)
+
+
+def _queries(path: Path) -> tuple[QueriesFile | None, list[ConfigError]]:
+    """Return the saved queries; none where there is no such file."""
+    return _model(QueriesFile, document.read(path)) if path.exists() else (None, [])
 
 
 def _source_documents(folder: Path, main: Document) -> tuple[list[Document], list[ConfigError]]:

@@ -96,8 +96,11 @@ class EventStore(Protocol):
         fields: Sequence[str] = (),
         newest_first: bool = True,
         limit: int | None = None,
+        after: tuple[dt.datetime, str] | None = None,
     ) -> Iterator[Event]:
         """Yield matching events ordered by ``@timestamp``, then ``event.id``.
+
+        With ``after``, the time and the id of an event, the answer begins behind that event.
 
         Raises:
             UsageError: the query cannot be understood; names the column.

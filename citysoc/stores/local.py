@@ -93,6 +93,7 @@ class LocalStore:
         fields: Sequence[str] = (),
         newest_first: bool = True,
         limit: int | None = None,
+        after: tuple[dt.datetime, str] | None = None,
     ) -> Iterator[Event]:
         """Yield matching events ordered by ``@timestamp``, then ``event.id``; newest first both downwards.
 
@@ -101,6 +102,7 @@ class LocalStore:
             fields: only these; ``@timestamp`` and ``event.id`` always. Reading few is much faster.
             newest_first: the order.
             limit: at most so many.
+            after: time and id of an event behind which the answer begins.
 
         Raises:
             UsageError: the query cannot be understood; names the column.
@@ -108,7 +110,8 @@ class LocalStore:
         node = self._parse(question)
         for name in fields:
             check_field(name)
-        return events(self._read(question, node, fields, newest_first=newest_first, limit=limit), fields)
+        asked = self._asked(question, node, fields, newest_first=newest_first, after=after)
+        return events(self._read(asked, limit), fields)
 
     def scan(self, question: Question, *, fields: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield matching events as Arrow batches in the order of their time.
@@ -116,9 +119,8 @@ class LocalStore:
         For work on many events. The columns are those of ``ecs.schema``; fields outside the dictionary
         stay in ``citysoc.extra``.
         """
-        shown = stored_columns(fields)
-        batches = self._read(question, self._parse(question), fields, newest_first=False, limit=None)
-        return (padded(batch, shown) for batch in batches)
+        asked = self._asked(question, self._parse(question), fields, newest_first=False)
+        return (padded(batch, asked.shown) for batch in self._read(asked, None))
 
     def count(self, question: Question) -> int:
         """Return how many events match."""
@@ -257,16 +259,25 @@ class LocalStore:
     def _parse(self, question: Question) -> Node:
         return parse(question.query, timezone=self._zone)
 
-    def _asked(self, question: Question, node: Node, fields: Sequence[str], *, newest_first: bool) -> Asked:
+    def _asked(
+        self,
+        question: Question,
+        node: Node,
+        fields: Sequence[str],
+        *,
+        newest_first: bool,
+        after: tuple[dt.datetime, str] | None = None,
+    ) -> Asked:
         shown = stored_columns(fields)
         needed = columns(node) | set(shown) | {"citysoc.unparsed", "agency.id", "@timestamp", "event.id"}
-        return Asked(question, node, frozenset(needed), shown, newest_first)
+        return Asked(question, node, frozenset(needed), shown, newest_first, after)
 
-    def _read(
-        self, question: Question, node: Node, fields: Sequence[str], *, newest_first: bool, limit: int | None
-    ) -> Iterator[pa.RecordBatch]:
-        asked = self._asked(question, node, fields, newest_first=newest_first)
-        files = self._table.snapshot().between(question.since, question.until)
+    def _read(self, asked: Asked, limit: int | None) -> Iterator[pa.RecordBatch]:
+        question = asked.question
+        since, until = question.since, question.until
+        if asked.after is not None and not asked.newest_first:
+            since = max(since, asked.after[0]) if since else asked.after[0]
+        files = self._table.snapshot().between(since, until)
         return read(asked, files, self._paths, self._run, limit)
 
     def _one(self, path: str, event_id: str) -> Event | None:

@@ -284,10 +284,12 @@ def padded(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
     import pyarrow as pa
 
     have = set(batch.schema.names)
+    wanted = pa.schema([schema().field(name) for name in names])
     columns = [
-        batch[name] if name in have else pa.nulls(batch.num_rows, schema().field(name).type) for name in names
+        batch[field.name].cast(field.type) if field.name in have else pa.nulls(batch.num_rows, field.type)
+        for field in wanted
     ]
-    return pa.RecordBatch.from_arrays(columns, names=list(names))
+    return pa.RecordBatch.from_arrays(columns, schema=wanted)
 
 
 def events(batches: Iterator[pa.RecordBatch], fields: Sequence[str]) -> Iterator[Event]:
