@@ -58,6 +58,21 @@ def test_a_field_in_two_places_is_absent_only_where_both_are():
     assert len(found.detect([base | {"url.original": "/y"}])) == 1
 
 
+def test_a_list_of_values_with_null_on_a_field_in_two_places():
+    found = detector(
+        {
+            "title": "t",
+            "id": "r",
+            "logsource": {"category": "webserver"},
+            "detection": {"s": {"cs-uri": [None, "/x"]}, "condition": "s"},
+        }
+    )
+    base = {"event.module": "webaccess", "webaccess.format": "combined"}
+    assert len(found.detect([base])) == 1
+    assert len(found.detect([base | {"url.original": "/x"}])) == 1
+    assert found.detect([base | {"url.original": "/y"}]) == []
+
+
 def test_times_with_an_offset_are_the_moment_they_name():
     found = detector(rule({"s": {"@timestamp|hour": 22}, "condition": "s"}))
     assert len(found.detect([{"event.module": "thu", "@timestamp": "2026-10-06T00:30:00+09:00"}])) == 1
