@@ -28,7 +28,8 @@ from citysoc.pipeline import Line
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.correlating import Correlating
 from citysoc.pipeline.pull import file_collectors, pull
-from citysoc.pipeline.work import refused_rules
+from citysoc.pipeline.upkeep import retain
+from citysoc.pipeline.work import ended_filters, refused_rules
 from citysoc.reports.build import build, due_month, is_built
 from citysoc.state import progress
 from citysoc.state.outbox import prune
@@ -49,6 +50,7 @@ _log = telemetry.logger("service")
 DELIVERY_SECONDS = 5
 DRAIN_SECONDS = 5
 WATCH_SECONDS = 60
+FILTERS_SECONDS = 1800
 CATCH_UP_SECONDS = 300
 """After a start, streams get so long to catch up before their silence is an alarm."""
 LISTEN_AGAIN_SECONDS = 10
@@ -57,7 +59,6 @@ SPARE_THREADS = 12
 KEPT_MESSAGES_DAYS = 90
 KEPT_COUNTERS_DAYS = 800
 """Two years and a month: reports compare with the year before."""
-COMPACTION_CRON = {"hour": 2, "minute": 30}
 RETENTION_CRON = {"hour": 3, "minute": 15}
 
 
@@ -261,7 +262,13 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
 
     async def compaction(_since: dt.datetime, _until: dt.datetime) -> str | None:
         removed = await asyncio.to_thread(service.store.compact)
-        return f"{removed} files rewritten" if removed else None
+        return f"{removed} files fewer" if removed else None
+
+    async def filters(since: dt.datetime, until: dt.datetime) -> str | None:
+        ended = await asyncio.to_thread(ended_filters, service.work, since, until)
+        for line_ in ended:
+            _log.warning("filter.expired", filter=line_)
+        return f"{len(ended)} filters expired" if ended else None
 
     async def retention(_since: dt.datetime, until: dt.datetime) -> str | None:
         with service.state.transaction() as db:
@@ -271,8 +278,15 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
             progress.prune(
                 db, seen_before=before, counters_before=until - dt.timedelta(days=KEPT_COUNTERS_DAYS)
             )
-        removed = await asyncio.to_thread(service.store.retain, before)
-        return f"{removed} events removed" if removed else None
+        gone = await asyncio.to_thread(
+            retain,
+            service.config.settings.store,
+            service.store,
+            service.state,
+            now=until,
+            who="retain",
+        )
+        return ", ".join(f"{each.rule.name}: {each.rows} removed" for each in gone) or None
 
     async def report(_since: dt.datetime, until: dt.datetime) -> str | None:
         return await asyncio.to_thread(service.report, until)
@@ -288,7 +302,10 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
         *found,
         schedule.Job("deliver", delivery, every_seconds=DELIVERY_SECONDS),
         schedule.Job("watch", watching, every_seconds=WATCH_SECONDS),
-        schedule.Job("compact", compaction, cron=COMPACTION_CRON),
+        schedule.Job("filters", filters, every_seconds=FILTERS_SECONDS),
+        schedule.Job(
+            "compact", compaction, every_seconds=service.config.settings.store.compact_every_seconds
+        ),
         schedule.Job("retain", retention, cron=RETENTION_CRON),
         schedule.Job("report", report, cron={"hour": int(hour), "minute": int(minute)}),
     ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from citysoc import telemetry
 from citysoc.detectors import sigma
 from citysoc.detectors.correlate import Clock, Feeds, lane_of
+from citysoc.detectors.sigma.filters import end_of
 from citysoc.detectors.sigma.states import Overrides
 from citysoc.ecs.schema import to_table
 from citysoc.enrich.classify import classify
@@ -116,6 +117,15 @@ class Processed:
 def refused_rules(work: Work) -> tuple[str, ...]:
     """Return what is wrong with the rules that will not be used, a line each: ``file:line: why``."""
     return _refused(_load(work))
+
+
+def ended_filters(work: Work, since: dt.datetime, until: dt.datetime) -> tuple[str, ...]:
+    """Return the filters whose last day ended in a span of time, a line each: ``file:line: title, last day``."""
+    return tuple(
+        f"{check.path}:{check.line}: {check.title}, {check.expires}"
+        for check in _load(work).checks
+        if check.expires and since <= end_of(check.expires) < until
+    )
 
 
 def correlations_of(work: Work) -> tuple[Mapping[str, Any], ...]:

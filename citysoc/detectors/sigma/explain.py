@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.detectors.sigma.conditions import deciding
 from citysoc.detectors.sigma.detector import SigmaDetector
-from citysoc.detectors.sigma.filters import fits, is_expired, test_for
+from citysoc.detectors.sigma.filters import fits, joined
 from citysoc.detectors.sigma.match import View, field_of, predicate
 from citysoc.detectors.sigma.plan import compile_document, selections
-from citysoc.detectors.sigma.text import fold
 from citysoc.errors import RuleError
 from citysoc.i18n import _
 
@@ -99,24 +98,20 @@ def explain(document: Any, event: Event, filters: Sequence[Mapping[str, Any]] = 
 
 
 def filters_of(plan: Mapping[str, Any], filters: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the plans of the filters that work on a rule: in force, naming it, its logsource within theirs."""
+    """Return the plans of the filters that work on a rule: naming it, its logsource within theirs."""
     names = {plan["id"], plan.get("name") or plan["id"]}
     return [
         one
         for one in filters
         if one.get("kind") == "filter"
         and one["status"] != "refused"
-        and not is_expired(one)
         and (one["rules"] == "any" or names & set(one["rules"]))
         and fits(one, plan["logsource"])
     ]
 
 
 def _lets_through(one: Mapping[str, Any], plan: Mapping[str, Any], view: View) -> bool:
-    agencies = {fold(name) for name in one["agency"]}
-    if agencies and agencies.isdisjoint(view.folded("agency.id")):
-        return True
-    return predicate(test_for(one, plan["logsource"]))(view)
+    return predicate(joined(one, plan["logsource"]))(view)
 
 
 def _filter_step(one: Mapping[str, Any], *, holds: bool, decides: bool) -> Step:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import clock
 from citysoc.detectors.sigma.correlation import kept
-from citysoc.detectors.sigma.plan import Node, condition_of, simplify, tested
+from citysoc.detectors.sigma.plan import DEFAULT_ZONE, Node, condition_of, simplify, tested
 from citysoc.detectors.sigma.text import fold
 from citysoc.errors import RuleError
 
@@ -95,8 +95,13 @@ def _own(own: Any) -> dict[str, Any]:
 
 
 def is_expired(plan: Mapping[str, Any]) -> bool:
-    """Return whether a filter's last day, in Huế, has passed."""
-    return bool(plan["expires"]) and clock.now().astimezone(clock.HUE).date().isoformat() > plan["expires"]
+    """Return whether a filter's last day, in Huế, has passed: it only works on events of before."""
+    return bool(plan["expires"]) and end_of(plan["expires"]) <= clock.now()
+
+
+def end_of(day: str) -> dt.datetime:
+    """Return when the last day of a filter ends, in Huế."""
+    return dt.datetime.combine(dt.date.fromisoformat(day), dt.time(), clock.HUE) + dt.timedelta(days=1)
 
 
 def fits(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> bool:
@@ -117,14 +122,42 @@ def test_for(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> Node:
     return condition_of(document, [], plan.get("placeholders", {}))
 
 
+def joined(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> Node:
+    """Return what a filter adds to a rule of some logsource: its condition, where and while it works.
+
+    A filter works on events of its agencies, and up to the end of its last day *as events tell the time*: so an event is
+    judged alike whenever it is read, also after a restart, and nobody has to load the rules again at midnight.
+
+    Raises:
+        RuleError: it cannot be honoured.
+    """
+    ways = [test_for(plan, logsource)]
+    if plan["agency"]:
+        ways.append(["not", ["text", "is", False, "agency.id", [fold(name) for name in plan["agency"]]]])
+    if plan["expires"]:
+        ways.append(_after(plan["expires"]))
+    return ["any", ways] if len(ways) > 1 else ways[0]
+
+
+def _after(day: str) -> Node:
+    """Return the test whether an event is of a later day in Huế."""
+    year, month, number = map(int, day.split("-"))
+
+    def part(name: str, operator: str, bound: int) -> Node:
+        return ["part", "@timestamp", name, operator, bound, DEFAULT_ZONE]
+
+    same_year, same_month = part("year", "eq", year), part("month", "eq", month)
+    return [
+        "any",
+        [
+            part("year", "gt", year),
+            ["all", [same_year, part("month", "gt", month)]],
+            ["all", [same_year, same_month, part("day", "gt", number)]],
+        ],
+    ]
+
+
 def filtered(rule: Mapping[str, Any], filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a rule's plan with filters joined to its test."""
-    tests = [rule["test"]]
-    for one in filters:
-        test = test_for(one, rule["logsource"])
-        if one["agency"]:
-            elsewhere = ["not", ["text", "is", False, "agency.id", [fold(name) for name in one["agency"]]]]
-            test = ["any", [test, elsewhere]]
-        tests.append(test)
-    whole = simplify(["all", tests])
+    whole = simplify(["all", [rule["test"], *(joined(one, rule["logsource"]) for one in filters)]])
     return {**rule, **tested(whole)}

@@ -222,8 +222,9 @@ class _Link:
             if plan["kind"] != "filter" or plan["status"] == "refused" or not self.usable[place]:
                 continue
             if is_expired(plan):
-                self.found.off[place] = f"expired: its last day was {plan['expires']}"
-                continue
+                self.found.off[place] = (
+                    f"expired: its last day was {plan['expires']}; it works on events up to then only"
+                )
             for target in self._targets(place, plan):
                 if fits(plan, self.plans[target]["logsource"]):
                     found.setdefault(target, []).append(plan)

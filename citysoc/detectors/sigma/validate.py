@@ -52,6 +52,7 @@ class Check:
         state: active, staged or disabled.
         own_level: the level that the rule gives itself, where an override says another.
         tags: its tags.
+        expires: the last day a filter works, ``2027-03-31``; empty for ever.
     """
 
     rule: str
@@ -69,6 +70,7 @@ class Check:
     state: str = states.ACTIVE
     own_level: str = ""
     tags: tuple[str, ...] = ()
+    expires: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ def _check(
         title_vi=plan.get("title_vi", ""),
         note=plan.get("note", ""),
         note_vi=plan.get("note_vi", ""),
+        expires=plan.get("expires", ""),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 
 import pytest
 import time_machine
@@ -22,6 +23,7 @@ from workbench import (
 )
 
 from citysoc.detectors import sigma
+from citysoc.pipeline.work import Work, ended_filters
 
 ABC = ["a", "b", "c"]
 
@@ -281,14 +283,39 @@ def test_a_filter_of_one_agency():
     assert heard(document, *events) == [("a", "0001")]
 
 
-@pytest.mark.parametrize(("day", "works"), [("2026-12-31", True), ("2027-01-01", False)])
-def test_an_expired_filter_stops_working_and_says_so(day, works):
-    with time_machine.travel(f"{day}T12:00:00+07:00", tick=False):
-        document = sieve("any", expires="2026-12-31")
-        assert heard(document, event(0, user="sao-luu")) == ([] if works else [("a", "0000")])
-        check = check_of(document)
-    assert check.in_use == works
-    assert ("expired" in check.reason) == (not works)
+LAST_SECOND = 17 * 3600
+"""The epoch of the tests is seven in the morning in Huế: its day ends so many seconds later."""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "works"), [(-(10**7), True), (LAST_SECOND - 0.001, True), (LAST_SECOND, False)]
+)
+@pytest.mark.parametrize("today", ["2026-10-05", "2026-10-06", "2027-03-01"])
+def test_an_expired_filter_stops_working_in_event_time(today, seconds, works):
+    """The same event is judged alike whenever it is read: no rule has to be loaded again at midnight."""
+    with time_machine.travel(f"{today}T12:00:00+07:00", tick=False):
+        document = sieve("any", expires="2026-10-05")
+        assert heard(document, event(seconds, user="sao-luu")) == ([] if works else [("a", "0000")])
+
+
+@pytest.mark.parametrize(("today", "expired"), [("2026-12-31", False), ("2027-01-01", True)])
+def test_an_expired_filter_says_so(today, expired):
+    with time_machine.travel(f"{today}T00:00:00+07:00", tick=False):
+        check = check_of(sieve("any", expires="2026-12-31"))
+    assert check.in_use != expired
+    assert ("expired: its last day was 2026-12-31" in check.reason) == expired
+
+
+def test_the_end_of_a_filter_is_told_once(tmp_path):
+    document = sieve("any", expires="2026-12-31")
+    (tmp_path / "sieve.yml").write_text(yaml.safe_dump(document), "utf-8")
+    work = Work(rules=(tmp_path,))
+    hours = [dt.datetime(2026, 12, 31, hour, tzinfo=dt.UTC) for hour in range(15, 20)]
+    told = [ended_filters(work, *span) for span in itertools.pairwise(hours)]
+    assert [len(lines) for lines in told] == [0, 0, 1, 0], (
+        "between 17 and 18 o'clock in UTC it is midnight in Huế"
+    )
+    assert "sieve.yml:1: Filter, 2026-12-31" in told[2][0]
 
 
 @pytest.mark.parametrize(
