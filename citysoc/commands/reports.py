@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from citysoc import clock, i18n
+from citysoc.commands import avreport
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, number
 from citysoc.commands.times import Span, span_options
@@ -25,6 +26,9 @@ FORMATS = ("html", "pdf", "docx", "xlsx", "csv")
 @click.group("reports", short_help="The monthly report.")
 def command() -> None:
     """Figures of a period, computed once, as JSON and as documents."""
+
+
+command.add_command(avreport.command)
 
 
 @command.command("build")

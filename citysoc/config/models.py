@@ -460,6 +460,44 @@ class Webhook(Model):
 ReportFormat = Literal["html", "pdf", "docx", "xlsx", "csv"]
 
 
+class AvReport(Model):
+    """Who sends malware data to the national centre, and where; see ``citysoc reports avreport``.
+
+    Args:
+        organ_id: the sender's identifier, at most 13 letters (QCVN 102:2016).
+        organ_name: its name.
+        in_charge: the body above it; only the variant of 2025 has it.
+        address: its postal address.
+        email: its address for mail.
+        telephone: its telephone.
+        fax: its fax.
+        website: its site.
+        product: the name of the antivirus, as the report's name.
+        namespace: the header's namespace where the centre wants another than the variant's own.
+        batch: machines of one section in one document.
+        url: where documents are sent, only ever by ``citysoc reports avreport send``.
+        client_certificate: the certificate for that, PEM.
+        client_key: its key, PEM.
+        ca_file: a certificate authority of one's own.
+    """
+
+    organ_id: Annotated[str, Field(max_length=13)] = ""
+    organ_name: Annotated[str, Field(max_length=200)] = ""
+    in_charge: Annotated[str, Field(max_length=200)] = ""
+    address: Annotated[str, Field(max_length=300)] = ""
+    email: Annotated[str, Field(max_length=200)] = ""
+    telephone: Annotated[str, Field(max_length=50)] = ""
+    fax: Annotated[str, Field(max_length=50)] = ""
+    website: Annotated[str, Field(max_length=200)] = ""
+    product: Annotated[str, Field(min_length=1, max_length=100)] = "citysoc"
+    namespace: Annotated[str, Field(max_length=200, pattern=r"^[!-~]*$")] = ""
+    batch: Annotated[int, Field(ge=10, le=1000)] = 500
+    url: Annotated[str, Field(pattern=r"^(https://.*)?$")] = ""
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    ca_file: Path | None = None
+
+
 class Reports(Model):
     """The monthly report.
 
@@ -475,6 +513,7 @@ class Reports(Model):
         formats: which documents are made, beside the figures as JSON.
         template: a DOCX file to fill instead of the layout of Decree 30/2020 (``reports template export``).
         geoip: MaxMind DB files that name countries and networks of addresses.
+        avreport: who sends malware data to the national centre.
         day_of_month_time: local time of day at which the first working day's report is built.
     """
 
@@ -489,6 +528,7 @@ class Reports(Model):
     formats: tuple[ReportFormat, ...] = ("html", "pdf", "docx", "xlsx", "csv")
     template: Path | None = None
     geoip: tuple[Path, ...] = ()
+    avreport: AvReport = AvReport()
     day_of_month_time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "08:00"
 
 

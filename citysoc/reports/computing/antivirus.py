@@ -49,7 +49,7 @@ def _coverage(sources: Sources) -> Coverage:
         machines_seen=sum(row[_name(_HOSTS)] for key, row in seen.items() if key in expected),
         machines_infected=sum(row[_name(_HOSTS)] for row in infected),
         not_cleaned=sources.count(f"{DETECTIONS} AND citysoc.outcome:failed"),
-        not_updated=_not_updated(sources),
+        not_updated=not_updated(sources),
         protection_off=_protection_off(sources),
         reinfected=_reinfected(sources),
     )
@@ -65,7 +65,7 @@ def _rows(sources: Sources, query: str, *fields: str) -> Iterator[dict[str, Any]
         yield {name: event.get(name) for name in ("@timestamp", *fields)}
 
 
-def _not_updated(sources: Sources) -> int | None:
+def not_updated(sources: Sources) -> int | None:
     """Return the computers without updates for 15 days: of each console its last word."""
     field = "avreport.not_updated_15_days"
     last = {
