@@ -31,7 +31,7 @@ def open_service(app: App) -> Iterator[Service]:
 
     config = app.config
     config.data_dir.mkdir(parents=True, exist_ok=True)
-    with _alone(config.data_dir / "writer.lock"):
+    with alone(config.data_dir / "writer.lock"):
         store = app.store
         if isinstance(store, Buffered):
             store.begin()
@@ -47,8 +47,24 @@ def open_service(app: App) -> Iterator[Service]:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock file inside the block; the system lets go of it when the process ends."""
+def writing_alone(app: App) -> Iterator[None]:
+    """Let no other process write to the stores of the configuration inside the block.
+
+    Raises:
+        StoreError: another process is writing.
+    """
+    app.config.data_dir.mkdir(parents=True, exist_ok=True)
+    with alone(app.config.data_dir / "writer.lock"):
+        yield
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold the lock file inside the block; the system lets go of it when the process ends.
+
+    Raises:
+        StoreError: another process holds it.
+    """
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -26,7 +26,7 @@ from citysoc.stores.elastic_client import Cluster, connect
 from citysoc.stores.elastic_document import document_id, documents, to_event
 from citysoc.stores.elastic_groups import aggregate
 from citysoc.stores.elastic_query import Translation
-from citysoc.stores.elastic_scan import read
+from citysoc.stores.elastic_scan import behind, read
 from citysoc.stores.elastic_spool import Spool
 from citysoc.stores.local_groups import groups
 from citysoc.stores.query_parse import check_field, parse
@@ -188,6 +188,7 @@ class ElasticStore:
         fields: Sequence[str] = (),
         newest_first: bool = True,
         limit: int | None = None,
+        after: tuple[dt.datetime, str] | None = None,
     ) -> Iterator[Event]:
         """Yield matching events ordered by ``@timestamp``, then ``event.id``; newest first both downwards.
 
@@ -198,6 +199,8 @@ class ElasticStore:
         for name in fields:
             check_field(name)
         query, runtime = self._translated(question)
+        if after is not None:
+            query = {"bool": {"filter": [query, behind(after, newest_first=newest_first)]}}
         return read(
             self.cluster, self.indices, query, runtime, fields=fields, newest_first=newest_first, limit=limit
         )
@@ -336,6 +339,17 @@ class ElasticStore:
         """Return what this object's answers so far had to leave out, one sentence each: shards that did not answer."""
         return list(self.cluster.left_out)
 
+    def destroy(self) -> None:
+        """Remove all indices of the prefix and our templates; for stores that are thrown away."""
+        prefix = self._settings.prefix
+        known = self.cluster.ask(
+            "GET", f"/{prefix}-*/_settings", missing={}, filter_path="*.settings.index.uuid"
+        )
+        for name in sorted(known):  # a pattern may be forbidden to delete by
+            self.cluster.ask("DELETE", f"/{name}", missing={})
+        for name in ("events", "mirror"):
+            self.cluster.ask("DELETE", f"/_index_template/{prefix}-{name}", missing={})
+
     def close(self) -> None:
         """Close the connections."""
         with self._lock:
@@ -372,12 +386,31 @@ class ElasticStore:
         if not self._spool.noted().get("known"):
             self._spool.note({**self._spool.noted(), "known": abilities.version})
 
+    def take(self, table: pa.Table) -> Fate:
+        """Store rows that come from another store and belong to no commit; return what became of them.
+
+        Raises:
+            StoreError: the cluster did not take all of them; the same may be given again.
+        """
+        self._prepare()
+        return self._put(with_times(table), 0)
+
+    def go_on_from(self, number: int) -> None:
+        """Count commits from a number on: what came before lies here already."""
+        with self._lock:
+            if number > self.last_commit():
+                self._spool.skip_to(number)
+
     def _send(self, one: Waiting) -> Fate:
-        table = self._spool.read(one)
+        fate = self._put(self._spool.read(one), one.number)
+        self._spool.done(one)
+        return fate
+
+    def _put(self, table: pa.Table, commit: int) -> Fate:
         settings = self._settings
         fate = send(
             self.cluster,
-            documents(table, settings.prefix, one.number),
+            documents(table, settings.prefix, commit),
             max_bytes=settings.bulk_bytes,
             parallel=settings.bulk_parallel,
         )
@@ -385,8 +418,7 @@ class ElasticStore:
             _log.warning("documents.refused", count=len(fate.refused), reason=fate.refused[0][1])
             quarantine(self.cluster, fate, self._spool.bury)
         if fate.duplicates:
-            _log.info("documents.duplicate", count=fate.duplicates, commit=one.number)
-        self._spool.done(one)
+            _log.info("documents.duplicate", count=fate.duplicates, commit=commit)
         return fate
 
     def _wait_for_room(self) -> None:

@@ -9,8 +9,10 @@ from citysoc.ecs.fields import EXTRA, FIELDS
 from citysoc.errors import StoreError
 from citysoc.stores.elastic_document import to_event
 from citysoc.stores.elastic_mapping import INDEX, TIME
+from citysoc.stores.elastic_query import microseconds
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator, Mapping, Sequence
 
     from citysoc.flow import Event
@@ -65,6 +67,19 @@ def read(
             left = None if left is None else left - len(hits)
             body["search_after"] = hits[-1]["sort"]
             body["pit"]["id"] = answer["pit_id"]
+
+
+def behind(after: tuple[dt.datetime, str], *, newest_first: bool) -> dict[str, Any]:
+    """Return the condition for events behind the one with a time and an id, in an order."""
+    than = "lt" if newest_first else "gt"
+    moment = microseconds(after[0])
+    same = [{"term": {TIME: moment}}, {"range": {"event.id": {than: after[1]}}}]
+    return {
+        "bool": {
+            "should": [{"range": {TIME: {than: moment}}}, {"bool": {"filter": same}}],
+            "minimum_should_match": 1,
+        }
+    }
 
 
 def _source(fields: Sequence[str]) -> Any:

@@ -126,8 +126,13 @@ class Spool:
 
     def done(self, one: Waiting) -> None:
         """Forget a commit that the cluster has acknowledged."""
-        self._replace("sent", str(one.number).encode())
+        self.skip_to(one.number)
         one.path.unlink(missing_ok=True)
+
+    def skip_to(self, number: int) -> None:
+        """Take commits up to a number for acknowledged."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._replace("sent", str(number).encode())
 
     def note(self, facts: dict[str, Any]) -> None:
         """Write down how it goes, for other processes that look."""

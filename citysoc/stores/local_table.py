@@ -126,8 +126,12 @@ class Table:
             delta = self._open()
             return (delta.transaction_version(APPLICATION) or 0) if delta else 0
 
-    def append(self, rows: pa.Table, commit: int) -> None:
+    def append(self, rows: pa.Table, commit: int | None) -> None:
         """Write the rows and the commit's number in one transaction.
+
+        Args:
+            rows: events and quarantined records.
+            commit: the number; None for rows that come from another store and belong to no commit.
 
         Raises:
             StoreError: nothing was stored, or a commit of this number or a later one is there.
@@ -137,7 +141,7 @@ class Table:
         with self._lock:
             delta = self._open()
             last = (delta.transaction_version(APPLICATION) or 0) if delta else 0
-            if commit <= last:
+            if commit is not None and commit <= last:
                 raise StoreError(
                     _("Commit {commit} comes after {last}, which is stored already.").format(
                         commit=commit, last=last
@@ -150,7 +154,7 @@ class Table:
                     self._create()
                     self._ready = True
                 actions = [self.write(day, part, "a").action(data_change=True) for day, part in split(rows)]
-            self._commit(actions, [Transaction(APPLICATION, commit)])
+            self._commit(actions, [] if commit is None else [Transaction(APPLICATION, commit)])
 
     def adopt(self, files: Sequence[DataFile], commit: int) -> None:
         """Make the table of files that are in their places already, with the number of their last commit.

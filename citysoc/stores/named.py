@@ -9,6 +9,8 @@ from citysoc.errors import ConfigError
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from citysoc.config.load import Config
     from citysoc.stores.base import EventStore
     from citysoc.stores.elastic import ElasticStore
@@ -31,8 +33,13 @@ def open_store(config: Config, kind: str | None = None) -> EventStore:
     return LocalStore(config.store_path)
 
 
-def open_elastic(config: Config) -> ElasticStore:
+def open_elastic(config: Config, *, prefix: str | None = None, spool: Path | None = None) -> ElasticStore:
     """Return the store on Elasticsearch, whether or not it is the one in use.
+
+    Args:
+        config: the configuration.
+        prefix: other names than the configuration's, for a store that is thrown away.
+        spool: another spool, for such a store; it gets no lifecycle either.
 
     Raises:
         ConfigError: the configuration names no cluster.
@@ -46,10 +53,13 @@ def open_elastic(config: Config) -> ElasticStore:
             where=str(config.path),
             hint=_("Write store: {elasticsearch: {urls: [...]}}."),
         )
+    settings = store.elasticsearch
+    if prefix is not None:
+        settings = settings.model_copy(update={"prefix": prefix})
     return ElasticStore(
-        store.elasticsearch,
+        settings,
         root=config.root,
-        spool=config.data_dir / "spool",
+        spool=spool or config.data_dir / "spool",
         timezone=ZoneInfo(config.settings.service.timezone),
-        retention_days=store.retention_days,
+        retention_days=None if spool else store.retention_days,
     )
