@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
-from citysoc.commands import rules_evidence, rules_explain, rules_list, rules_sets, rules_show, rules_states
+from citysoc.commands import (
+    rules_backtest,
+    rules_coverage,
+    rules_evidence,
+    rules_explain,
+    rules_list,
+    rules_sets,
+    rules_show,
+    rules_states,
+)
 
 
 @click.group("rules", short_help="List, check, test, explain, stage and add detection rules.")
@@ -15,7 +24,7 @@ def command() -> None:
     """
 
 
-for _module in (rules_show, rules_evidence, rules_explain):
+for _module in (rules_show, rules_evidence, rules_explain, rules_backtest, rules_coverage):
     command.add_command(_module.command)
 for _one in (
     *(rules_list.list_, rules_list.check),

@@ -9,7 +9,7 @@ import click
 
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, printable
-from citysoc.commands.rulesets import PATHS, directories
+from citysoc.commands.rulesets import PATHS, directories, house_words
 from citysoc.commands.triage import is_table
 from citysoc.errors import UsageError
 from citysoc.i18n import _
@@ -44,7 +44,7 @@ def command(
     """
     from citysoc.detectors.sigma.evidence import trials
 
-    tried = list(trials(list(paths) or directories(app)))
+    tried = list(trials(list(paths) or directories(app), **house_words(app)))
     failed = [trial for trial in tried if trial.failures]
     if junit is not None:
         _write(junit, tried)

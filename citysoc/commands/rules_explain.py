@@ -12,7 +12,7 @@ import orjson
 
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, local_time, printable
-from citysoc.commands.rulesets import document_of, find
+from citysoc.commands.rulesets import document_of, find, house_words
 from citysoc.commands.triage import is_table
 from citysoc.errors import InputError, RuleError, UsageError
 from citysoc.i18n import _, language
@@ -118,13 +118,15 @@ def _say_state(app: App, check: Check) -> None:
 
 
 def _rule(app: App, found: Loaded, check: Check, events: Sequence[Event], format_: str | None) -> None:
-    rows = _steps(found, check, events)
+    rows = _steps(app, found, check, events)
     emit(rows, _columns()[int(is_table(format_) and len(events) == 1) :], format_)
     if is_table(format_) and len(events) == 1:
         from citysoc.detectors.sigma.explain import reason
 
         head = _("The rule matches") if rows[-1]["holds"] == "yes" else _("The rule does not match")
-        app.say(f"{head}: {printable(_because(rows) or reason(document_of(check), events[0]))}.")
+        app.say(
+            f"{head}: {printable(_because(rows) or reason(document_of(check), events[0], **house_words(app)))}."
+        )
 
 
 def _because(rows: Sequence[dict[str, Any]]) -> str:
@@ -143,10 +145,10 @@ def _columns() -> tuple[Column, ...]:
     )
 
 
-def _steps(found: Loaded, check: Check, events: Sequence[Event]) -> list[dict[str, Any]]:
+def _steps(app: App, found: Loaded, check: Check, events: Sequence[Event]) -> list[dict[str, Any]]:
     from citysoc.detectors.sigma.explain import explain
 
-    document = document_of(check)
+    document, house = document_of(check), house_words(app)
     return [
         {
             "event": number,
@@ -158,7 +160,7 @@ def _steps(found: Loaded, check: Check, events: Sequence[Event]) -> list[dict[st
             "decides": step.decides,
         }
         for number, event in enumerate(events, start=1)
-        for step in explain(document, event, found.plans)
+        for step in explain(document, event, found.plans, **house)
     ]
 
 
@@ -275,4 +277,4 @@ def _show_nothing(app: App, found: Loaded, plan: Any, told: Told, events: Sequen
         below = checks[feed["rule"]]
         title = (language() == "vi" and below.title_vi) or below.title
         click.echo(click.style(printable(title), bold=True))
-        emit(_steps(found, below, events[:1]), _columns()[1:], "table")
+        emit(_steps(app, found, below, events[:1]), _columns()[1:], "table")

@@ -58,10 +58,15 @@ class Trial:
     kind: str = "rule"
 
 
-def trials(paths: Sequence[Path]) -> Iterator[Trial]:
-    """Try every rule file under the paths on its own events; files that hold filters alone have none."""
+def trials(paths: Sequence[Path], **house: Any) -> Iterator[Trial]:
+    """Try every rule file under the paths on its own events; files that hold filters alone have none.
+
+    Args:
+        paths: files and folders.
+        house: ``placeholders`` and ``timezone``, as for ``load``.
+    """
     files = rule_files(paths)
-    library = _Library(files)
+    library = _Library(files, house)
     for file in files:
         plans = library.plans(file)
         failures = [file.problem] if file.problem else []
@@ -76,7 +81,7 @@ def trials(paths: Sequence[Path]) -> Iterator[Trial]:
         if "correlation" in kinds:
             failures += library.try_correlations(file, hits, misses)
         else:
-            failures += _try_rules(library.documents(file), plans, hits, misses)
+            failures += _try_rules(library.documents(file), plans, hits, misses, house)
         # A correlation lends its name to the file that holds the rules below it, too.
         first = next(
             (plan for plan in plans if plan.get("kind") == "correlation"), plans[0] if plans else None
@@ -93,6 +98,7 @@ def _try_rules(
     plans: Sequence[Mapping[str, Any]],
     hits: Sequence[_Line],
     misses: Sequence[_Line],
+    house: Mapping[str, Any],
 ) -> Iterator[str]:
     pairs = [
         (document, plan)
@@ -104,19 +110,22 @@ def _try_rules(
         return
     for line, event in hits:
         if not detector.detect(timed([event])):
-            why = "; ".join(reason(document, event) for document, _plan in pairs)
+            why = "; ".join(reason(document, event, **house) for document, _plan in pairs)
             yield _("line {line} of the hits is not matched: {why}").format(line=line, why=why)
     for line, event in misses:
         if found := {finding.rule for finding in detector.detect(timed([event]))}:
-            why = "; ".join(reason(document, event) for document, plan in pairs if plan["id"] in found)
+            why = "; ".join(
+                reason(document, event, **house) for document, plan in pairs if plan["id"] in found
+            )
             yield _("line {line} of the misses is matched: {why}").format(line=line, why=why)
 
 
 class _Library:
     """The rules of all files, compiled when first asked for: a correlation may build upon another file's rules."""
 
-    def __init__(self, files: Sequence[RuleFile]) -> None:
+    def __init__(self, files: Sequence[RuleFile], house: Mapping[str, Any]) -> None:
         self._files = files
+        self._house = house
         self._plans: dict[Path, list[dict[str, Any]]] = {}
 
     def documents(self, file: RuleFile) -> list[Any]:
@@ -135,7 +144,7 @@ class _Library:
                     "reason": document.problem,
                 }
                 if document.problem
-                else compile_document(document.value, file.path.stem)
+                else compile_document(document.value, file.path.stem, **self._house)
                 for document in documents(file.content)
             ]
         return found

@@ -12,7 +12,7 @@ from citysoc.detectors.sigma.conditions import deciding
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.filters import fits, joined
 from citysoc.detectors.sigma.match import View, field_of, predicate
-from citysoc.detectors.sigma.plan import compile_document, selections
+from citysoc.detectors.sigma.plan import DEFAULT_ZONE, NO_PLACEHOLDERS, compile_document, in_zone, selections
 from citysoc.errors import RuleError
 from citysoc.i18n import _
 
@@ -51,25 +51,34 @@ class Step:
     decides: bool = False
 
 
-def explain(document: Any, event: Event, filters: Sequence[Mapping[str, Any]] = ()) -> list[Step]:
+def explain(
+    document: Any,
+    event: Event,
+    filters: Sequence[Mapping[str, Any]] = (),
+    *,
+    placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS,
+    timezone: str = DEFAULT_ZONE,
+) -> list[Step]:
     """Return the steps of a rule on an event, the verdict last.
 
     Args:
         document: the rule as YAML gives it.
         event: the event.
         filters: plans of filters; those that name the rule and fit its logsource are joined to it.
+        placeholders: the values of placeholders by their names.
+        timezone: the zone of hours and days that the rule names.
 
     Raises:
         RuleError: the rule cannot be honoured.
     """
-    plan = compile_document(document, "rule")
+    plan = compile_document(document, "rule", placeholders, timezone)
     if plan["status"] == "refused":
         raise RuleError(plan["reason"])
     if plan["kind"] != "rule":
         raise RuleError(_("Only rules that look at one event are explained on one event."))
     seen = SigmaDetector([plan]).sees(event)
     view = View(event)
-    named = selections(document)
+    named = {name: in_zone(node, timezone) for name, node in selections(document, placeholders).items()}
     truths = {name: predicate(node)(view) for name, node in named.items()}
     condition = _text(document["detection"].get("condition", ""))
     holds = predicate(plan["test"])(view)
@@ -120,10 +129,10 @@ def _filter_step(one: Mapping[str, Any], *, holds: bool, decides: bool) -> Step:
     return Step("filter", f"{text} ({said})" if said else text, "", None, holds, decides=decides)
 
 
-def reason(document: Any, event: Event) -> str:
-    """Return in one line why a rule matched an event, or why not."""
+def reason(document: Any, event: Event, **house: Any) -> str:
+    """Return in one line why a rule matched an event, or why not; ``house`` as for ``explain``."""
     try:
-        steps = explain(document, event)
+        steps = explain(document, event, **house)
     except RuleError as error:
         return error.message
     matched = steps[-1].holds

@@ -1,0 +1,352 @@
+"""What would these rules have found? Stored events through two sets of rules, and the difference in alerts.
+
+Events come from the store in the order of their time; findings become alerts by the very code of the live line, in
+databases of their own that are thrown away. Nothing is written to the store or the state.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from citysoc.alerts.intake import take
+from citysoc.alerts.silence import RULE as SILENCE
+from citysoc.detectors.correlate import Clock, Correlator, Feeds
+from citysoc.detectors.sigma import SigmaDetector
+from citysoc.ecs.schema import from_row
+from citysoc.flow import UNKNOWN_AGENCY
+from citysoc.state import State
+from citysoc.state.values import micros, stamp
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from citysoc.config.models import Alerts
+    from citysoc.detectors.correlate import Match
+    from citysoc.detectors.sigma import Loaded
+    from citysoc.flow import Event, Finding
+    from citysoc.stores.base import EventStore, Question
+
+_BEFORE, _AFTER = "before", "after"
+_AGAIN = (
+    "SELECT 1 FROM {other}.alerts other WHERE other.key = own.key"
+    " AND other.last_seen >= own.first_seen AND other.first_seen <= own.last_seen"
+)
+"""An alert is the same in both where rule, agency and key agree and the times touch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One set of rules.
+
+    Args:
+        plans: of rules.
+        correlations: linked.
+        staged: ids of rules that count and make no alert.
+    """
+
+    plans: tuple[Mapping[str, Any], ...]
+    correlations: tuple[Mapping[str, Any], ...]
+    staged: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Row:
+    """The difference of one rule.
+
+    Args:
+        hits_before: findings of the first set; those of staged rules count here, too.
+        hits_after: of the second.
+        before: alerts of the first set.
+        after: of the second.
+        new: alerts that only the second has.
+        gone: alerts that only the first has.
+        agencies: agency to (new, gone).
+        new_samples: event ids, the first of some new alerts.
+        gone_samples: the same of alerts that are gone.
+    """
+
+    hits_before: int = 0
+    hits_after: int = 0
+    before: int = 0
+    after: int = 0
+    new: int = 0
+    gone: int = 0
+    agencies: dict[str, tuple[int, int]] = field(default_factory=dict)
+    new_samples: list[str] = field(default_factory=list)
+    gone_samples: list[str] = field(default_factory=list)
+
+    @property
+    def same(self) -> int:
+        """Alerts of the second set that the first has, too."""
+        return self.after - self.new
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What became of a backtest.
+
+    Args:
+        events: how many were looked at.
+        first: time of the first of them, None where there is none.
+        last: time of the last.
+        rules: rule id to its row; rules that found nothing in either set have none.
+    """
+
+    events: int
+    first: dt.datetime | None
+    last: dt.datetime | None
+    rules: Mapping[str, Row]
+
+
+def rules_of(loaded: Loaded, staged: Collection[str], wanted: Collection[str] = ()) -> Rules:
+    """Return loaded rules for a backtest.
+
+    Args:
+        loaded: the rules.
+        staged: ids of staged rules.
+        wanted: only these, and what lies below correlations among them; all, where none is named.
+    """
+    plans, correlations = loaded.detector.plans, loaded.correlations
+    if wanted:
+        kept = {str(one["id"]) for one in correlations if one["id"] in wanted}
+        while True:
+            below = {
+                child["correlation"] for one in correlations if one["id"] in kept for child in one["children"]
+            }
+            if below <= kept:
+                break
+            kept |= below
+        correlations = tuple(one for one in correlations if one["id"] in kept)
+        fed = {feed["rule"] for one in correlations for feed in one["feeds"]}
+        plans = tuple(plan for plan in plans if plan["id"] in wanted or plan["id"] in fed)
+    return Rules(tuple(plans), tuple(correlations), frozenset(staged))
+
+
+def compare(
+    store: EventStore,
+    question: Question,
+    after: Rules,
+    *,
+    before: Rules | Path,
+    policy: Alerts,
+    wanted: Collection[str] = (),
+    samples: int = 0,
+    on_progress: Callable[[int], None] = lambda _count: None,
+) -> Difference:
+    """Run stored events through rules; return the difference in alerts.
+
+    Args:
+        store: holds the events.
+        question: which of them.
+        after: the rules to try.
+        before: the rules to compare with; or the state database, whose alerts of the time are compared with.
+        policy: how findings become alerts.
+        wanted: only these rules' findings count; all, where none is named.
+        samples: so many sample events a rule.
+        on_progress: is told how many events more were looked at.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="citysoc-backtest-")))
+        sides = [_Side(after, folder / f"{_AFTER}.db", policy, wanted)]
+        if isinstance(before, Rules):
+            sides.append(_Side(before, folder / f"{_BEFORE}.db", policy, wanted))
+        for side in sides:
+            stack.callback(side.close)
+        events, first, last = 0, None, None
+        judge = _judges(sides)
+        for batch in _events(store.scan(question)):
+            judge(batch)
+            events += len(batch)
+            first, last = first or batch[0]["@timestamp"], batch[-1]["@timestamp"]
+            on_progress(len(batch))
+        for side in sides:
+            side.finish(last)
+        earlier = folder / f"{_BEFORE}.db" if isinstance(before, Rules) else before
+        rows = _difference(sides[0], earlier, question if isinstance(before, Path) else None, samples)
+        for rule, count in sides[0].hits.items():
+            rows.setdefault(rule, Row()).hits_after = count
+        for rule, count in sides[1].hits.items() if len(sides) > 1 else ():
+            rows.setdefault(rule, Row()).hits_before = count
+    return Difference(events, first, last, rows)
+
+
+def _events(batches: Iterator[pa.RecordBatch]) -> Iterator[list[Event]]:
+    """Yield batches as events; columns that are empty in all of a batch cost nothing."""
+    for batch in batches:
+        names = batch.schema.names
+        filled = [name for place, name in enumerate(names) if batch.column(place).null_count < len(batch)]
+        if len(batch):
+            yield [from_row(row) for row in batch.select(filled).to_pylist()]
+
+
+def _judges(sides: Sequence[_Side]) -> Callable[[list[Event]], None]:
+    """Return what shows events to all sides: rules that are the same on both are asked once."""
+    known = [{_said(plan): plan for plan in side.rules.plans} for side in sides]
+    shared = set(known[0]).intersection(*known[1:]) if len(known) > 1 else set()
+    common = SigmaDetector([known[0][key] for key in sorted(shared)])
+    own = [SigmaDetector([plan for key, plan in one.items() if key not in shared]) for one in known]
+
+    def judge(events: list[Event]) -> None:
+        found = common.detect(events) if common.rules else []
+        for side, detector in zip(sides, own, strict=True):
+            side.take(events, found + detector.detect(events) if detector.rules else found)
+
+    return judge
+
+
+def _said(plan: Mapping[str, Any]) -> str:
+    """Return what makes a rule what it is, wherever it lies."""
+    import orjson
+
+    said = {name: value for name, value in plan.items() if name not in {"line", "reason", "own_level"}}
+    return orjson.dumps(said, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()
+
+
+class _Side:
+    """One set of rules at work, with a database of its own."""
+
+    def __init__(self, rules: Rules, path: Path, policy: Alerts, wanted: Collection[str]) -> None:
+        self.rules = rules
+        self.hits: Counter[str] = Counter()
+        self.path = path
+        self.state = State(path)
+        self.state.rows("PRAGMA synchronous = OFF")  # thrown away in any case
+        self._policy = policy
+        self.wanted = frozenset(wanted)
+        self._feeds = Feeds(rules.correlations)
+        # Events come in the order of their time: nothing is late, and nothing need wait.
+        self._correlator = Correlator(rules.correlations, lateness_seconds=0)
+        self._agencies: set[str] = set()
+
+    def close(self) -> None:
+        self.state.close()
+
+    def take(self, events: Sequence[Event], findings: Sequence[Finding]) -> None:
+        self.hits.update(f.rule for f in findings if f.rule in self._feeds.quiet and self._is_wanted(f))
+        own, matches = self._feeds.split(findings, events, "backtest")
+        self._agencies.update(str(event.get("agency.id") or UNKNOWN_AGENCY) for event in events)
+        self._agencies.update(match.agency for match in matches)
+        now = events[-1]["@timestamp"]
+        if self._feeds:
+            moment = micros(now)
+            clocks = [Clock(_lane(one), one, moment, moment // 1_000_000) for one in sorted(self._agencies)]
+            own = own + self._correlator.feed(map(_in_lane, matches), clocks)
+        self._keep(own, now)
+
+    def finish(self, now: dt.datetime | None) -> None:
+        if now is not None:
+            self._keep(self._correlator.finish(), now)
+
+    def _is_wanted(self, finding: Finding) -> bool:
+        return not self.wanted or finding.rule in self.wanted
+
+    def _keep(self, findings: Sequence[Finding], now: dt.datetime) -> None:
+        wanted = [finding for finding in findings if self._is_wanted(finding)]
+        self.hits.update(finding.rule for finding in wanted)
+        loud = [finding for finding in wanted if finding.rule not in self.rules.staged]
+        if loud:
+            with self.state.transaction() as db:
+                take(db, loud, policy=self._policy, webhooks=(), now=now)
+
+
+def _lane(agency: str) -> str:
+    return f"backtest|{agency}"
+
+
+def _in_lane(match: Match) -> Match:
+    return match._replace(lane=_lane(match.agency))
+
+
+@contextmanager
+def _both(after: _Side, before: Path) -> Iterator[State]:
+    after.state.rows(f"ATTACH DATABASE 'file:{_quoted(before)}?mode=ro' AS {_BEFORE}")
+    try:
+        yield after.state
+    finally:
+        after.state.rows(f"DETACH DATABASE {_BEFORE}")
+
+
+def _quoted(path: Path) -> str:
+    from urllib.parse import quote
+
+    return quote(str(path.absolute()))  # which leaves no quotation mark
+
+
+def _difference(after: _Side, before: Path, recorded: Question | None, samples: int) -> dict[str, Row]:
+    """Return rule to what its alerts are on both sides.
+
+    Args:
+        after: the second side.
+        before: the first side's database.
+        recorded: the first side's alerts are those that really were, in this span.
+        samples: so many sample events a rule.
+    """
+    rows: dict[str, Row] = {}
+    where, bound = _recorded(recorded, after)
+    with _both(after, before) as state:
+        for own, other, condition, values in (
+            ("main", _BEFORE, "1", {}),
+            (_BEFORE, "main", where, bound),
+        ):
+            again = _AGAIN.format(other=other)
+            sql = (
+                f"SELECT rule, agency, count(*) AS number, sum(count) AS hits,"  # noqa: S608  our own words
+                f" sum(NOT EXISTS ({again})) AS alone FROM {own}.alerts own WHERE {condition} GROUP BY rule, agency"
+            )
+            for row in state.rows(sql, values):
+                found = rows.setdefault(row["rule"], Row())
+                new, gone = found.agencies.get(row["agency"], (0, 0))
+                if own == "main":
+                    found.after += row["number"]
+                    found.new += row["alone"]
+                    new += row["alone"]
+                else:
+                    found.before += row["number"]
+                    found.gone += row["alone"]
+                    found.hits_before += row["hits"] if recorded else 0
+                    gone += row["alone"]
+                if new or gone:
+                    found.agencies[row["agency"]] = (new, gone)
+            if samples:
+                _sample(
+                    state, rows, own=own, again=again, where=condition, bound={**values, "limit": samples}
+                )
+    return rows
+
+
+def _recorded(recorded: Question | None, after: _Side) -> tuple[str, dict[str, Any]]:
+    """Return which alerts of the state database are compared with."""
+    if recorded is None:
+        return "1", {}
+    since = stamp(recorded.since) if recorded.since else ""
+    until = stamp(recorded.until) if recorded.until else "9999"
+    where = "rule <> :silence AND last_seen >= :since AND first_seen < :until"
+    bound: dict[str, Any] = {"silence": SILENCE, "since": since, "until": until}
+    if recorded.agency:
+        where += " AND agency = :agency"
+        bound["agency"] = recorded.agency
+    if after.wanted:
+        where += f" AND rule IN ({','.join(f':rule{place}' for place in range(len(after.wanted)))})"
+        bound |= {f"rule{place}": rule for place, rule in enumerate(sorted(after.wanted))}
+    return where, bound
+
+
+def _sample(
+    state: State, rows: Mapping[str, Row], *, own: str, again: str, where: str, bound: Mapping[str, Any]
+) -> None:
+    sql = (
+        "SELECT rule, sample FROM (SELECT rule, json_extract(samples, '$[0]') AS sample,"  # noqa: S608  as above
+        " row_number() OVER (PARTITION BY rule ORDER BY first_seen, id) AS place"
+        f" FROM {own}.alerts own WHERE {where} AND NOT EXISTS ({again})) WHERE place <= :limit"
+    )
+    for row in state.rows(sql, dict(bound)):
+        found = rows[row["rule"]]
+        (found.new_samples if own == "main" else found.gone_samples).append(row["sample"])
