@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.detectors.sigma import mapping
 from citysoc.detectors.sigma.placeholders import fill
+from citysoc.detectors.sigma.spelling import in_all_spellings
 from citysoc.detectors.sigma.text import compose, fold
 from citysoc.errors import RuleError
 from citysoc.flow import LEVELS
@@ -39,7 +40,7 @@ DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
 MAX_LOOK_CHARS = 16_384
 """A value's first so many characters are what an expression with look-around or references sees."""
 NO_PLACEHOLDERS: Mapping[str, Sequence[str]] = MappingProxyType({})
-_OWN = frozenset({"entity", "group_by", "window_seconds", "title_vi", "note", "note_vi"})
+_OWN = frozenset({"entity", "folded", "group_by", "window_seconds", "title_vi", "note", "note_vi"})
 _ENTITIES = {"host": "host.name", "user": "user.name", "ip": "source.ip"}
 _MAX_WINDOW_SECONDS = 31 * 86400
 _DEFAULT_WINDOW_SECONDS = 3600
@@ -111,8 +112,8 @@ def _compile(
     if seen is None:
         raise RuleError("no events are known for this logsource; name a product, category or service we have")
     notes = [seen.note] if seen.note else []
-    test = in_zone(_condition(rule, notes, placeholders), timezone)
     alerting = _alerting(document.get("citysoc"))
+    test = in_zone(_spelt(_condition(rule, notes, placeholders), document), timezone)
     return {
         "status": "degraded" if notes else "ok",
         "reason": "; ".join(dict.fromkeys(notes)),
@@ -123,6 +124,13 @@ def _compile(
         **tested(test),
         **alerting,
     }
+
+
+def _spelt(node: Node, document: Mapping[str, Any]) -> Node:
+    """Return a test with its texts in all spellings where the rule asks for that."""
+    own = document.get("citysoc")
+    folded = isinstance(own, dict) and own.get("folded")
+    return simplify(in_all_spellings(node)) if folded else node
 
 
 def tested(test: Node) -> dict[str, Any]:
@@ -163,7 +171,8 @@ def selections(
     found = {}
     for name, detection in rule.detection.detections.items():
         with _taken_on_trust():
-            found[_plain_name(name, document)] = simplify(_convert(detection.postprocess(rule.detection), []))
+            node = simplify(_convert(detection.postprocess(rule.detection), []))
+        found[_plain_name(name, document)] = _spelt(node, document)
     return found
 
 
@@ -175,7 +184,7 @@ def _parse(document: dict[str, Any]) -> Any:
     plain = {name: value for name, value in document.items() if name not in {"citysoc", "date", "modified"}}
     if isinstance(plain.get("detection"), dict):
         _check_names(plain["detection"])
-        plain["detection"] = _renamed(plain["detection"])
+        plain["detection"] = _with_texts(_renamed(plain["detection"]))
     plain.pop("related", None)  # not looked at here, so not a reason to refuse
     plain.pop("tags", None)
     if not _is_uuid(plain.get("id")):
@@ -210,6 +219,31 @@ def _is_uuid(value: Any) -> bool:
         isinstance(value, str)
         and re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value) is not None
     )
+
+
+_OF_TEXTS = frozenset(
+    {"contains", "startswith", "endswith", "cased", "base64", "base64offset", "wide", "re", "windash"}
+)
+
+
+def _with_texts(part: Any) -> Any:
+    """Return a detection whose numbers are texts where a modifier asks for text: ``contains: 404``."""
+    if isinstance(part, list):
+        return [_with_texts(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: _as_texts(value)
+        if isinstance(name, str) and not _OF_TEXTS.isdisjoint(name.split("|")[1:])
+        else _with_texts(value)
+        for name, value in part.items()
+    }
+
+
+def _as_texts(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_texts(item) for item in value]
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _check_names(detection: dict[Any, Any]) -> None:
@@ -330,6 +364,8 @@ def _alerting(own: Any) -> dict[str, Any]:
     for name in ("entity", "title_vi", "note", "note_vi"):
         if not isinstance(own.get(name, ""), str):
             raise RuleError(f"`citysoc: {name}` is a text")
+    if not isinstance(own.get("folded", False), bool):
+        raise RuleError("`citysoc: folded` is true or false")
     group_by = own.get("group_by", [])
     if not isinstance(group_by, list) or not all(isinstance(name, str) for name in group_by):
         raise RuleError("`citysoc: group_by` is a list of field names")
