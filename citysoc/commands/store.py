@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from typing import TYPE_CHECKING
 
 import click
 
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import Column, emit, format_option, local_time, number
+from citysoc.commands.output import Column, emit, format_option, number
 from citysoc.commands.store_away import PARTIAL, outside, place, status_if_there
+from citysoc.commands.store_keep import backup, backups, history, local, restore, retain
+from citysoc.commands.store_migrate import migrate
+from citysoc.commands.store_selftest import selftest
+from citysoc.commands.triage import by_option
 from citysoc.errors import StoreError
 from citysoc.i18n import _
 
@@ -58,36 +61,47 @@ def compact(app: App) -> None:
     app.say(_("{count} files fewer.").format(count=number(removed)))
 
 
-@command.command("retain")
-@click.option(
-    "--days",
-    type=click.IntRange(min=1),
-    help="Keep so many days; the configuration's store.retention_days by default.",
-)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@pass_app
-def retain(app: App, *, days: int | None, yes: bool) -> None:
-    """Remove events that are older than the retention, for good."""
-    kept = days or app.config.settings.store.retention_days
-    before = clock.now() - dt.timedelta(days=kept)
-    if not yes:
-        question = _("Remove all events before {time}?").format(time=local_time(before))
-        click.confirm(question, abort=True, err=True)
-    removed = app.store.retain(before)
-    app.say(_("{count} events removed.").format(count=number(removed)))
-
-
 @command.command("verify")
+@click.option("--isolate", is_flag=True, help="Take damaged files out of the table; the rest answers again.")
+@by_option
 @format_option
 @pass_app
-def verify(app: App, *, format_: str | None) -> None:
-    """Read every file: sizes, counts, and that no event is stored twice."""
-    problems = app.store.verify()
-    if problems:
-        emit([{"problem": problem} for problem in problems], (Column("problem", _("Problem")),), format_)
-        raise StoreError(
-            _("The store has {count} problems.").format(count=len(problems)),
-            where=place(app),
-            hint=_("Restore the files that are named from a backup."),
-        )
-    app.say(_("All is well: {count} events.").format(count=number(app.store.status().events)))
+def verify(app: App, *, isolate: bool, who: str, format_: str | None) -> int:
+    """Read every file: sizes, digests, counts, and that no event is stored twice.
+
+    Damaged files that are isolated lie in the store's folder _isolated; `citysoc store history` tells of
+    them. Ends with code 1 when something is wrong, with 4 when that was isolated.
+    """
+    problems = local(app).verify(isolate=True) if isolate else app.store.verify()
+    if not problems:
+        app.say(_("All is well: {count} events.").format(count=number(app.store.status().events)))
+        return 0
+    emit([{"problem": problem} for problem in problems], (Column("problem", _("Problem")),), format_)
+    if isolate:
+        _note(app, problems, who)
+        app.say(_("Damaged files are isolated; the rest is readable."))
+        return PARTIAL
+    raise StoreError(
+        _("The store has {count} problems.").format(count=len(problems)),
+        where=place(app),
+        hint=_("Restore the files that are named from a backup, or put them aside with --isolate."),
+    )
+
+
+def _note(app: App, problems: list[str], who: str) -> None:
+    from citysoc.alerts.lives import record
+
+    state = app.state(read_only=False)
+    try:
+        with state.transaction() as db:
+            for problem in problems:
+                name, _colon, what = problem.partition(": ")
+                record(db, "store", name, "isolated", who=who, now=clock.now(), detail=what)
+    finally:
+        state.close()
+
+
+for _other in (backup, backups, history, restore, retain):
+    command.add_command(_other)
+command.add_command(migrate)
+command.add_command(selftest)

@@ -89,6 +89,11 @@ class State:
         with self._lock, self._refusing():
             return self._connection.execute(sql, parameters).fetchall()
 
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of one moment's content, also while another process writes."""
+        with self._lock, self._refusing(), contextlib.closing(sqlite3.connect(path)) as target:
+            self._connection.backup(target)
+
     @contextlib.contextmanager
     def _refusing(self) -> Iterator[None]:
         """Say what the machine refuses as an error of ours; a wrong statement stays a bug."""

@@ -205,6 +205,23 @@ class LocalStore:
             last=max((file.last for file in files), default=None),
         )
 
+    def begun(self) -> bool:
+        """Return whether there is a table, be it empty."""
+        return self._table.snapshot().version >= 0
+
+    def files_until(self, commit: int) -> tuple[tuple[DataFile, ...], int]:
+        """Return the files of the newest version without a commit after this one, and the number of its last."""
+        snapshot, last = self._table.snapshot_until(commit)
+        return snapshot.files, last
+
+    def adopt(self, files: Sequence[DataFile], commit: int) -> None:
+        """Make the store of files that are in their places, with the number of their last commit.
+
+        Raises:
+            StoreError: there is a store already.
+        """
+        self._table.adopt(files, commit)
+
     def left_out(self) -> list[str]:
         """Return what answers had to leave out so far, one sentence a damaged file."""
         return [f"{name}: {problem}" for name, problem in sorted(self._damaged.items())]
