@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from citysoc import clock
+from citysoc import clock, i18n
 from citysoc.alerts import incidents, lives, queries
 from citysoc.alerts.queries import Filter
 from citysoc.commands import words
@@ -16,6 +17,7 @@ from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.commands.times import Span, moment, span_options
 from citysoc.commands.triage import by_option, emit_one, is_table, level_option, titled
+from citysoc.errors import UsageError
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
@@ -179,6 +181,45 @@ def sent(app: App, *, incident: str, what: Literal["notice", "report"], at: str,
 def close(app: App, *, incident: str, verdict: str, reason: str, keep_alerts: bool, who: str) -> None:
     """Close an incident, and its open alerts with it."""
     _change(app, incident, lives.Change("closed", who, clock.now(), verdict, reason), keep_alerts=keep_alerts)
+
+
+@command.command("form")
+@click.argument("incident", metavar="ID")
+@click.argument("path", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--kind",
+    type=click.Choice(["initial", "final"]),
+    default="initial",
+    show_default=True,
+    help="Which report.",
+)
+@click.option(
+    "--lang", "lang", type=click.Choice(i18n.LANGUAGES), default="vi", show_default=True, help="Its language."
+)
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@pass_app
+def form(
+    app: App, *, incident: str, path: Path, kind: Literal["initial", "final"], lang: str, force: bool
+) -> None:
+    """Write the report of one incident as FILE.docx or FILE.pdf: what is known is filled in.
+
+    Cause, scope and measures are the notes of those kinds (`citysoc incidents note --kind cause`).
+    """
+    from citysoc.reports import forms, pdf, word
+
+    if path.suffix not in {".docx", ".pdf"}:
+        raise UsageError(_("{path} is neither .docx nor .pdf.").format(path=path))
+    if path.exists() and not force:
+        raise UsageError(_("{path} exists.").format(path=path), hint=_("Give --force to replace it."))
+    state = app.state()
+    try:
+        case = forms.case_of(state, queries.incident_id(state, incident))
+    finally:
+        state.close()
+    with i18n.speaking(lang):
+        document = forms.form(app.config, case, kind)
+        path.write_bytes(word.render(document) if path.suffix == ".docx" else pdf.render(document))
+    click.echo(path)
 
 
 @command.command("merge")

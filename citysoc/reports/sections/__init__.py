@@ -45,7 +45,11 @@ def document(
     title = _("Cybersecurity situation {during}").format(during=during(f.period))
     return Document(
         language=i18n.language(),
-        head=_letterhead(f, settings),
+        head=letterhead(
+            settings,
+            year=f.period.until.astimezone(ZoneInfo(zone)).year,
+            addressee=f.table[0].name if len(f.table) == 1 else "",
+        ),
         title=title,
         period=_("(Figures from {first} to {last}, Vietnam time)").format(
             first=edge(f.period.since, zone), last=edge(f.period.until, zone, end=True)
@@ -97,11 +101,16 @@ def _paragraphs(own: str, sentences: list[str]) -> tuple[Paragraph, ...]:
     return (Paragraph(_("(To be filled in by the reporting unit.)"), note=True),)
 
 
-def _letterhead(f: Figures, settings: Reports) -> Letterhead:
+def letterhead(settings: Reports, *, year: int, addressee: str) -> Letterhead:
+    """Return what stands above and below a report of the unit, in the language in force.
+
+    Args:
+        settings: who reports.
+        year: of the place and date.
+        addressee: to whom, where the settings name nobody; left blank where empty.
+    """
     vietnamese = i18n.language() == "vi"
-    year = f.period.until.astimezone(ZoneInfo(f.period.timezone)).year
-    one = f.table[0] if len(f.table) == 1 else None
-    addressee = settings.addressee or (one.name if one else "")
+    to = clean(settings.addressee or addressee) or BLANK
     return Letterhead(
         superior=clean(settings.superior) or BLANK,
         issuer=clean(settings.issuer) or BLANK,
@@ -113,7 +122,7 @@ def _letterhead(f: Figures, settings: Reports) -> Letterhead:
             place=clean(settings.place), year=year
         ),
         kind=_("REPORT"),
-        addressee=_("To: {addressee}").format(addressee=clean(addressee) or BLANK),
+        addressee=_("To: {addressee}").format(addressee=to),
         signer=clean(settings.signer) or _("HEAD OF THE UNIT"),
         signed=_("(signature and seal)"),
         recipients_head=_("Recipients:"),

@@ -70,8 +70,9 @@ def clocks(f: Figures) -> tuple[dict[str, int], dict[str, int]]:
 def _clock(due: str, sent: str | None, row: IncidentRow, now: str) -> str:
     if sent:
         return "in_time" if sent <= due else "late"
-    # A false alarm or a harmless matter closed before the deadline owes nobody a notice.
-    return "running" if now <= due or (row.closed_at and row.closed_at <= due) else "overdue"
+    # What turned out to be harmless or a false alarm owes nobody a notice.
+    harmless = row.state == "closed" and row.verdict != "true_positive"
+    return "running" if now <= due or harmless else "overdue"
 
 
 def blocks(f: Figures) -> tuple[Block, ...]:

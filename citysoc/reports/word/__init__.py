@@ -27,12 +27,12 @@ _PROPERTY_LETTERS = 255
 """As long as the format lets a property be."""
 
 
-def render(document: Document, figures: Figures, template: Path | None = None) -> bytes:
+def render(document: Document, figures: Figures | None = None, template: Path | None = None) -> bytes:
     """Return the report as DOCX; same document and template, same bytes.
 
     Args:
         document: what it says.
-        figures: single figures that a template asks for by name.
+        figures: single figures that a template asks for by name; None for a document that has none.
         template: a DOCX file with placeholders; None for the layout of Decree 30/2020.
 
     Raises:

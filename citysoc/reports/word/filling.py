@@ -31,7 +31,7 @@ _FIGURES = "figures."
 _SECTION = "section."
 
 
-def fill(page: Page, document: Document, figures: Figures, *, where: str | None) -> None:
+def fill(page: Page, document: Document, figures: Figures | None, *, where: str | None) -> None:
     """Replace every placeholder of a template.
 
     Raises:
@@ -108,7 +108,9 @@ def _section(sections: Mapping[str, Section], key: str, where: str | None) -> Se
     return sections[key]
 
 
-def _fill_line(paragraph: Paragraph, texts: Mapping[str, str], figures: Figures, where: str | None) -> None:
+def _fill_line(
+    paragraph: Paragraph, texts: Mapping[str, str], figures: Figures | None, where: str | None
+) -> None:
     found = list(_NAME.finditer(paragraph.text))
     if not found:
         return
@@ -146,7 +148,7 @@ def _drop(paragraph: Paragraph) -> None:
         parent.remove(element)
 
 
-def _figure(figures: Figures, name: str, where: str | None) -> str:
+def _figure(figures: Figures | None, name: str, where: str | None) -> str:
     value: Any = figures
     for step in name.removeprefix(_FIGURES).split("."):
         known = _steps(value)
