@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import clock
 from citysoc.detectors.sigma.correlation import kept
-from citysoc.detectors.sigma.plan import DEFAULT_ZONE, Node, condition_of, simplify, tested
+from citysoc.detectors.sigma.plan import DEFAULT_ZONE, NO_PLACEHOLDERS, Node, condition_of, simplify, tested
 from citysoc.detectors.sigma.text import fold
 from citysoc.errors import RuleError
 
@@ -23,7 +23,9 @@ _OWN = frozenset({"owner", "reason", "expires", "agency", "title_vi", "note_vi"}
 _SOURCE = ("product", "category", "service")
 
 
-def compile_filter(document: Mapping[str, Any]) -> dict[str, Any]:
+def compile_filter(
+    document: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS
+) -> dict[str, Any]:
     """Return what a filter says, checked; the rules are still names.
 
     Raises:
@@ -46,6 +48,7 @@ def compile_filter(document: Mapping[str, Any]) -> dict[str, Any]:
             "rules": rules,
             "logsource": [_text(source.get(name)) for name in _SOURCE],
             "detection": {str(name): item for name, item in body.items() if name != "rules"},
+            "placeholders": _used(document, placeholders),
             **_own(document.get("citysoc")),
         }
     )
@@ -57,6 +60,12 @@ def compile_filter(document: Mapping[str, Any]) -> dict[str, Any]:
         notes.append("the condition has no `not`, so the filter keeps only what it selects")
     notes += [f"the filter has no {name}" for name, value in _said(plan) if not value]
     return {**plan, "status": "degraded" if notes else "ok", "reason": "; ".join(notes)}
+
+
+def _used(document: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the placeholders that a filter names: it is compiled again for each logsource of the rules it is for."""
+    text = str(document.get("filter"))
+    return {name: list(values) for name, values in placeholders.items() if f"%{name}%" in text}
 
 
 def _said(plan: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -119,7 +128,7 @@ def test_for(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> Node:
     """
     source = {name: value for name, value in zip(_SOURCE, logsource, strict=True) if value is not None}
     document = {"title": "filter", "logsource": source, "detection": plan["detection"]}
-    return condition_of(document, [], plan.get("placeholders", {}))
+    return condition_of(document, [], plan["placeholders"])
 
 
 def joined(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> Node:

@@ -104,7 +104,7 @@ def _compile(
     if "filter" in document:
         from citysoc.detectors.sigma.filters import compile_filter
 
-        return {**compile_filter(document), "placeholders": _used(document, placeholders)}
+        return compile_filter(document, placeholders)
     if "action" in document and "detection" not in document:
         raise RuleError("collections with `action` are not part of Sigma 2; write whole rules")
     rule = _parse(document)
@@ -348,12 +348,6 @@ def _only(item: Any, *, absent: bool) -> Any:
         if (isinstance(value, SigmaNull) or (isinstance(value, SigmaExists) and not value)) is absent
     ]
     return some
-
-
-def _used(document: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return the placeholders that a filter names: it is compiled once it is known for which logsources."""
-    text = str(document)
-    return {name: list(values) for name, values in placeholders.items() if f"%{name}%" in text}
 
 
 def _alerting(own: Any) -> dict[str, Any]:

@@ -196,3 +196,57 @@ def test_a_detector_travels_as_plans(rules):
     assert SigmaDetector(orjson.loads(orjson.dumps(detector.plans))).detect([EVENT]) == detector.detect(
         [EVENT]
     )
+
+
+PLACEHOLDER = """\
+title: Thử
+id: 00000000-0000-4000-8000-000000000001
+logsource: {category: antivirus}
+detection:
+  s: {Signature: thu}
+  f: {ComputerName|expand: '%lab%'}
+  condition: s and not f
+"""
+
+
+def test_a_placeholder_without_values_is_refused_and_says_how_to_set_it(rules):
+    write(rules, PLACEHOLDER.replace("thu}", "W32.Thu}"))
+    check = only(rules)
+    assert check.status == "refused"
+    assert "%lab%" in check.reason
+    assert "rules: {placeholders: {lab: [...]}}" in check.reason
+
+
+def test_placeholders_that_change_compile_their_rules_again(rules, tmp_path):
+    write(rules, PLACEHOLDER.replace("thu}", "W32.Thu}"))
+    write(rules, RULE.format(n=2, level="low"), "b.yml")
+    cache = tmp_path / "cache"
+    for values, wanted in ((["PC-01"], 1), (["PC-02"], 2), (["pc-*"], 1)):
+        loaded = load([rules], cache_dir=cache, placeholders={"lab": values})
+        assert [check.status for check in loaded.checks] == ["ok", "ok"]
+        assert len(loaded.detector.detect([EVENT])) == wanted
+
+
+def test_a_filter_may_have_placeholders(rules):
+    write(rules, RULE.format(n=1, level="low"))
+    write(
+        rules,
+        "title: f\nlogsource: {category: antivirus}\n"
+        "filter: {rules: any, f: {ComputerName|expand: '%lab%'}, condition: not f}\n",
+        "f.yml",
+    )
+    found = [
+        len(load([rules], cache_dir=None, placeholders={"lab": [name]}).detector.detect([EVENT]))
+        for name in ("PC-01", "PC-02")
+    ]
+    assert found == [0, 1]
+
+
+def test_the_zone_of_hours_is_the_houses(rules, tmp_path):
+    write(
+        rules,
+        "title: t\nlogsource: {category: antivirus}\ndetection: {s: {'@timestamp|hour': 8}, condition: s}\n",
+    )
+    for zone, wanted in (("Asia/Ho_Chi_Minh", 1), ("UTC", 0), ("Asia/Ho_Chi_Minh", 1)):
+        loaded = load([rules], cache_dir=tmp_path, timezone=zone)
+        assert len(loaded.detector.detect([EVENT])) == wanted, zone
