@@ -20,7 +20,7 @@ EVENTS = st.lists(
     ),
     max_size=25,
 )
-TESTED = settings(max_examples=150, deadline=None)
+TESTED = settings(max_examples=60, deadline=None)
 
 
 def agree(events, *documents):
@@ -112,4 +112,70 @@ def test_chains(events, number, below, above, kind):
     asked = {"condition": {"gte": 2}} if kind == "event_count" else {}
     rules = ["child"] if kind == "event_count" else ["child", "c"]
     parent = correlation(kind, rules=rules, timespan=above, group_by=["user.name"], **asked)
+    agree(events, parent, child)
+
+
+ALIASED = st.lists(
+    st.builds(
+        event,
+        st.integers(0, 20),
+        st.sampled_from(["1", "2", "3", "4"]),
+        user=st.sampled_from(["an", "binh", None]),
+        ip=st.sampled_from(["an", "binh", None]),
+    ),
+    max_size=20,
+)
+
+
+@TESTED
+@given(
+    ALIASED,
+    st.sampled_from(["temporal", "temporal_ordered", "event_count", "value_count"]),
+    st.sampled_from(["user.name", "source.ip"]),
+)
+def test_aliases(events, kind, other):
+    """One rule calls it user.name, the other may call it source.ip."""
+    more = {"event_count": {"gte": 2}, "value_count": {"gte": 2, "field": "source.ip"}}
+    condition = {"condition": more[kind]} if kind in more else {}
+    aliases = {"who": {"a": "user.name", "b": other}}
+    agree(events, correlation(kind, rules=["a", "b"], group_by=["who"], aliases=aliases, **condition))
+
+
+@TESTED
+@given(
+    EVENTS,
+    st.sampled_from(["value_sum", "value_avg", "value_median", "value_percentile", "value_count"]),
+    SPANS,
+    st.integers(1, 8),
+)
+def test_a_chain_of_numbers(events, kind, span, number):
+    """A correlation that measures numbers, and one above it that counts how often it qualifies."""
+    percentile = {"percentile": 75} if kind == "value_percentile" else {}
+    field = "source.ip" if kind == "value_count" else "network.bytes"
+    child = correlation(
+        kind,
+        name="child",
+        rules=["a", "b"],
+        timespan=span,
+        group_by=["user.name"],
+        condition={"gte": min(number, 2) if kind == "value_count" else number, "field": field, **percentile},
+    )
+    parent = correlation(name="top", rules=["child"], group_by=["user.name"], condition={"gte": 2})
+    agree(events, parent, child)
+
+
+@TESTED
+@given(EVENTS, SPANS, SPANS)
+def test_a_chain_over_absence(events, below, above):
+    child = correlation(
+        "temporal",
+        name="child",
+        rules=["a", "b"],
+        timespan=below,
+        group_by=["user.name"],
+        condition="a and not b",
+    )
+    parent = correlation(
+        "temporal", rules=["child", "c"], timespan=above, group_by=["user.name"], condition="child and c"
+    )
     agree(events, parent, child)
