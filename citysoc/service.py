@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import clock, schedule, telemetry
 from citysoc.alerts import silence
+from citysoc.alerts.mirror import mirror
 from citysoc.collectors.syslog import SyslogCollector
 from citysoc.config.load import resolve_secret
 from citysoc.config.models import FilesSource, SyslogSource
@@ -34,6 +35,7 @@ from citysoc.reports.build import build, due_month, is_built
 from citysoc.state import progress
 from citysoc.state.outbox import prune
 from citysoc.stores.buffered import Buffered
+from citysoc.stores.elastic import ElasticStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -49,6 +51,7 @@ _log = telemetry.logger("service")
 
 DELIVERY_SECONDS = 5
 DRAIN_SECONDS = 5
+MIRROR_SECONDS = 10
 WATCH_SECONDS = 60
 FILTERS_SECONDS = 1800
 CATCH_UP_SECONDS = 300
@@ -152,6 +155,15 @@ class Service:
             return None
         build(self.config, self.state, self.store, period, languages=(settings.language,), now=now)
         return f"report of {period.name}"
+
+    def mirror(self) -> int:
+        """Copy changed alerts, incidents and audit entries to the store; return how many.
+
+        While the cluster is away nothing is sent; the next time takes up what is left.
+        """
+        if not isinstance(self.store, ElasticStore) or self.store.outside().away_since:
+            return 0
+        return mirror(self.state, self.store)
 
 
 async def run(service: Service, *, until: asyncio.Event | None = None) -> None:
@@ -291,15 +303,10 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
     async def report(_since: dt.datetime, until: dt.datetime) -> str | None:
         return await asyncio.to_thread(service.report, until)
 
-    async def draining(_since: dt.datetime, _until: dt.datetime) -> str | None:
-        left = await asyncio.to_thread(service.store.drain) if isinstance(service.store, Buffered) else 0
-        return f"{left} commits wait" if left else None
-
-    if isinstance(service.store, Buffered):
-        found.append(schedule.Job("drain", draining, every_seconds=DRAIN_SECONDS))
     hour, minute = service.config.settings.reports.day_of_month_time.split(":")
     return [
         *found,
+        *_cluster_jobs(service),
         schedule.Job("deliver", delivery, every_seconds=DELIVERY_SECONDS),
         schedule.Job("watch", watching, every_seconds=WATCH_SECONDS),
         schedule.Job("filters", filters, every_seconds=FILTERS_SECONDS),
@@ -308,6 +315,25 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
         ),
         schedule.Job("retain", retention, cron=RETENTION_CRON),
         schedule.Job("report", report, cron={"hour": int(hour), "minute": int(minute)}),
+    ]
+
+
+def _cluster_jobs(service: Service) -> list[schedule.Job]:
+    """Return what a store across a network needs besides."""
+
+    async def draining(_since: dt.datetime, _until: dt.datetime) -> str | None:
+        left = await asyncio.to_thread(service.store.drain) if isinstance(service.store, Buffered) else 0
+        return f"{left} commits wait" if left else None
+
+    async def mirroring(_since: dt.datetime, _until: dt.datetime) -> str | None:
+        sent = await asyncio.to_thread(service.mirror)
+        return f"{sent} copies" if sent else None
+
+    if not isinstance(service.store, Buffered):
+        return []
+    return [
+        schedule.Job("drain", draining, every_seconds=DRAIN_SECONDS),
+        schedule.Job("mirror", mirroring, every_seconds=MIRROR_SECONDS),
     ]
 
 

@@ -17,7 +17,7 @@ from citysoc import clock, telemetry
 from citysoc.ecs.schema import to_table
 from citysoc.errors import StoreError, UsageError
 from citysoc.i18n import _
-from citysoc.stores import elastic_mapping, elastic_retention
+from citysoc.stores import elastic_copies, elastic_mapping, elastic_retention
 from citysoc.stores.base import Metric, News, Question, Status
 from citysoc.stores.buffered import Outside
 from citysoc.stores.days import with_times
@@ -382,9 +382,29 @@ class ElasticStore:
         )
         template = elastic_mapping.events_template(settings.prefix, own, policy=policy)
         cluster.ask("PUT", f"/_index_template/{settings.prefix}-events", template)
+        copies = elastic_copies.template(settings.prefix, own)
+        cluster.ask("PUT", f"/_index_template/{settings.prefix}-mirror", copies)
         self._ready = True
         if not self._spool.noted().get("known"):
             self._spool.note({**self._spool.noted(), "known": abilities.version})
+
+    def copy(self, kind: str, copies: Sequence[elastic_copies.Copy]) -> int:
+        """Store copies of alerts, incidents or the audit trail; return how many were not older than what is there.
+
+        Raises:
+            StoreError: the cluster does not take them.
+        """
+        self._prepare()
+        return elastic_copies.send(self.cluster, self._settings.prefix, kind, copies)
+
+    def marks(self) -> dict[str, str]:
+        """Return up to where copies were sent, by kind."""
+        return {str(kind): str(mark) for kind, mark in self._spool.noted().get("marks", {}).items()}
+
+    def mark(self, marks: Mapping[str, str]) -> None:
+        """Write down up to where copies were sent."""
+        with self._lock:
+            self._spool.note({**self._spool.noted(), "marks": dict(marks)})
 
     def take(self, table: pa.Table) -> Fate:
         """Store rows that come from another store and belong to no commit; return what became of them.
@@ -456,7 +476,8 @@ class ElasticStore:
             return
         _log.warning("store.back", waiting=len(self._spool.waiting()))
         self._away_since, self._pause, self._next_try = None, 0.0, 0.0
-        self._spool.note({"known": self._spool.noted().get("known")})
+        noted = self._spool.noted()
+        self._spool.note({name: noted[name] for name in ("known", "marks") if name in noted})
 
 
 def _moment(microseconds: float) -> dt.datetime:
