@@ -7,6 +7,7 @@ import re
 import time
 from collections import Counter
 
+import orjson
 import pytest
 import yaml
 
@@ -66,6 +67,32 @@ def test_rules_with_placeholders_are_ok_once_they_have_values(loaded):
     names = {name for path in paths for name in re.findall(r"%([^%\s]+)%", path.read_text("utf-8"))}
     filled = load(paths, cache_dir=None, placeholders={name: ["thu", "10.0.0.0/8"] for name in names})
     assert Counter(check.status for check in filled.checks) == {"ok": 25}
+
+
+def test_case_13_the_rule_of_4431_operators(loaded):
+    path = SIGMA / "rules/windows/driver_load/driver_load_win_vuln_drivers.yml"
+    document = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)  # noqa: TID251  safe
+    values = [
+        value
+        for item in document["detection"].values()
+        if isinstance(item, dict)
+        for value in item["Hashes|contains"]
+    ]
+    assert len(values) > 4_000
+    lines = [
+        orjson.dumps(
+            {
+                "EventID": 6,
+                "Channel": "Microsoft-Windows-Sysmon/Operational",
+                "ImageLoaded": "C:\\x.sys",
+                "Hashes": f"IMPHASH=00,{value.lower()},MD5=00",
+            }
+        )
+        for value in (*values[::397], values[-1], "SHA256=" + "0" * 64)
+    ]
+    events = parse("windows", lines, range(len(lines)), path)
+    found = [finding.offset for finding in loaded.detector.detect(events) if finding.rule == document["id"]]
+    assert found == list(range(len(lines) - 1))
 
 
 @pytest.mark.parametrize("info", CASES, ids=lambda path: path.parent.name)

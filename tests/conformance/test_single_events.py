@@ -1,13 +1,16 @@
-"""Traps that other engines fell into, one test each; those of single events."""
+"""Traps that other engines fell into, one test each; those of single events, with the numbers of the list of cases."""
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 
 import yaml
 
 from citysoc.detectors.sigma import SigmaDetector, load
 from citysoc.detectors.sigma.plan import compile_document
+from citysoc.flow import Batch
+from citysoc.parsers.run import parse_batch
 
 
 def detector(*documents):
@@ -73,17 +76,31 @@ def test_a_list_of_values_with_null_on_a_field_in_two_places():
     assert found.detect([base | {"url.original": "/y"}]) == []
 
 
-def test_times_with_an_offset_are_the_moment_they_name():
+def test_case_11_times_with_an_offset_are_the_moment_they_name():
     found = detector(rule({"s": {"@timestamp|hour": 22}, "condition": "s"}))
     assert len(found.detect([{"event.module": "thu", "@timestamp": "2026-10-06T00:30:00+09:00"}])) == 1
 
 
-def test_negation_on_an_absent_field_is_true():
+def test_case_11_times_of_records_with_an_offset(tmp_path):
+    (event,) = parse_batch(
+        Batch(
+            "t/s", "t", "ndjson", (b'{"time":"2026-10-06T00:30:00+09:00","who":"thu"}',), (0,),
+            dt.datetime(2026, 10, 7, tzinfo=dt.UTC), "a", "a",
+        )
+    )  # fmt: skip
+    assert event["@timestamp"] == dt.datetime(2026, 10, 5, 15, 30, tzinfo=dt.UTC)
+    found = detector(
+        rule({"s": {"@timestamp|hour": 22, "@timestamp|day": 5}, "condition": "s"}, product="ndjson")
+    )
+    assert len(found.detect([event])) == 1
+
+
+def test_case_12_a_negated_condition_on_an_absent_field_is_true():
     found = detector(rule({"s": {"a": "1"}, "f": {"b|contains": "x"}, "condition": "s and not f"}))
     assert len(found.detect([{"event.module": "thu", "a": "1"}])) == 1
 
 
-def test_a_rule_of_thousands_of_operators():
+def test_case_13_a_rule_of_thousands_of_operators():
     words = [f"w{n:04d}" for n in range(5000)]
     big = {"s": {"process.command_line|contains": words}, "condition": "s"}
     wide = {f"s{n}": {"process.command_line|endswith": f"z{n}z"} for n in range(1500)} | {
@@ -95,7 +112,19 @@ def test_a_rule_of_thousands_of_operators():
     assert found.detect([event | {"process.command_line": "x w5000 z1499zz"}]) == []
 
 
-def test_the_same_order_on_every_run(tmp_path):
+def test_case_14_wildcards_are_anchored_to_the_whole_value():
+    found = detector(rule({"s": {"process.executable": "C:\\\\Temp\\\\*.exe"}, "condition": "s"}))
+    for value, wanted in (
+        ("c:\\temp\\a.EXE", 1),
+        ("c:\\temp\\x\\a.exe", 1),
+        ("x c:\\temp\\a.exe", 0),
+        ("c:\\temp\\a.exe.txt", 0),
+        ("c:\\temp\\a.exe\n", 0),
+    ):
+        assert len(found.detect([{"event.module": "thu", "process.executable": value}])) == wanted, value
+
+
+def test_case_15_the_same_order_on_every_run(tmp_path):
     folder = tmp_path / "rules"
     folder.mkdir()
     numbers = list(range(20))
