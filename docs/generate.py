@@ -6,13 +6,16 @@ Used from blocks in the Markdown files; `make docs` writes them, `make lint` che
 from __future__ import annotations
 
 import inspect
-from typing import get_args
+from collections import Counter
+from pathlib import Path
+from typing import Any, get_args
 
 import click
 from pydantic import BaseModel
 
+import citysoc.rules
 from citysoc.cli import COMMANDS, root
-from citysoc.config import models
+from citysoc.config import models, reports
 from citysoc.ecs import FIELDS
 from citysoc.parsers.registry import PARSERS, parser
 
@@ -64,7 +67,12 @@ def settings() -> str:
         models.Rules,
         models.Alerts,
         models.Webhook,
-        models.Reports,
+        reports.Reports,
+        reports.AvReport,
+        reports.DirectoryTarget,
+        reports.MailTarget,
+        reports.SftpTarget,
+        reports.WebhookTarget,
         models.Agency,
         models.Antivirus,
         models.Contact,

@@ -7,13 +7,14 @@ references, ``env:NAME`` or ``file:PATH``, never values.
 from __future__ import annotations
 
 import ipaddress
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from citysoc.config.base import Identifier, Model, SecretReference
+from citysoc.config.reports import Reports
 from citysoc.flow import CITY_AGENCY, UNKNOWN_AGENCY
 from citysoc.i18n import _
 
@@ -23,8 +24,6 @@ PlaceholderName = Annotated[str, Field(pattern=r"^[^%\s]{1,64}$")]
 PlaceholderValues = (
     tuple[Annotated[str, Field(coerce_numbers_to_str=True)], ...] | Annotated[str, Field(pattern=r"^file:.+")]
 )
-Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-"""Lower-case letters, digits and hyphens: safe in paths, addresses and queries."""
 
 
 def _check_zone(name: str) -> str:
@@ -34,12 +33,6 @@ def _check_zone(name: str) -> str:
         text = _("{name!r} is no time zone; write for example Asia/Ho_Chi_Minh")
         raise ValueError(text.format(name=name)) from error
     return name
-
-
-def _check_secret(reference: str) -> str:
-    if not re.fullmatch(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", reference):
-        raise ValueError(_("a secret is a reference: env:NAME or file:PATH"))
-    return reference
 
 
 def _check_network(text: str) -> str:
@@ -53,14 +46,7 @@ def _check_agency(name: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_check_zone)]
-SecretReference = Annotated[str, AfterValidator(_check_secret)]
 Network = Annotated[str, AfterValidator(_check_network)]
-
-
-class Model(BaseModel):
-    """The habits of all models: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Contact(Model):
@@ -455,81 +441,6 @@ class Webhook(Model):
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     max_attempts: Annotated[int, Field(ge=1, le=50)] = 12
     ca_file: Path | None = None
-
-
-ReportFormat = Literal["html", "pdf", "docx", "xlsx", "csv"]
-
-
-class AvReport(Model):
-    """Who sends malware data to the national centre, and where; see ``citysoc reports avreport``.
-
-    Args:
-        organ_id: the sender's identifier, at most 13 letters (QCVN 102:2016).
-        organ_name: its name.
-        in_charge: the body above it; only the variant of 2025 has it.
-        address: its postal address.
-        email: its address for mail.
-        telephone: its telephone.
-        fax: its fax.
-        website: its site.
-        product: the name of the antivirus, as the report's name.
-        namespace: the header's namespace where the centre wants another than the variant's own.
-        batch: machines of one section in one document.
-        url: where documents are sent, only ever by ``citysoc reports avreport send``.
-        client_certificate: the certificate for that, PEM.
-        client_key: its key, PEM.
-        ca_file: a certificate authority of one's own.
-    """
-
-    organ_id: Annotated[str, Field(max_length=13)] = ""
-    organ_name: Annotated[str, Field(max_length=200)] = ""
-    in_charge: Annotated[str, Field(max_length=200)] = ""
-    address: Annotated[str, Field(max_length=300)] = ""
-    email: Annotated[str, Field(max_length=200)] = ""
-    telephone: Annotated[str, Field(max_length=50)] = ""
-    fax: Annotated[str, Field(max_length=50)] = ""
-    website: Annotated[str, Field(max_length=200)] = ""
-    product: Annotated[str, Field(min_length=1, max_length=100)] = "citysoc"
-    namespace: Annotated[str, Field(max_length=200, pattern=r"^[!-~]*$")] = ""
-    batch: Annotated[int, Field(ge=10, le=1000)] = 500
-    url: Annotated[str, Field(pattern=r"^(https://.*)?$")] = ""
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-    ca_file: Path | None = None
-
-
-class Reports(Model):
-    """The monthly report.
-
-    Args:
-        directory: where reports are written, relative to ``data_dir``.
-        superior: the body above the issuer, as printed in the heading.
-        issuer: the issuing body, as printed in the heading.
-        place: the place of issue.
-        addressee: to whom reports go; left blank where empty.
-        signer: the position of who signs, with the prefix of their authority, e.g. ``KT. GIÁM ĐỐC``.
-        recipients: who gets a copy, one line each.
-        internal: whether the heading carries the mark of internal circulation.
-        formats: which documents are made, beside the figures as JSON.
-        template: a DOCX file to fill instead of the layout of Decree 30/2020 (``reports template export``).
-        geoip: MaxMind DB files that name countries and networks of addresses.
-        avreport: who sends malware data to the national centre.
-        day_of_month_time: local time of day at which the first working day's report is built.
-    """
-
-    directory: Path = Path("reports")
-    superior: str = ""
-    issuer: str = ""
-    place: str = "Huế"
-    addressee: Annotated[str, Field(max_length=300)] = ""
-    signer: Annotated[str, Field(max_length=200)] = ""
-    recipients: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=50)] = ()
-    internal: bool = True
-    formats: tuple[ReportFormat, ...] = ("html", "pdf", "docx", "xlsx", "csv")
-    template: Path | None = None
-    geoip: tuple[Path, ...] = ()
-    avreport: AvReport = AvReport()
-    day_of_month_time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "08:00"
 
 
 class Settings(Model):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from citysoc.config.models import Identifier, Model
+from citysoc.config.base import Identifier, Model
 from citysoc.i18n import _
 
 

@@ -17,7 +17,7 @@ from pytest_httpserver import HTTPServer
 
 from citysoc.cli import root
 from citysoc.config.load import load
-from citysoc.config.models import AvReport
+from citysoc.config.reports import AvReport
 from citysoc.ecs.schema import to_table
 from citysoc.errors import ConfigError, DeliveryError
 from citysoc.reports.avreport import Connection, Guard, Machine, Malware, Snapshot, System, Weakness

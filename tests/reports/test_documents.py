@@ -18,7 +18,8 @@ import pytest
 from citysoc import i18n
 from citysoc.alerts.intake import take
 from citysoc.config.load import load
-from citysoc.config.models import Alerts, Reports
+from citysoc.config.models import Alerts
+from citysoc.config.reports import Reports
 from citysoc.ecs.schema import to_table
 from citysoc.errors import ConfigError, UsageError
 from citysoc.flow import Finding

@@ -12,7 +12,7 @@ import pytest
 
 from citysoc import i18n
 from citysoc.config.load import load
-from citysoc.config.models import Reports
+from citysoc.config.reports import Reports
 from citysoc.reports import html as page
 from citysoc.reports import sections
 from citysoc.reports.build import build, due_month, month_period

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
-    from citysoc.config.models import AvReport
+    from citysoc.config.reports import AvReport
     from citysoc.reports.avreport import Machine, Snapshot
 
 Variant = Literal["edxml", "soap"]

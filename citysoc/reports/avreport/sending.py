@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from citysoc.config.models import AvReport
+    from citysoc.config.reports import AvReport
 
 TIMEOUT_SECONDS = 60.0
 

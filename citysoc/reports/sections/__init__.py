@@ -20,7 +20,7 @@ from citysoc.reports.text import clean, edge
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from citysoc.config.models import Reports
+    from citysoc.config.reports import Reports
     from citysoc.reports.figures import Figures
 
 BLANK = "......"

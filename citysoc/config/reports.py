@@ -1,0 +1,208 @@
+"""The configuration of reports: who reports, in which documents, when, and where they go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from citysoc.config.base import Identifier, Model, SecretReference
+from citysoc.i18n import _
+
+ReportFormat = Literal["html", "pdf", "docx", "xlsx", "csv"]
+
+
+class AvReport(Model):
+    """Who sends malware data to the national centre, and where; see ``citysoc reports avreport``.
+
+    Args:
+        organ_id: the sender's identifier, at most 13 letters (QCVN 102:2016).
+        organ_name: its name.
+        in_charge: the body above it; only the variant of 2025 has it.
+        address: its postal address.
+        email: its address for mail.
+        telephone: its telephone.
+        fax: its fax.
+        website: its site.
+        product: the name of the antivirus, as the report's name.
+        namespace: the header's namespace where the centre wants another than the variant's own.
+        batch: machines of one section in one document.
+        url: where documents are sent, only ever by ``citysoc reports avreport send``.
+        client_certificate: the certificate for that, PEM.
+        client_key: its key, PEM.
+        ca_file: a certificate authority of one's own.
+    """
+
+    organ_id: Annotated[str, Field(max_length=13)] = ""
+    organ_name: Annotated[str, Field(max_length=200)] = ""
+    in_charge: Annotated[str, Field(max_length=200)] = ""
+    address: Annotated[str, Field(max_length=300)] = ""
+    email: Annotated[str, Field(max_length=200)] = ""
+    telephone: Annotated[str, Field(max_length=50)] = ""
+    fax: Annotated[str, Field(max_length=50)] = ""
+    website: Annotated[str, Field(max_length=200)] = ""
+    product: Annotated[str, Field(min_length=1, max_length=100)] = "citysoc"
+    namespace: Annotated[str, Field(max_length=200, pattern=r"^[!-~]*$")] = ""
+    batch: Annotated[int, Field(ge=10, le=1000)] = 500
+    url: Annotated[str, Field(pattern=r"^(https://.*)?$")] = ""
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    ca_file: Path | None = None
+
+
+class _ReportTarget(Model):
+    id: Identifier
+    formats: tuple[ReportFormat, ...] = ("pdf", "docx")
+    language: Literal["vi", "en"] = "vi"
+    scope: Literal["city", "agencies"] = "city"
+    link: Annotated[str, Field(pattern=r"^(https?://[!-~]*)?$", max_length=500)] = ""
+
+
+class DirectoryTarget(_ReportTarget):
+    """A folder that reports are copied to.
+
+    Args:
+        id: its id.
+        kind: directory.
+        path: the folder, made when it is absent.
+        formats: which documents.
+        language: in which language.
+        scope: the city's report, or the report of every agency, in a folder of its own.
+        link: not used.
+    """
+
+    kind: Literal["directory"]
+    path: Path
+
+
+class MailTarget(_ReportTarget):
+    """A mail with the documents attached, or a link to them.
+
+    Args:
+        id: its id.
+        kind: mail.
+        host: the mail server.
+        port: its port.
+        security: starttls, tls from the first byte, or none.
+        username: to log in with; empty for none.
+        password: a reference to its password.
+        sender: the address it is from.
+        to: whom it goes to; with scope agencies the addresses of each agency's contacts instead.
+        formats: which documents.
+        language: in which language.
+        scope: the city's report, or to every agency its own.
+        link: the beginning of an address where the folder of reports can be read; empty attaches them.
+        max_bytes: larger documents are not attached.
+        ca_file: a certificate authority of one's own.
+    """
+
+    kind: Literal["mail"]
+    host: Annotated[str, Field(min_length=1, max_length=253)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretReference | None = None
+    sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
+    to: tuple[Annotated[str, Field(pattern=r"^[^@\s,;]+@[^@\s,;]+$", max_length=320)], ...] = ()
+    max_bytes: Annotated[int, Field(ge=1, le=100_000_000)] = 20_000_000
+    ca_file: Path | None = None
+
+
+class SftpTarget(_ReportTarget):
+    """A folder on another machine, by SFTP (needs the extra ``sftp``).
+
+    Args:
+        id: its id.
+        kind: sftp.
+        host: the machine.
+        port: its port.
+        username: who logs in.
+        key_file: the private key to log in with.
+        known_hosts: the file that says which key the machine has; nobody else is trusted.
+        directory: the folder there.
+        formats: which documents.
+        language: in which language.
+        scope: the city's report, or the report of every agency, in a folder of its own.
+        link: not used.
+    """
+
+    kind: Literal["sftp"]
+    host: Annotated[str, Field(min_length=1, max_length=253)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 22
+    username: str
+    key_file: Path
+    known_hosts: Path
+    directory: str = "."
+
+
+class WebhookTarget(_ReportTarget):
+    """A signed webhook with the figures and the documents, or links to them.
+
+    Args:
+        id: its id.
+        kind: webhook.
+        webhook: the id of one of ``webhooks``: its address and its secret.
+        formats: which documents.
+        language: in which language.
+        scope: the city's report, or the report of every agency.
+        link: the beginning of an address where the folder of reports can be read; empty attaches them.
+        max_bytes: larger documents are named, not attached.
+    """
+
+    kind: Literal["webhook"]
+    webhook: Identifier
+    max_bytes: Annotated[int, Field(ge=1, le=20_000_000)] = 5_000_000
+
+
+ReportTarget = Annotated[
+    DirectoryTarget | MailTarget | SftpTarget | WebhookTarget, Field(discriminator="kind")
+]
+
+
+class Reports(Model):
+    """The monthly report.
+
+    Args:
+        directory: where reports are written, relative to ``data_dir``.
+        superior: the body above the issuer, as printed in the heading.
+        issuer: the issuing body, as printed in the heading.
+        place: the place of issue.
+        addressee: to whom reports go; left blank where empty.
+        signer: the position of who signs, with the prefix of their authority, e.g. ``KT. GIÁM ĐỐC``.
+        recipients: who gets a copy, one line each.
+        internal: whether the heading carries the mark of internal circulation.
+        formats: which documents are made, beside the figures as JSON.
+        template: a DOCX file to fill instead of the layout of Decree 30/2020 (``reports template export``).
+        geoip: MaxMind DB files that name countries and networks of addresses.
+        avreport: who sends malware data to the national centre.
+        schedule: which periods are reported by themselves: month, week, quarter.
+        each_agency: whether every agency gets a report of its own on schedule.
+        targets: where reports built on schedule go.
+        day_of_month_time: local time of day at which the first working day's report is built.
+    """
+
+    directory: Path = Path("reports")
+    superior: str = ""
+    issuer: str = ""
+    place: str = "Huế"
+    addressee: Annotated[str, Field(max_length=300)] = ""
+    signer: Annotated[str, Field(max_length=200)] = ""
+    recipients: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=50)] = ()
+    internal: bool = True
+    formats: tuple[ReportFormat, ...] = ("html", "pdf", "docx", "xlsx", "csv")
+    template: Path | None = None
+    geoip: tuple[Path, ...] = ()
+    avreport: AvReport = AvReport()
+    schedule: tuple[Literal["month", "week", "quarter"], ...] = ("month",)
+    each_agency: bool = False
+    targets: tuple[ReportTarget, ...] = ()
+    day_of_month_time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "08:00"
+
+    @field_validator("targets")
+    @classmethod
+    def _ids_differ(cls, targets: tuple[ReportTarget, ...]) -> tuple[ReportTarget, ...]:
+        ids = [target.id for target in targets]
+        if doubled := {name for name in ids if ids.count(name) > 1}:
+            raise ValueError(_("two targets have the id {id!r}").format(id=min(doubled)))
+        return targets
