@@ -40,7 +40,8 @@ _MAX_ALLOWED = 50_000
 _allowed: set[str] = set()
 """Names seen that any parser may give: most events hold nothing else, and this is how that is seen in one step."""
 _EARLIEST_YEAR = 1990
-_FUTURE = dt.timedelta(days=2)
+FUTURE = dt.timedelta(days=2)
+"""An event may say that it is so much later than its arrival: clocks differ."""
 _SNIFF_RECORDS = 50
 
 
@@ -57,22 +58,15 @@ def parse_batch(batch: Batch, *, agency_facts: Mapping[str, Any] = _NO_FACTS) ->
         InputError: the batch names a parser that does not exist.
     """
     originals = [decode(record) for record in batch.records]
-    parser = registry.parser(_parser_name(batch))
-    context = Context(
-        arrived=batch.arrived,
-        zone=_zone(batch.timezone),
-        header=_clean(decode(batch.header)),
-        sender=batch.sender,
-        options=batch.parser_options,
-    )
-    parsed = _parse(parser, [_clean(text) for text in originals], context)
+    parser = registry.parser(parser_name(batch))
+    parsed = _parse(parser, [clean(text) for text in originals], context_of(batch))
     common = _common(batch, parser, agency_facts)
     events = [_unparsed(outcome) if isinstance(outcome, Unparsed) else _guard(outcome) for outcome in parsed]
-    latest = batch.arrived + _FUTURE
+    latest = batch.arrived + FUTURE
     rows = zip(events, _ids(batch, parser), batch.offsets, originals, strict=True)
     for event, identity, offset, original in rows:
         moment = event.get("@timestamp")
-        if isinstance(moment, dt.datetime) and _is_believable(moment, latest):
+        if isinstance(moment, dt.datetime) and is_believable(moment, latest):
             event["citysoc.time_source"] = "event"
         else:
             if isinstance(moment, dt.datetime) and moment.tzinfo is not None:
@@ -89,6 +83,17 @@ def parse_batch(batch: Batch, *, agency_facts: Mapping[str, Any] = _NO_FACTS) ->
     return events
 
 
+def context_of(batch: Batch) -> Context:
+    """Return what a parser may know besides the records of a batch."""
+    return Context(
+        arrived=batch.arrived,
+        zone=_zone(batch.timezone),
+        header=clean(decode(batch.header)),
+        sender=batch.sender,
+        options=batch.parser_options,
+    )
+
+
 def decode(record: bytes) -> str:
     r"""Return a record as text: UTF-8, with every byte that is not written as ``\xNN``."""
     try:
@@ -97,7 +102,7 @@ def decode(record: bytes) -> str:
         return record.decode("utf-8", "backslashreplace")
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Return the text for the parser: no byte order mark, no NUL, one composition of every letter."""
     if text.isascii():
         return text.replace("\0", "") if "\0" in text else text
@@ -112,7 +117,8 @@ def _zone(name: str) -> ZoneInfo:
         return HUE
 
 
-def _parser_name(batch: Batch) -> str:
+def parser_name(batch: Batch) -> str:
+    """Return the parser of a batch, by its name or by looking."""
     if batch.parser != "auto":
         return batch.parser
     head = b"\n".join([batch.header, *batch.records[:_SNIFF_RECORDS]])
@@ -188,7 +194,7 @@ def _ids(batch: Batch, parser: Parser) -> Iterable[str]:
     return position_ids(batch.stream, batch.identity, batch.offsets)
 
 
-def _is_believable(moment: dt.datetime, latest: dt.datetime) -> bool:
+def is_believable(moment: dt.datetime, latest: dt.datetime) -> bool:
     """Return whether an event's own time can be its time."""
     return moment.tzinfo is not None and moment.year >= _EARLIEST_YEAR and moment <= latest
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from citysoc.flow import Event
+    from citysoc.parsers.windows_shapes import Recipe
 
 NOT_WINDOWS = Unparsed("windows.not_event", "The object is not a Windows event.")
 _MAX_DEPTH = 8
@@ -101,6 +102,17 @@ def from_object(record: Mapping[str, Any], context: Context) -> Event | None:
     if ("EventID" in record or "event_id" in record) and not _FLAT.keys().isdisjoint(record):
         return _from_flat(record, context)
     return None
+
+
+def kinds(
+    rows: Sequence[Mapping[str, Any]],
+) -> Iterator[tuple[tuple[str, ...], Recipe | None, list[int]]]:
+    """Yield the names of flat records, the recipe for them, and which of the records they are.
+
+    What has no recipe must be read one by one.
+    """
+    for names, recipe, numbers in _SHAPES.recipes(rows):
+        yield names, None if "winlog.event_id" in names or "EventID" not in names else recipe, numbers
 
 
 def _from_dump(record: Mapping[str, Any], context: Context) -> Event:

@@ -9,6 +9,8 @@ made in a handful of steps. What a recipe cannot say (nested values, absent ones
 from __future__ import annotations
 
 import functools
+import operator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -19,7 +21,7 @@ from citysoc.parsers.times import guess
 from citysoc.parsers.windows_fields import COPY, DEFENDER, describe, fit, name_kind, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from citysoc.flow import Event
     from citysoc.parsers.base import Context
@@ -29,7 +31,7 @@ _MAX_SHAPES = 1024
 _MAX_RECIPES = 4096
 _MAX_NAMES = 200
 _SCALARS = frozenset({str, int, float, bool})
-_NOWHERE = ""
+NOWHERE = ""
 _SKIPPED = ("#attributes", "@", "xmlns")
 """Names that begin so are no fields of the event: attributes of its XML."""
 _NUMBERS = ("winlog.process.", "winlog.level", "winlog.record_id")
@@ -42,18 +44,22 @@ class Recipe:
     Args:
         targets: for each value its name in the event; empty where it has none.
         read: name, type and reader of the values that are not kept as they are, unless of that type.
-        copies: place, name and maker of the fields that are filled besides.
+        copies: place, name, maker and form of the fields that are filled besides.
         same: what every such event has.
         lists: the same for lists of one: each event has its own.
         paths: names of executables, and the name that is told from each.
+        system: names of the system part, whose values count as absent where they are empty.
+        times: the places of the times, and the zones their names promise.
     """
 
-    __slots__ = ("copies", "lists", "paths", "read", "same", "targets")
+    __slots__ = ("copies", "lists", "paths", "read", "same", "system", "targets", "times")
 
     def __init__(self, targets: Sequence[str]) -> None:
         self.targets = targets
+        self.system: frozenset[str] = frozenset()
+        self.times: Sequence[tuple[int, ZoneInfo | None]] = ()
         self.read: list[tuple[str, type | None, Callable[[Any], Any]]] = []
-        self.copies: list[tuple[int, str, Callable[[Event, str, Any], None]]] = []
+        self.copies: list[tuple[int, str, Callable[[Event, str, Any], None], str]] = []
         self.same: Event = {}
         self.lists: list[tuple[str, str]] = []
         self.paths: list[tuple[str, str]] = [
@@ -65,12 +71,12 @@ class Recipe:
     def make(self, found: Sequence[Any]) -> Event:
         """Return the event of a record's values."""
         event: Event = dict(zip(self.targets, found, strict=True))
-        event.pop(_NOWHERE, None)
+        event.pop(NOWHERE, None)
         for name, kept, read in self.read:
             value = event[name]
             if type(value) is not kept:
                 event[name] = read(value)
-        for place, name, copy in self.copies:
+        for place, name, copy, _form in self.copies:
             copy(event, name, found[place])
         event.update(self.same)
         for name, only in self.lists:
@@ -91,7 +97,7 @@ class _Shape:
         self.times = [(names.index(name), zone_of(name)) for name in times if name in names]
         self._system: dict[str, int] = {}
         self._data: dict[str, int] = {}
-        self._targets = [_NOWHERE] * len(names)
+        self._targets = [NOWHERE] * len(names)
         for place, name in enumerate(names):
             target = facts.get(name)
             if target is not None:
@@ -116,7 +122,7 @@ class _Shape:
             targets[place] = plan.moved.get(name.replace(" ", ""), EVENT_DATA + name)
         if len(bare) < len(self._data) or not {*self._system, "host.name"}.isdisjoint(targets):
             return None
-        moved = sorted(set(targets) - {_NOWHERE})
+        moved = sorted(set(targets) - {NOWHERE})
         for target, place in self._system.items():
             if target not in _KIND:
                 targets[place] = target
@@ -125,10 +131,14 @@ class _Shape:
         recipe.read += [read for name in moved if (read := _reader(name)) is not None]
         if "winlog.computer_name" in self._system:
             recipe.read.append(("winlog.computer_name", str, values.text))
-            recipe.copies.append((self._system["winlog.computer_name"], "host.name", _copy_text))
+            recipe.copies.append((self._system["winlog.computer_name"], "host.name", _copy_text, "text"))
         recipe.copies += [
-            (bare[copy.source], copy.target, COPY[copy.form]) for copy in plan.copies if copy.source in bare
+            (bare[copy.source], copy.target, COPY[copy.form], copy.form)
+            for copy in plan.copies
+            if copy.source in bare
         ]
+        recipe.system = frozenset(self._system)
+        recipe.times = self.times
         recipe.same = {
             "event.code": str(code),
             "winlog.event_id": str(code),
@@ -158,6 +168,39 @@ class Shapes:
         self._times = times
         self._known: dict[tuple[str, ...], _Shape] = {}
         self._recipes = 0
+
+    def recipes(
+        self, rows: Sequence[Mapping[str, Any]]
+    ) -> Iterator[tuple[tuple[str, ...], Recipe | None, list[int]]]:
+        """Yield the names of records, the recipe for them, and which of the records they are.
+
+        Args:
+            rows: flat records of scalars.
+        """
+        by_names: dict[tuple[str, ...], list[int]] = {}
+        for number, names in enumerate(map(tuple, rows)):
+            try:
+                by_names[names].append(number)
+            except KeyError:
+                by_names[names] = [number]
+        for names, numbers in by_names.items():
+            shape = self._known.get(names) or self._new(names)
+            first, second, third = shape.kind
+            if first is None or second is None:
+                yield names, None, numbers
+                continue
+            get = operator.itemgetter(names[first], names[second], names[second if third is None else third])
+            kinds = [get(rows[number]) for number in numbers]
+            if not _KEYS.issuperset(map(type, chain.from_iterable(kinds))):
+                yield names, None, numbers  # 1, 1.0 and true are one key
+                continue
+            by_kind: dict[tuple[Any, ...], list[int]] = {}
+            for number, kind in zip(numbers, kinds, strict=True):
+                by_kind.setdefault(kind, []).append(number)
+            for (code, provider, channel), own in by_kind.items():
+                kind = (code, provider, None if third is None else channel)
+                recipe = shape.recipes[kind] if kind in shape.recipes else self._add(shape, kind)
+                yield names, None if "" in kind else recipe, own
 
     def event(self, record: Mapping[str, Any], context: Context) -> Event | None:
         """Return the event of a flat record, None where there is no recipe for it."""
@@ -206,6 +249,7 @@ class Shapes:
 
 
 _CODES = (str, int)
+_KEYS = frozenset({str, int})
 
 
 def zone_of(name: str) -> ZoneInfo | None:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from citysoc import telemetry
 from citysoc.detectors import sigma
 from citysoc.detectors.correlate import Clock, Feeds, lane_of
 from citysoc.detectors.sigma.filters import end_of
+from citysoc.detectors.sigma.costs import Costs
 from citysoc.detectors.sigma.states import Overrides
 from citysoc.ecs.schema import to_table
 from citysoc.enrich.classify import classify
 from citysoc.parsers.registry import parser
+from citysoc.parsers.rough import rough
 from citysoc.parsers.run import parse_batch
 from citysoc.state.values import micros
 
@@ -27,11 +30,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from citysoc.detectors.base import Detector
     from citysoc.detectors.correlate import Match
     from citysoc.flow import Batch, Event, Finding, Position
+    from citysoc.parsers.rough import Rough
 
 _log = telemetry.logger("pipeline.work")
+_AT_ONCE = 1000
+"""So many records are looked at together that they stay near the processor."""
 _COLLECT_EVERY = 100_000
 """So many new objects that may be in cycles: about a dozen batches."""
 
@@ -104,6 +109,7 @@ class Processed:
         matches: what correlations need of what the rules found.
         clocks: how far the batches' times have come.
         silent: rule, event and time of what rules found that only feeds correlations.
+        costs: rule, how often its exact evaluation was measured, nanoseconds.
     """
 
     accounts: tuple[Account, ...]
@@ -112,6 +118,7 @@ class Processed:
     matches: tuple[Match, ...] = ()
     clocks: tuple[Clock, ...] = ()
     silent: tuple[tuple[str, str, dt.datetime], ...] = ()
+    costs: tuple[tuple[str, int, int], ...] = ()
 
 
 def refused_rules(work: Work) -> tuple[str, ...]:
@@ -170,10 +177,11 @@ class Worker:
     def __init__(self, work: Work) -> None:
         self._facts = work.agency_facts
         loaded = _load(work)
-        self.detector: Detector = loaded.detector
+        self.detector = loaded.detector
         self.refused = _refused(loaded)
         self.correlations = loaded.correlations
         self._feeds = Feeds(loaded.correlations)
+        self._costs = Costs(loaded.detector)
         settle()
 
     def events(self, batch: Batch) -> list[Event]:
@@ -188,13 +196,45 @@ class Worker:
 
     def judged(self, batch: Batch) -> tuple[list[Finding], list[Match]]:
         """Return what the rules find in a batch, and what correlations need of it."""
+        told = rough(batch)
+        if told is not None:
+            try:
+                return self._judged_by_kind(told, batch.stream)
+            except Exception:  # noqa: BLE001  around one component: events are judged whole then
+                _log.exception("detector.failed", records=len(batch.records))
         events = _good(self.events(batch))
         return self._feeds.split(self._detect(events), events, batch.stream)
+
+    def _judged_by_kind(self, told: Rough, stream: str) -> tuple[list[Finding], list[Match]]:
+        """Judge records that become events only where that is needed to know, or to correlate."""
+        found: list[tuple[int, list[Finding]]] = []
+        for begin in range(0, told.count, _AT_ONCE):
+            groups, whole = told.groups(begin, begin + _AT_ONCE)
+            own, left = self.detector.of_kinds(groups, told)
+            found += own
+            if whole or left:
+                found += self._judged_whole(told, sorted([*whole, *left]))
+        found.sort(key=itemgetter(0))
+        findings = [finding for _number, own in found for finding in own]
+        fed = self._feeds.rules
+        needed = (
+            [number for number, own in found if any(finding.rule in fed for finding in own)] if fed else []
+        )
+        return self._feeds.split(findings, self.events(told.only(needed)) if needed else [], stream)
+
+    def _judged_whole(self, told: Rough, numbers: list[int]) -> list[tuple[int, list[Finding]]]:
+        """Return the findings of records that are made into events, by their numbers."""
+        events = zip(numbers, self.events(told.only(numbers)), strict=True)
+        good = [(number, event) for number, event in events if "citysoc.unparsed" not in event]
+        judged = self.detector.numbered([event for _number, event in good])
+        return [(good[place][0], own) for place, own in judged]
 
     def _detect(self, events: list[Event]) -> list[Finding]:
         """Return the findings; if the detector fails on the batch, those of the events it can judge alone."""
         try:
-            return self.detector.detect(events)
+            found = self.detector.detect(events)
+            self._costs.sample(events)
+            return found
         except Exception:  # noqa: BLE001  around one component: a detector's bug must not stop the line
             _log.exception("detector.failed", events=len(events))
         found: list[Finding] = []
@@ -235,6 +275,7 @@ class Worker:
             matches=tuple(matches),
             clocks=tuple(clocks),
             silent=tuple(silent),
+            costs=self._costs.take(),
         )
 
 

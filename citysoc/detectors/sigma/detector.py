@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from citysoc.clock import UTC
 from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.field import Memory
 from citysoc.detectors.sigma.index import Index, places
+from citysoc.detectors.sigma.kinds import Sight, by_runner, matches
 from citysoc.detectors.sigma.match import View, moment_of, predicate, teller, with_plain_names
+from citysoc.detectors.sigma.nodes import fields_of
 from citysoc.flow import UNKNOWN_AGENCY, Finding
 
 if TYPE_CHECKING:
@@ -18,11 +20,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from citysoc.detectors.sigma.index import Candidates
+    from citysoc.detectors.sigma.kinds import Group, Kind, Origin
     from citysoc.detectors.sigma.match import Predicate, Teller
     from citysoc.flow import Event
 
 _Parts: TypeAlias = "Sequence[Sequence[Mapping[str, Sequence[str]]]]"
 MAX_ROUTES = 8192
+_MAX_SIGHTS = 4096
+_LOGSOURCE = frozenset(
+    {"citysoc.logsource.category", "citysoc.logsource.product", "citysoc.logsource.service"}
+)
+"""Given by a source's configuration and by parsers of anything, never to Windows events."""
 _ENTITIES = ("host.name", "user.name", "source.ip")
 _KINDS = {
     **dict.fromkeys(("host.name", "observer.name", "log.syslog.hostname"), "host"),
@@ -41,14 +49,24 @@ class Rule:
         plan: what ``plan.compile_document`` made of it.
     """
 
-    __slots__ = ("_tell", "_test", "codes", "plan")
+    __slots__ = ("_asks", "_tell", "_test", "codes", "entity", "group_by", "plan", "tags")
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self.plan = plan
         codes = plan["codes"]
         self.codes: frozenset[str] | None = None if codes is None else frozenset(codes)
+        self.entity: tuple[str, ...] = (plan["entity"],) if plan["entity"] else _ENTITIES
+        self.group_by: tuple[str, ...] = tuple(plan["group_by"])
+        self.tags: tuple[str, ...] = tuple(plan["tags"])
+        self._asks: frozenset[str] | None = None
         self._test: Predicate | None = None
         self._tell: Teller | None = None
+
+    def asks(self) -> frozenset[str]:
+        """Return the fields that a finding of it takes; the empty name stands for all that an event says."""
+        if self._asks is None:
+            self._asks = frozenset({*fields_of(self.plan["test"]), *self.entity, *self.group_by})
+        return self._asks
 
     def matches(self, view: View) -> bool:
         """Return whether an event matches."""
@@ -67,7 +85,7 @@ class Rule:
         return found
 
 
-class _Route:
+class Route:
     """The rules that see the same events, and the index of them."""
 
     __slots__ = ("index", "rules")
@@ -97,9 +115,10 @@ class SigmaDetector:
                 | {name for plan in self.plans for part in plan["sees"] for other in part for name in other}
             )
         )
-        self._routes: dict[tuple[Any, ...], _Route | Literal[False]] = {}
-        self._shared: dict[int, _Route] = {}
+        self._routes: dict[tuple[Any, ...], Route | Literal[False]] = {}
+        self._shared: dict[int, Route] = {}
         self._sights: list[tuple[_Parts, int]] = []
+        self._sights_of: dict[Kind, Sight | Literal[False]] = {}
         self._coded: dict[str, int] = {}
         self._uncoded = 0
         self._prepare_routes()
@@ -129,7 +148,11 @@ class SigmaDetector:
 
     def detect(self, events: Sequence[Event]) -> list[Finding]:
         """Return the findings of a batch, ordered by event, then rule id. Never raises."""
-        groups: dict[int, tuple[_Route, list[int]]] = {}
+        return [finding for _number, own in self.numbered(events) for finding in own]
+
+    def numbered(self, events: Sequence[Event]) -> list[tuple[int, list[Finding]]]:
+        """Return the findings of each event that has any, with its number, in order."""
+        groups: dict[int, tuple[Route, list[int]]] = {}
         for number, route in enumerate(self._routes_of(events)):
             if route:
                 groups.setdefault(id(route), (route, []))[1].append(number)
@@ -140,13 +163,65 @@ class SigmaDetector:
                 if candidates and (own := _findings(route, candidates, event)):
                     found.append((number, own))
         found.sort(key=itemgetter(0))
-        return [finding for _number, own in found for finding in own]
+        return found
+
+    def of_kinds(
+        self, groups: Sequence[Group], origin: Origin
+    ) -> tuple[list[tuple[int, list[Finding]]], list[int]]:
+        """Return the findings of records that are not events yet, and the numbers of those that must be made so.
+
+        Args:
+            groups: the records by their kinds.
+            origin: where they come from.
+        """
+        found: list[tuple[int, list[Finding]]] = []
+        whole: list[int] = []
+        for group in groups:
+            kind = group.kind
+            sight = self._sights_of.get(kind)
+            if sight is None:
+                sight = self._sight(kind)
+            if not sight:
+                whole += group.numbers if sight is None else ()
+                continue
+            matched, left = matches(sight, group, origin)
+            whole += [group.numbers[place] for place in left]
+            for place, view, rules in matched:
+                number = group.numbers[place]
+                told = _Told(
+                    origin.agency or UNKNOWN_AGENCY,
+                    origin.event_id(number),
+                    origin.moment(kind, group.rows[place]),
+                    origin.path,
+                    origin.offset(number),
+                )
+                found.append((number, [_finding(rule, view, told) for rule in rules]))
+        return found, whole
+
+    def _sight(self, kind: Kind) -> Sight | Literal[False] | None:
+        """Return what judges records of a kind; False where no rule sees them, None where their events must be made."""
+        names = self._fields
+        if not kind.names.isdisjoint(names) or any(map(by_runner, {*names} - _LOGSOURCE)):
+            return None
+        (route,) = self._routes_of([kind.same])
+        sight: Sight | Literal[False] = Sight(kind, route) if route else False
+        if len(self._sights_of) >= _MAX_SIGHTS:
+            self._sights_of.clear()
+        self._sights_of[kind] = sight
+        return sight
 
     def sees(self, event: Event) -> bool:
         """Return whether any rule sees an event."""
         return bool(self._routes_of([event])[0])
 
-    def _routes_of(self, events: Sequence[Event]) -> list[_Route | Literal[False]]:
+    def tried(self, event: Event) -> tuple[list[Rule], View]:
+        """Return the rules that are evaluated exactly on an event, and the event as they look at it."""
+        plain = with_plain_names(event)
+        (route,) = self._routes_of([event])
+        places = route.index.candidates([plain])[0] if route else ()
+        return [route.rules[place] for place in places] if route else [], View(plain, plain=True)
+
+    def _routes_of(self, events: Sequence[Event]) -> list[Route | Literal[False]]:
         """Return for each event what finds the candidates among the rules that see it; False where none does."""
         keys = list(zip(*[[event.get(name) for event in events] for name in self._fields], strict=True))
         try:
@@ -156,7 +231,7 @@ class SigmaDetector:
             found = list(map(self._routes.get, keys))
         return [self._route(key) if one is None else one for key, one in zip(keys, found, strict=True)]
 
-    def _route(self, key: tuple[Any, ...]) -> _Route | Literal[False]:
+    def _route(self, key: tuple[Any, ...]) -> Route | Literal[False]:
         """Return the route of events whose fields that decide it have these values."""
         found = self._routes.get(key)
         if found is None:
@@ -166,7 +241,7 @@ class SigmaDetector:
             shared = self._shared.get(routed)
             if shared is None and routed:
                 rules = [self._rules[place] for place in places(routed)]
-                shared = self._shared[routed] = _Route(rules, self._memory, self._store)
+                shared = self._shared[routed] = Route(rules, self._memory, self._store)
             found = self._routes[key] = shared or False
         return found
 
@@ -182,12 +257,21 @@ class SigmaDetector:
         return seen & asked
 
 
-def _findings(route: _Route, candidates: Candidates, event: Mapping[str, Any]) -> list[Finding]:
+def _findings(route: Route, candidates: Candidates, event: Mapping[str, Any]) -> list[Finding]:
     """Return the findings of those candidates that an event matches."""
     view = View(event, plain=True)
-    return [
-        _finding(rule, view) for rule in [route.rules[place] for place in candidates] if rule.matches(view)
-    ]
+    rules = [rule for rule in map(route.rules.__getitem__, candidates) if rule.matches(view)]
+    if not rules:
+        return []
+    offset = event.get("log.offset")
+    told = _Told(
+        str(event.get("agency.id") or UNKNOWN_AGENCY),
+        str(event.get("event.id") or ""),
+        moment_of(event.get("@timestamp")) or moment_of(event.get("event.ingested")) or _NEVER,
+        str(event.get("log.file.path") or ""),
+        offset if isinstance(offset, int) else 0,
+    )
+    return [_finding(rule, view, told) for rule in rules]
 
 
 def _hashable(value: Any) -> Any:
@@ -226,37 +310,39 @@ def _has(values: tuple[str, ...], wanted: str) -> bool:
     return wanted in values
 
 
-def _finding(rule: Rule, view: View) -> Finding:
+class _Told(NamedTuple):
+    """What findings of one event say alike: agency, id, time and place."""
+
+    agency: str
+    event_id: str
+    timestamp: dt.datetime
+    path: str
+    offset: int
+
+
+def _finding(rule: Rule, view: View, told: _Told) -> Finding:
     plan = rule.plan
     event = view.event
-    entity_field = _entity_field(plan["entity"], event)
-    names = plan["group_by"] or ([entity_field] if entity_field else [])
-    offset = event.get("log.offset")
+    entity_field = next((name for name in rule.entity if _one(event.get(name))), "")
+    names = rule.group_by or ((entity_field,) if entity_field else ())
     return Finding(
         rule=plan["id"],
         title=plan["title"],
         level=plan["level"],
-        agency=str(event.get("agency.id") or UNKNOWN_AGENCY),
-        event_id=str(event.get("event.id") or ""),
-        timestamp=moment_of(event.get("@timestamp")) or moment_of(event.get("event.ingested")) or _NEVER,
+        agency=told.agency,
+        event_id=told.event_id,
+        timestamp=told.timestamp,
         matched=rule.matched(view),
-        tags=tuple(plan["tags"]),
+        tags=rule.tags,
         group={name: event[name] for name in names if event.get(name) is not None},
         window_seconds=plan["window_seconds"],
         entity=f"{_KINDS.get(entity_field, entity_field)}:{_one(event[entity_field])}"
         if entity_field
         else "",
-        path=str(event.get("log.file.path") or ""),
-        offset=offset if isinstance(offset, int) else 0,
+        path=told.path,
+        offset=told.offset,
         title_vi=plan["title_vi"],
     )
-
-
-def _entity_field(wanted: str, event: Mapping[str, Any]) -> str:
-    for name in (wanted,) if wanted else _ENTITIES:
-        if _one(event.get(name)):
-            return name
-    return ""
 
 
 def _one(value: Any) -> str:

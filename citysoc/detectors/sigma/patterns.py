@@ -2,6 +2,9 @@
 
 A value is searched between two NULs, so that a text that must be at its begin or end is a plain text, too. Many
 values are searched at once, as one block with a NUL between each two.
+
+Hyperscan is asked for plain texts only, and never at the very end of what it reads: on x86 its builds (Vectorscan
+5.4.12) overlook expressions with repeated classes, and two letters at the end. Patterns are RE2's in any case.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import re2
 
 from citysoc.detectors.sigma import databases
 from citysoc.detectors.sigma.databases import Databases
+from citysoc.detectors.sigma.text import compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,10 +39,12 @@ _ADDRESS = frozenset("0123456789abcdef.:")
 """The letters of addresses: events may write those otherwise than records."""
 _BEFORE = frozenset({"is", "starts"})
 _AFTER = frozenset({"is", "ends"})
-_CODED = rb"\\u[0-9a-f]{4}"
-"""A letter that JSON writes by its number."""
-_EDGES = re.compile(r"\\[AzZGK]|\(\?[a-zA-Z]*-")
+_CODED = tuple(f"\\u{digit}" for digit in "0123456789abcdefABCDEF")
+"""How a letter begins that JSON writes by its number."""
+_EDGES = re.compile(r"\\[AzZ]|\(\?[a-zA-Z]*-")
 """What binds a pattern to the edges of the whole block, whatever its flags."""
+PADDING = b"\n" * 64
+"""Stands after whatever Hyperscan reads, longer than what its builds read at once."""
 _MATCHES_A_VALUE = 64
 """A block in which more is found, on average, is searched value by value: each text is then found once."""
 _MATCHES = 4096
@@ -72,7 +78,7 @@ class Finder:
         self._patterns = [place for place, _flags, _pattern in patterns]
         self._fast = fast and databases.hyperscan is not None
         self._block = self._scan_block() if self._fast else None
-        self._look = self._prefilter(patterns) if self._fast and patterns else None
+        self._look = _re2_patterns(patterns) if patterns else None
         self._in_blocks = not any(_EDGES.search(pattern) for _place, _flags, pattern in patterns)
 
     def one(self, folded: str, text: str | None) -> Sequence[int] | None:
@@ -83,10 +89,9 @@ class Finder:
             text: as it is; without it no pattern is looked for.
         """
         found = self._search(folded)
-        if not self._patterns or found is None or text is None:
+        if self._look is None or found is None or text is None:
             return found
-        # Hyperscan reads bytes: what is a letter, and its other case, it knows of ASCII only.
-        more = self._patterns if self._look is None or not text.isascii() else self._look(text)
+        more = self._look(compose(text))
         return None if more is None else [*found, *more]
 
     def many(self, block: str, folded: Sequence[str], values: Sequence[str]) -> Hits | None:
@@ -97,7 +102,7 @@ class Finder:
             folded: the folded values.
             values: as they are.
         """
-        if self._block is None or (self._patterns and not (self._in_blocks and self._look)):
+        if self._block is None or not self._in_blocks:
             return None
         found = self._block(block, _MATCHES + _MATCHES_A_VALUE * len(values))
         if found is None:
@@ -107,20 +112,19 @@ class Finder:
             ends = list(accumulate([len(one) + 1 for one in folded]))
             for end, place in found:
                 hits.setdefault(bisect_left(ends, end - 1), []).append(place)
-        if self._patterns:
-            self._sift(values, 0, hits)
+        if self._look is not None:
+            self._sift(self._look, values, 0, hits)
         return hits
 
-    def _sift(self, values: Sequence[str], first: int, hits: Hits) -> None:
+    def _sift(self, look: _Search, values: Sequence[str], first: int, hits: Hits) -> None:
         """Add to ``hits`` the patterns of values: most blocks have none, and those that have are halved."""
-        look = self._look
-        found = self._patterns if look is None else look("\n" + "\n".join(values) + "\n")
+        found = look("\n".join(values))
         if found is not None and not found:
             return
         if len(values) > 1:
             half = len(values) // 2
-            self._sift(values[:half], first, hits)
-            self._sift(values[half:], first + half, hits)
+            self._sift(look, values[:half], first, hits)
+            self._sift(look, values[half:], first + half, hits)
         else:
             hits.setdefault(first, []).extend(self._patterns if found is None else found)
 
@@ -139,7 +143,7 @@ class Finder:
             )
         except databases.hyperscan.error:
             return None
-        return _scanner(database, "\0")
+        return _scanner(database)
 
     def _scan_block(self) -> Callable[[str, int], list[tuple[int, int]] | None] | None:
         """Return the search of a block: where each text ends, and its place; None where there are too many."""
@@ -160,45 +164,29 @@ class Finder:
         def search(block: str, limit: int) -> list[tuple[int, int]] | None:
             found.clear()
             try:
-                scan(block.encode(), on_match, context=limit)
+                scan(block.encode() + PADDING, on_match, context=limit)
             except databases.hyperscan.error:
                 return None
+            while found and found[-1][0] > len(block):  # in the padding
+                found.pop()
             return found
 
         return search
 
-    def _prefilter(self, patterns: Sequence[tuple[int, str, str]]) -> _Search | None:
-        """Return a search that finds at least the patterns that a text of ASCII has; None where there can be none.
 
-        It takes many texts with a line feed between each two as well: a pattern then finds the edges of each, too.
-        """
-        hyperscan = databases.hyperscan
-        flags = {"i": hyperscan.HS_FLAG_CASELESS, "m": 0, "s": hyperscan.HS_FLAG_DOTALL}
-        common = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_PREFILTER | hyperscan.HS_FLAG_ALLOWEMPTY
-        common |= hyperscan.HS_FLAG_MULTILINE
-        try:
-            database = self._store.database(
-                [pattern.encode() for _place, _flags, pattern in patterns],
-                [place for place, _flags, _pattern in patterns],
-                [common | sum(flags[one] for one in own) for _place, own, _pattern in patterns],
-            )
-        except (hyperscan.error, UnicodeEncodeError):
-            return None
-        return _scanner(database, "")
-
-
-def _scanner(database: Any, edge: str) -> _Search:
+def _scanner(database: Any) -> _Search:
     scan = database.scan
     found: list[int] = []
-    add = found.append
 
-    def on_match(place: int, _start: int, _end: int, _flags: int, _context: Any) -> None:
-        add(place)
+    def on_match(place: int, _start: int, end: int, _flags: int, length: int) -> None:
+        if end <= length:  # not in the padding
+            found.append(place)
 
     def search(value: str) -> Sequence[int] | None:
         found.clear()
         try:
-            scan(f"{edge}{value}{edge}".encode(), on_match)
+            data = f"\0{value}\0".encode()
+            scan(data + PADDING, on_match, context=len(data))
         except (
             databases.hyperscan.error,
             UnicodeEncodeError,
@@ -229,11 +217,9 @@ class Glance:
             len(run) < _SHORTEST_RUN or NUMERIC.issuperset(run) or _ADDRESS.issuperset(run) for run in runs
         ):
             return
-        expressions = [*map(_escaped, runs), _CODED]
-        flag = databases.hyperscan.HS_FLAG_CASELESS
-        database = (store or Databases()).database(
-            expressions, list(range(len(expressions))), [flag] * len(expressions)
-        )
+        expressions = list(map(_escaped, [*runs, *_CODED]))
+        flags = [databases.hyperscan.HS_FLAG_CASELESS] * len(runs) + [0] * len(_CODED)
+        database = (store or Databases()).database(expressions, list(range(len(expressions))), flags)
         self._scan = database.scan
 
     def events(self, events: Sequence[Mapping[str, Any]]) -> Sequence[int]:
@@ -259,7 +245,7 @@ class Glance:
         found = self._found
         found.clear()
         try:
-            self._scan(block, self._on_match)
+            self._scan(block + PADDING, self._on_match)
         except databases.hyperscan.error:
             return range(len(records))
         if found:
@@ -280,17 +266,38 @@ def _escaped(text: str) -> bytes:
 
 
 def _re2(ids: Sequence[int], texts: Sequence[str]) -> _Search:
+    patterns = _set()
+    for text in texts:
+        patterns.Add(re2.escape(text.encode("utf-8", "replace").decode()))
+    patterns.Compile()
+    return _of_set(patterns, ids, "\0")
+
+
+def _re2_patterns(patterns: Sequence[tuple[int, str, str]]) -> _Search:
+    """Return a search that finds at least the patterns that a text has.
+
+    It takes many texts with a line feed between each two as well: a pattern then finds the edges of each, too.
+    """
+    found = _set()
+    for _place, flags, pattern in patterns:
+        found.Add(f"(?{flags}{'' if 'm' in flags else 'm'}){pattern}")
+    found.Compile()
+    return _of_set(found, [place for place, _flags, _pattern in patterns], "")
+
+
+def _set() -> Any:
     options = re2.Options()
     options.max_mem = _MEMORY_BYTES
     options.log_errors = False
     patterns = re2.Set.SearchSet(options)
-    for text in ("", *texts):  # the empty one is always found: where it is not, the search ran out of memory
-        patterns.Add(re2.escape(text.encode("utf-8", "replace").decode()))
-    patterns.Compile()
+    patterns.Add("")  # always found: where it is not, the search ran out of memory
+    return patterns
 
+
+def _of_set(patterns: Any, ids: Sequence[int], edge: str) -> _Search:
     def search(value: str) -> Sequence[int] | None:
         try:
-            found = patterns.Match(f"\0{value}\0")
+            found = patterns.Match(f"{edge}{value}{edge}")
         except UnicodeEncodeError:  # half a surrogate pair: no text, so nothing is said about it
             return None
         return [ids[place - 1] for place in found if place] if found and 0 in found else None

@@ -1,0 +1,253 @@
+"""Rules on records that are not events yet: candidates by kind, and of these only the fields that rules ask for.
+
+A *kind* of records (``parsers.windows_kinds``) says where a field comes from. What rules need is looked up on the
+values as they stand in the record, and an event with a handful of fields is made for candidates only. Whatever is
+not plain to see here is handed back, to be made into events and judged as such.
+"""
+
+from __future__ import annotations
+
+from itertools import compress
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Protocol
+
+from citysoc.detectors.sigma.match import View
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from citysoc.detectors.sigma.detector import Route, Rule
+    from citysoc.detectors.sigma.index import Candidates
+    from citysoc.flow import Event
+
+_RUNNERS = ("agency.", "citysoc.", "ecs.", "log.file.", "log.offset")
+_RUNNERS_NAMES = frozenset({"@timestamp", "event.id", "event.ingested", "event.original", "event.created"})
+_MAX_MADE = 20_000
+
+
+class Part(Protocol):
+    """What makes some fields of the events of a kind."""
+
+    keys: tuple[str, ...]
+
+    def make(self, row: Mapping[str, Any]) -> Event | None:
+        """Return the fields of a record's event; None where the whole event must be made to know."""
+
+
+class Kind(Protocol):
+    """What some records have in common."""
+
+    same: Event
+    """Fields that are the same in all events."""
+    names: frozenset[str]
+    """Fields that events may have besides."""
+    words: Event
+    """Texts that events may have and records not."""
+
+    def source(self, name: str) -> str | None:
+        """Return the name in the record whose value a field has as it is; None where it is made of something."""
+
+    def part(self, wanted: Iterable[str]) -> Part:
+        """Return what makes some fields."""
+
+
+class Group(Protocol):
+    """Records of one kind: which of their batch they are, and their values by name."""
+
+    @property
+    def kind(self) -> Any:  # a Kind; what gives moments knows more of it
+        """What they have in common."""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Which of the records of their batch they are."""
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """Their values by name."""
+
+
+class Origin(Protocol):
+    """Where records come from: what findings say besides what matched."""
+
+    agency: str
+    path: str
+
+    def records(self, numbers: Sequence[int]) -> list[bytes]:
+        """Return records as they are."""
+
+    def event_id(self, number: int) -> str:
+        """Return the ``event.id`` of a record."""
+
+    def offset(self, number: int) -> int:
+        """Return where a record stands."""
+
+    def moment(self, kind: Any, row: Mapping[str, Any]) -> dt.datetime:
+        """Return the ``@timestamp`` of a record."""
+
+
+def by_runner(name: str) -> bool:
+    """Return whether a field is not the parser's to fill; the empty name stands for all fields."""
+    return not name or name in _RUNNERS_NAMES or name.startswith(_RUNNERS)
+
+
+class Trial:
+    """Some candidates, and what makes the fields that they ask for.
+
+    Args:
+        kind: of the records.
+        rules: the candidates.
+    """
+
+    __slots__ = ("make", "rules")
+
+    def __init__(self, kind: Kind, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+        asked = {name for rule in rules for name in rule.asks()}
+        self.make = _whole if any(map(by_runner, asked)) else kind.part(asked).make
+        """Makes the fields; None where the whole event must be made."""
+
+
+def _whole(_row: Mapping[str, Any]) -> None:
+    return None
+
+
+class Sight:
+    """The rules of a route on the records of a kind.
+
+    Args:
+        kind: of the records.
+        route: the rules that see their events.
+    """
+
+    __slots__ = (
+        "_combinations",
+        "_fields",
+        "_get",
+        "_glance",
+        "_kind",
+        "_made",
+        "_route",
+        "_trials",
+        "is_plain",
+    )
+
+    def __init__(self, kind: Kind, route: Route) -> None:
+        index = route.index
+        self._kind = kind
+        self._route = route
+        self._glance = index.glance()
+        varied = [name for name in index.fields if name in kind.names]
+        self.is_plain = not any(map(by_runner, index.fields)) and not (
+            self._glance is not None and self._glance.events([kind.words])
+        )
+        """Whether rules ask nothing but what a kind tells."""
+        plain = [name for name in varied if kind.source(name) is not None]
+        made = [name for name in varied if kind.source(name) is None]
+        self._combinations = index.combinations(kind.same, [*plain, *made])
+        self._fields = [index.fields[name] for name in plain]
+        keys = [str(kind.source(name)) for name in plain]
+        self._get = itemgetter(*keys) if keys else None
+        self._made = [_Made(index.fields[name], kind.part([name]), name) for name in made]
+        self._trials: dict[Candidates, Trial] = {}
+
+    def candidates(self, rows: Sequence[Mapping[str, Any]]) -> list[Candidates] | None:
+        """Return the candidates of each record; None where the whole events must be made to know."""
+        columns: list[Sequence[int]] = []
+        if self._get is not None:
+            values = map(self._get, rows)
+            if len(self._fields) == 1:
+                columns.append(self._fields[0].classes(list(values)))
+            else:
+                for field, column in zip(self._fields, zip(*values, strict=True), strict=True):
+                    columns.append(field.classes(column))
+        for made in self._made:
+            classes = made.classes(rows)
+            if classes is None:
+                return None
+            columns.append(classes)
+        return self._combinations.candidates(columns, len(rows))
+
+    def spoken(self, origin: Origin, numbers: Sequence[int]) -> Sequence[int]:
+        """Return the places of the records that may say what rules look for anywhere."""
+        return () if self._glance is None else self._glance.records(origin.records(numbers))
+
+    def trial(self, candidates: Candidates) -> Trial:
+        """Return what some candidates ask for."""
+        found = self._trials.get(candidates)
+        if found is None:
+            rules = [self._route.rules[place] for place in candidates]
+            found = self._trials[candidates] = Trial(self._kind, rules)
+        return found
+
+
+class _Made:
+    """The classes of a field that is made of values, by those values."""
+
+    __slots__ = ("_field", "_get", "_known", "_name", "_part")
+
+    def __init__(self, field: Any, part: Part, name: str) -> None:
+        self._field = field
+        self._part = part
+        self._name = name
+        self._get = itemgetter(*part.keys)
+        self._known: dict[Any, int] = {}
+
+    def classes(self, rows: Sequence[Mapping[str, Any]]) -> list[int] | None:
+        column = list(map(self._get, rows))
+        types = set(map(type, column))
+        if not types.issubset({str, int}):  # 1, 1.0 and true are one key
+            return self._classes(rows)
+        known = self._known
+        found = list(map(known.get, column))
+        if all(found):
+            return found  # type: ignore[return-value]  # none is left out
+        fresh = dict(compress(zip(column, rows, strict=True), [one is None for one in found]))
+        classes = self._classes(list(fresh.values()))
+        if classes is None:
+            return None
+        if len(known) > _MAX_MADE:
+            known.clear()
+        new = dict(zip(fresh, classes, strict=True))
+        known.update(new)
+        return [one or new[value] for one, value in zip(found, column, strict=True)]
+
+    def _classes(self, rows: Sequence[Mapping[str, Any]]) -> list[int] | None:
+        made = list(map(self._part.make, rows))
+        if None in made:
+            return None
+        classes: list[int] = self._field.classes(
+            [event.get(self._name) for event in made if event is not None]
+        )
+        return classes
+
+
+def matches(
+    sight: Sight, group: Group, origin: Origin
+) -> tuple[list[tuple[int, View, list[Rule]]], list[int]]:
+    """Return what of a group matches, and the places of the records that must be made into events.
+
+    What matches is the place of a record in its group, its fields so far as rules ask for them, and the rules.
+    """
+    rows = group.rows
+    candidates = sight.candidates(rows) if sight.is_plain else None
+    if candidates is None:
+        return [], list(range(len(rows)))
+    whole = sight.spoken(origin, group.numbers)
+    left_out = frozenset(whole)
+    whole = list(whole)
+    found = []
+    for place in compress(range(len(rows)), candidates):
+        if place in left_out:
+            continue
+        trial = sight.trial(candidates[place])
+        event = trial.make(rows[place])
+        if event is None:
+            whole.append(place)
+            continue
+        view = View(event, plain=True)
+        rules = [rule for rule in trial.rules if rule.matches(view)]
+        if rules:
+            found.append((place, view, rules))
+    return found, whole

@@ -1,0 +1,127 @@
+"""Flat Windows records by their kind, before they are events: what a field of theirs comes from.
+
+Rules read a third of an event's fields, and seldom match. So where only findings are wanted, records are told apart by
+their *kind* (``windows_shapes``: the same names, provider, id and channel), and of most events nothing more is made.
+What a kind says of a field is what ``windows`` makes of it: the parts of a recipe are taken from the recipe.
+"""
+
+from __future__ import annotations
+
+import functools
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from citysoc.parsers import values
+from citysoc.parsers.windows_shapes import NOWHERE, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from citysoc.flow import Event
+
+
+class Kind:
+    """The records of one recipe.
+
+    Args:
+        recipe: how their events are made.
+        names: the names of a record, in their order.
+    """
+
+    def __init__(self, recipe: Recipe, names: Sequence[str]) -> None:
+        self.recipe = recipe
+        self._names = names
+        self.times = [(names[place], zone) for place, zone in recipe.times]
+        """The names that may hold the time, and the zones that they promise."""
+        self.same: Event = {
+            "event.kind": "event",
+            **recipe.same,
+            **{name: [only] for name, only in recipe.lists},
+        }
+        """Fields that are the same in all events."""
+        self._written = {
+            name for _place, target, _copy, form in recipe.copies for name in _written(target, form)
+        }
+        told = {name for _path, name in recipe.paths}
+        self.names = frozenset({*recipe.targets, *self._written, *told} - {NOWHERE} - self.same.keys())
+        """Fields that events may have besides."""
+        self._made = {name for name, _kept, _read in recipe.read} | self._written | told | recipe.system
+        self.words: Event = {**self.same, "transports": _transports()}
+        """Texts that events may have and records not."""
+        self.is_plain = (
+            not any(" " in name for name in self.names) and "threat.software.name" not in self.names
+        )
+        """Whether nothing about an event depends on more than its recipe."""
+
+    def source(self, name: str) -> str | None:
+        """Return the name in the record whose value a field has as it is; None where it is made of something."""
+        if name in self._made or self.recipe.targets.count(name) != 1:
+            return None
+        return self._names[self.recipe.targets.index(name)]
+
+    def part(self, wanted: Collection[str]) -> Part:
+        """Return what makes some fields of events."""
+        names = set(wanted)
+        names |= {path for path, name in self.recipe.paths if name in names}
+        copies = [copy for copy in self.recipe.copies if not names.isdisjoint(_written(copy[1], copy[3]))]
+        places = sorted(
+            {place for place, target in enumerate(self.recipe.targets) if target in names}
+            | {place for place, *_rest in copies}
+        )
+        targets = [self.recipe.targets[place] for place in places]
+        recipe = Recipe([target if target in names else NOWHERE for target in targets])
+        recipe.read = [read for read in self.recipe.read if read[0] in names and read[0] in targets]
+        recipe.copies = [(places.index(place), *rest) for place, *rest in copies]  # type: ignore[misc]  # three remain
+        lists = {name for name, _only in self.recipe.lists}
+        recipe.same = {n: value for n, value in self.same.items() if n in names and n not in lists}
+        recipe.lists = [(name, only) for name, only in self.recipe.lists if name in names]
+        recipe.paths = [(path, name) for path, name in self.recipe.paths if name in names]
+        empty = frozenset(self.recipe.system) & set(targets)
+        return Part(recipe, [self._names[place] for place in places], any_empty=bool(empty))
+
+
+class Part:
+    """What makes some fields of the events of a kind.
+
+    Args:
+        recipe: makes them.
+        keys: of the values of these names.
+        any_empty: whether an empty value may count as absent.
+    """
+
+    __slots__ = ("_absent", "_get", "_make", "keys", "plain")
+
+    def __init__(self, recipe: Recipe, keys: Sequence[str], *, any_empty: bool) -> None:
+        self.keys = tuple(keys)
+        self._make = recipe.make
+        self._absent = (None, "") if any_empty else (None,)
+        self._get = _getter(self.keys)
+
+    def make(self, row: Mapping[str, Any]) -> Event | None:
+        """Return the fields; None where the event must be made as a whole to know."""
+        found = self._get(row)
+        for absent in self._absent:
+            if absent in found:
+                return None
+        return self._make(found)
+
+
+def _getter(keys: Sequence[str]) -> Any:
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return (lambda row: (row[keys[0]],)) if keys else (lambda _row: ())
+
+
+@functools.cache
+def _transports() -> list[str | None]:
+    return [values.transport(number) for number in range(256)]
+
+
+@functools.lru_cache(maxsize=4096)
+def _written(target: str, form: str) -> tuple[str, ...]:
+    """Return the fields that a copy of a form may fill."""
+    if form == "account":
+        return f"{target}.name", f"{target}.domain"
+    if form == "hashes":
+        return *(f"{target}.hash.{kind}" for kind in ("md5", "sha1", "sha256")), f"{target}.pe.imphash"
+    return (target,)

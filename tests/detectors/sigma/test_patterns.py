@@ -1,0 +1,109 @@
+"""Texts looked for many at once, against looking for each alone: one value, blocks of values, at their very ends."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from citysoc.detectors.sigma import databases
+from citysoc.detectors.sigma.databases import Databases
+from citysoc.detectors.sigma.patterns import Finder
+
+HOWS = ("is", "starts", "ends", "has")
+LETTERS = 'ab:{\\c" '
+
+
+def holds(how, text, value):
+    if how == "is":
+        return value == text
+    return {"starts": value.startswith, "ends": value.endswith, "has": value.__contains__}[how](text)
+
+
+def made(seed):
+    dice = random.Random(seed)
+
+    def word(most):
+        return "".join(dice.choices(LETTERS, k=dice.randint(1, most)))
+
+    wanted = list({(dice.choice(HOWS), word(5)) for _ in range(dice.choice((1, 1, 2, 3, 9, 40)))})
+    if seed % 3 == 0:
+        wanted.append(("is", ""))
+    values = []
+    for _ in range(dice.choice((1, 2, 30))):
+        known = dice.choice(wanted)[1]
+        values.append(
+            dice.choice(("", word(40)))
+            + dice.choice(("", known, known[:-1]))
+            + dice.choice(("", "", word(30)))
+        )
+    return wanted, values
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["hyperscan", "re2"])
+def test_texts_are_found_exactly(fast):
+    for seed in range(300):
+        wanted, values = made(seed)
+        find = Finder(wanted, fast=fast)
+        expected = [{place for place, one in enumerate(wanted) if holds(*one, value)} for value in values]
+        assert [set(find.one(value, value)) for value in values] == expected
+        hits = find.many("\0" + "\0".join(values) + "\0", values, values)
+        if fast:
+            assert [set(hits.get(number, ())) for number in range(len(values))] == expected
+
+
+PATTERNS = (
+    r":\s*\{",
+    r"a\s*b",
+    r"^a.*b$",
+    r"(?i)AB?c",
+    r"[ab]\s*c",
+    r"\{\\?\"",
+    r"a\d*:",
+    r"b$",
+    r"^$",
+    r"c{2,}\b",
+    "(a|:)*c",
+)
+
+
+def test_patterns_are_never_overlooked():
+    wanted = [("re", pattern) for pattern in PATTERNS]
+    find = Finder(wanted)
+    for seed in range(300):
+        values = made(seed)[1]
+        hits = find.many("\0" + "\0".join(map(str.lower, values)) + "\0", values, values)
+        for number, value in enumerate(values):
+            expected = {place for place, pattern in enumerate(PATTERNS) if re.search(pattern, value)}
+            assert expected <= set(find.one(value, value))
+            assert expected <= set(hits.get(number, ()))
+
+
+def test_a_database_is_taken_from_its_file(tmp_path, monkeypatch):
+    wanted = [("has", "whoami"), ("ends", "\\cmd.exe")]
+    assert list(Finder(wanted, store=Databases(tmp_path)).one("c:\\cmd.exe", None)) == [1]
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 2  # one for single values, one for blocks
+    monkeypatch.setattr(databases, "_save", lambda *_: pytest.fail("it was compiled"))
+    assert list(Finder(wanted, store=Databases(tmp_path)).one("whoami /all", None)) == [0]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-7], lambda data: data[:-7] + b"X" * 7, lambda _data: b""]
+)
+def test_a_broken_database_is_compiled_anew(tmp_path, damage):
+    wanted = [("has", "whoami")]
+    Finder(wanted, store=Databases(tmp_path))
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    finder = Finder(wanted, store=Databases(tmp_path))
+    assert finder.many("\0a\0whoami\0", ["a", "whoami"], ["a", "whoami"]) == {1: [0]}
+    assert path.read_bytes() == whole
+
+
+def test_other_texts_have_other_databases(tmp_path):
+    for text in ("a", "b"):
+        Finder([("has", text)], store=Databases(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 2

@@ -1,0 +1,236 @@
+"""Records judged by their kind, before they are events, against the same records made into events first."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from citysoc.detectors.sigma import SigmaDetector
+from citysoc.detectors.sigma.plan import compile_document
+from citysoc.flow import Batch
+from citysoc.parsers.rough import rough
+from citysoc.pipeline import work as pipeline
+from citysoc.pipeline.work import Work, Worker
+from tests.bench import sigma_events
+from tests.corpus import CORPUS, needs_corpus
+
+RULES = tuple(CORPUS / "sigma" / name for name in ("rules", "rules-emerging-threats", "rules-threat-hunting"))
+
+
+def batch(records, parser="windows"):
+    records = tuple(records)
+    return Batch(
+        stream="a/b",
+        agency="a",
+        parser=parser,
+        records=records,
+        offsets=tuple(range(7, 7 + len(records))),
+        arrived=dt.datetime(2026, 11, 17, tzinfo=dt.UTC),
+        path="a.log",
+        identity="i",
+    )
+
+
+def both(worker, one):
+    """Return the findings by kind, and those of the events."""
+    assert rough(one) is not None
+    quick = worker.judged(one)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "rough", lambda _batch: None)
+        whole = worker.judged(one)
+    return quick, whole
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory):
+    return Worker(Work(rules=RULES, cache_dir=tmp_path_factory.mktemp("cache")))
+
+
+@pytest.mark.corpus
+@needs_corpus
+@pytest.mark.parametrize("size", [1, 1000])
+def test_made_windows_events(worker, size, monkeypatch):
+    monkeypatch.setattr(pipeline, "_AT_ONCE", size)
+    flat = list(sigma_events.windows(300, seed=11))
+    beat = list(sigma_events.windows(100, seed=12, shape="beat"))
+    mixed = [*flat[:200], *beat, b"nonsense", b"{broken", b"[1]", b'<13>pc1 app: {"EventID": 1}', *flat[200:]]
+    quick, whole = both(worker, batch(mixed))
+    assert len(whole[0]) > 100
+    assert quick == whole
+
+
+@pytest.mark.corpus
+@needs_corpus
+def test_nothing_is_made_of_events_that_no_rule_matches(worker, monkeypatch):
+    made = []
+    monkeypatch.setattr(worker, "events", lambda one: made.append(one) or [])
+    assert worker.judged(batch(sigma_events.quiet(50))) == ([], [])
+    assert made == []
+
+
+NAMES = (
+    *(
+        "EventID",
+        "Channel",
+        "Provider_Name",
+        "Computer",
+        "SystemTime",
+        "UtcTime",
+        "EventTime",
+        "Image",
+        "ParentImage",
+    ),
+    *("CommandLine", "User", "Hashes", "SourceIp", "DestinationIp", "DestinationPort", "Protocol", "Message"),
+    *(
+        "Level",
+        "ThreadID",
+        "Some Name",
+        "Keywords",
+        "TargetUserName",
+        "SubjectUserName",
+        "IpAddress",
+        "LogonType",
+    ),
+    *(
+        "Description",
+        "@strange",
+        "winlog.event_id",
+        "process.name",
+        "event.kind",
+        "agency.id",
+        "OriginalFileName",
+    ),
+)
+VALUES = st.one_of(
+    st.sampled_from(
+        [
+            *(
+                "C:\\Windows\\System32\\cmd.exe",
+                "cmd.exe",
+                "CMD.EXE",
+                "/c whoami",
+                "PC01\\nam",
+                "-",
+                "",
+                "0x1f",
+            ),
+            *("10.1.2.3", "::ffff:10.1.2.3", "tcp", "17", "mimikatz", "mimi\0katz", "Thủ tướng", "thu\u0309"),
+            *(
+                "2026-11-16T01:02:03Z",
+                "2026-11-16 01:02:03.004",
+                "2031-01-01T00:00:00Z",
+                "SHA256=AB,IMPHASH=CD",
+            ),
+            *('a "quoted" {brace} [list]', "a\nb", 'x": {"y', "K\u212aſ", "%%1936"),
+        ]
+    ),
+    *(st.integers(0, 5000), st.integers(2**63, 2**64 - 1), st.booleans(), st.floats(0, 9), st.none()),
+    st.just({"Inner": "cmd.exe", "CommandLine": "whoami"}),
+    st.just(["whoami", "cmd.exe"]),
+    st.text("aKđ\u212a\0 \\", max_size=4),
+)
+KINDS = st.sampled_from(
+    [
+        ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", 1),
+        ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", "1"),
+        ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", True),
+        ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", 3),
+        ("Security", "Microsoft-Windows-Security-Auditing", 4688),
+        ("Security", "Microsoft-Windows-Security-Auditing", 4624),
+        ("Application", "Some App", 1),
+        ("", "Microsoft-Windows-Sysmon", 1),
+        (None, "Microsoft-Windows-Windows Defender", 1117),
+    ]
+)
+
+
+def record(kind, fields, extra):
+    channel, provider, code = kind
+    text = orjson.dumps({"Channel": channel, "Provider_Name": provider, "EventID": code, **fields}).decode()
+    return (text[:-1] + extra + "}").encode("utf-8", "surrogatepass")
+
+
+RECORDS = st.lists(
+    st.builds(
+        record,
+        KINDS,
+        st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8),
+        st.sampled_from(
+            [
+                "",
+                "",
+                "",
+                ',"CommandLine":"whoami"',
+                ',"User":"\\u006dimikatz"',
+                ', "X" : {"Image": "cmd.exe"}',
+            ]
+        ),
+    ).flatmap(
+        lambda one: st.sampled_from([one, one, one, b" " + one, one + b" ", one[:-1], b"pc1 app: " + one])
+    ),
+    min_size=1,
+    max_size=12,
+)
+DETECTIONS = (
+    {"Image|endswith": "cmd.exe", "CommandLine|contains": "whoami"},
+    {"CommandLine|contains": ["who", "/c"]},
+    {"User|contains": "nam"},
+    {"user.name": "nam"},
+    {"Computer|exists": False},
+    {"Image|endswith": "\\cmd.exe", "ParentImage": None},
+    {"DestinationPort|gt": 100},
+    {"DestinationIp|cidr": "10.0.0.0/8"},
+    {"Hashes|contains": "IMPHASH=CD"},
+    {"Image|fieldref": "ParentImage"},
+    {"Description": ""},
+    {"event.kind": "event"},
+    {"process.name": "cmd.exe"},
+    {"process.hash.sha256": "ab"},
+    {"Level|lt": 3},
+    {"Message|re": "(?i)who.*$"},
+    {"TargetUserName|re": "^-$"},
+    ["mimikatz"],
+    {"Some Name|contains": "a"},
+    {"Protocol": "tcp"},
+)
+
+
+EVERYWHERE = ({"agency.id": "a"}, ["Thủ tướng"])
+"""Where one of these, or that a word is nowhere, is asked for, every record must be made into an event."""
+
+
+def made_worker(detections):
+    plans = []
+    for number, detection in enumerate(detections):
+        for condition in ("s",) if detection == ["mimikatz"] else ("s", "not s"):
+            document = {"title": "t", "id": f"r{number}-{condition}", "logsource": {"product": "windows"}}
+            plan = compile_document(document | {"detection": {"s": detection, "condition": condition}}, "r")
+            assert plan["status"] != "refused", plan["reason"]
+            plans.append(plan)
+    made = Worker(Work())
+    made.detector = SigmaDetector(plans)
+    return made
+
+
+WORKERS = {"by kind": made_worker(DETECTIONS), "as events": made_worker(DETECTIONS + EVERYWHERE)}
+
+
+@pytest.mark.parametrize("name", WORKERS)
+@settings(max_examples=300)
+@given(RECORDS)
+def test_made_records(name, records):
+    quick, whole = both(WORKERS[name], batch(records))
+    assert quick == whole
+
+
+def test_candidates_are_not_made_into_events(monkeypatch):
+    worker = WORKERS["by kind"]
+    monkeypatch.setattr(worker, "events", lambda _batch: pytest.fail("an event was made"))
+    records = [
+        record(("Security", "Microsoft-Windows-Security-Auditing", 4688), {"CommandLine": "whoami"}, "")
+    ]
+    assert {"r1-s", "r0-not s"} <= {finding.rule for finding in worker.judged(batch(records))[0]}
