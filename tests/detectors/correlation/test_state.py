@@ -10,19 +10,52 @@ from hypothesis import strategies as st
 from workbench import clock, correlation, correlator, event, load, matches, numbered, qualifying
 
 LATE = 10
+BY_USER = {"group_by": ["user.name"]}
 DOCUMENTS = (
-    correlation(name="count", rules=["a"], group_by=["user.name"], condition={"gte": 3}),
+    correlation(name="count", rules=["a"], **BY_USER, condition={"gte": 3}),
+    correlation("value_count", name="distinct", **BY_USER, condition={"field": "source.ip", "gte": 2}),
     correlation(
-        "value_count", name="distinct", group_by=["user.name"], condition={"field": "source.ip", "gte": 2}
+        "value_count",
+        name="pairs",
+        rules=["a", "b"],
+        condition={"field": ["user.name", "source.ip"], "gte": 3},
     ),
     correlation("value_avg", name="mean", condition={"field": "network.bytes", "lt": 3}),
-    correlation("temporal_ordered", name="ordered", rules=["a", "b", "c"], group_by=["user.name"]),
-    correlation("temporal", name="absent", rules=["a", "b"], group_by=["user.name"], condition="a and not b"),
+    correlation("value_sum", name="sum", **BY_USER, condition={"field": "network.bytes", "gt": 5, "lt": 40}),
+    correlation("value_median", name="median", **BY_USER, condition={"field": "network.bytes", "gte": 2}),
+    correlation(
+        "value_percentile", name="percentile", condition={"field": "network.bytes", "gt": 2, "percentile": 90}
+    ),
+    correlation("temporal", name="together", rules=["a", "b", "c"], **BY_USER, condition={"gte": 2}),
+    correlation("temporal_ordered", name="ordered", rules=["a", "b", "c"], **BY_USER),
+    correlation("temporal", name="absent", rules=["a", "b"], **BY_USER, condition="a and not b"),
+    correlation(
+        "temporal", name="mixed", rules=["a", "b", "c"], **BY_USER, condition="(a and c) or (b and not c)"
+    ),
+    correlation(
+        "temporal_ordered", name="silence", rules=["a", "b", "c"], **BY_USER, condition="a and b and not c"
+    ),
     correlation(
         name="wide", rules=["c"], timespan="5s", condition={"gte": 2}, citysoc={"across_agencies": True}
     ),
-    correlation(name="child", rules=["b"], group_by=["user.name"], condition={"gte": 2}, timespan="5s"),
-    correlation("temporal_ordered", name="chain", rules=["child", "a"], group_by=["user.name"]),
+    correlation(name="child", rules=["b"], **BY_USER, condition={"gte": 2}, timespan="5s"),
+    correlation("temporal_ordered", name="chain", rules=["child", "a"], **BY_USER),
+    correlation(
+        "value_sum", name="sums", rules=["child"], **BY_USER, condition={"field": "event_count", "gte": 5}
+    ),
+    correlation(
+        name="aliased",
+        rules=["a", "b"],
+        group_by=["who"],
+        aliases={"who": {"a": "user.name", "b": "source.ip"}},
+        condition={"gte": 2},
+    ),
+    {
+        "title": "Filter",
+        "name": "sieve",
+        "logsource": {"product": "windows"},
+        "filter": {"rules": ["b"], "selection": {"user.name": "sao-luu"}, "condition": "not selection"},
+    },
 )
 loaded = functools.cache(lambda: load(*DOCUMENTS))
 
@@ -31,7 +64,7 @@ EVENTS = st.lists(
         event,
         st.integers(0, 60),
         st.sampled_from(["1", "2", "3", "4"]),
-        user=st.sampled_from(["an", "AN", "binh"]),
+        user=st.sampled_from(["an", "AN", "binh", "sao-luu"]),
         ip=st.sampled_from(["10.0.0.1", "10.0.0.2"]),
         bytes=st.sampled_from([0, 1, 2.5, 7, None]),
     ),
@@ -47,7 +80,8 @@ def whole(events):
     """Return what is found where all comes at once and in order."""
     events = sorted(numbered(events), key=lambda e: (e["@timestamp"], e["event.id"]))
     one = correlator(loaded(), lateness_seconds=LATE)
-    return shape(one.feed(matches(loaded(), events)[0]) + one.finish())
+    clocks = [clock(events)] if events else []
+    return shape(one.feed(matches(loaded(), events)[0], clocks) + one.finish())
 
 
 def delayed(events, delays):
@@ -122,7 +156,8 @@ def test_files_of_one_agency_one_after_the_other(events, lanes, order):
 
 def _times(events, rule):
     one = correlator(loaded(), lateness_seconds=LATE)
-    found = qualifying(one.feed(matches(loaded(), events)[0]) + one.finish(), rule)
+    clocks = [clock(events)] if events else []
+    found = qualifying(one.feed(matches(loaded(), events)[0], clocks) + one.finish(), rule)
     return {(time, group[0].lower() if group else "") for time, group in found}
 
 
