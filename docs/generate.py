@@ -16,7 +16,9 @@ from pydantic import BaseModel
 import citysoc.rules
 from citysoc.cli import COMMANDS, root
 from citysoc.config import models, reports
+from citysoc.detectors.sigma.load import documents, rule_files
 from citysoc.ecs import FIELDS
+from citysoc.flow import LEVELS
 from citysoc.parsers.registry import PARSERS, parser
 
 
@@ -125,3 +127,74 @@ def _plain(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None or value in ("", {}) else str(value)
+
+
+_THEMES = {
+    "antivirus": "Antivirus",
+    "firewall": "Firewall and VPN",
+    "ids": "Sensors",
+    "dns": "Names (DNS)",
+    "proxy": "The web, from inside",
+    "web": "Web servers",
+    "windows": "Windows",
+    "linux": "Linux servers",
+    "zeek": "Zeek",
+    "correlations": "Correlations",
+}
+
+
+def pack_counts() -> str:
+    """Return how many shipped rules each theme has, by level."""
+    pack = _pack()
+    levels = tuple(reversed(LEVELS))
+    rows = ["| theme | rules | " + " | ".join(levels) + " |", "|---|" + "---:|" * (len(levels) + 1)]
+    for theme, name in _THEMES.items():
+        rows.append(_count_row(name, pack[theme], levels))
+    rows.append(_count_row("all", [rule for rules in pack.values() for rule in rules], levels))
+    return "\n".join(rows)
+
+
+def _count_row(name: str, rules: list[dict[str, Any]], levels: tuple[str, ...]) -> str:
+    found = Counter(rule["level"] for rule in rules)
+    return f"| {name} | {len(rules)} | " + " | ".join(str(found[level] or "") for level in levels) + " |"
+
+
+def pack() -> str:
+    """Return a table of the shipped rules for each theme: titles, level, class, techniques."""
+    parts = []
+    for theme, rules in _pack().items():
+        correlation = theme == "correlations"
+        kind = " type |" if correlation else ""
+        parts.append(f"## {_THEMES[theme]}\n")
+        parts.append(f"| rule | Vietnamese | English |{kind} level | class | ATT&CK |")
+        parts.append("|---|---|---|---|---|---|" + ("---|" if correlation else ""))
+        parts += [_pack_row(rule, correlation) for rule in sorted(rules, key=lambda rule: rule["name"])]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _pack_row(rule: dict[str, Any], correlation: bool) -> str:
+    tags = rule["tags"]
+    classes = [tag.partition(".")[2].upper() for tag in tags if tag.startswith("citysoc.")]
+    techniques = [tag[len("attack.") :].upper() for tag in tags if tag.startswith("attack.t1")]
+    name = rule["name"].partition("_")[2]
+    cells = [f"`{name}`", rule["citysoc"]["title_vi"], rule["title"]]
+    cells += [_shape(rule)] if correlation else []
+    cells += [rule["level"], *classes, ", ".join(techniques)]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _shape(rule: dict[str, Any]) -> str:
+    body = rule["correlation"]
+    absence = ", absence" if " not " in str(body.get("condition")) else ""
+    cities = ", city" if rule["citysoc"].get("across_agencies") else ""
+    return f"{body['type']}{absence}{cities}"
+
+
+def _pack() -> dict[str, list[dict[str, Any]]]:
+    """Return the first document of each shipped rule file, by theme."""
+    folder = Path(citysoc.rules.__file__).parent
+    found: dict[str, list[dict[str, Any]]] = {theme: [] for theme in _THEMES}
+    for file in rule_files([folder]):
+        found[file.path.parent.name].append(next(documents(file.content)).value)
+    return found
