@@ -1,4 +1,4 @@
-"""The conformance cases that concern correlations and filters, each once a bug of some engine."""
+"""What correlations and filters mean, beside the numbered cases in ``tests/conformance``."""
 
 from __future__ import annotations
 
@@ -10,74 +10,18 @@ import time_machine
 import yaml
 from workbench import (
     BASE,
-    EPOCH,
     correlation,
     event,
     findings,
     load,
     matches,
     numbered,
-    qualifying,
     run,
     times,
 )
 
 from citysoc.detectors import sigma
 from citysoc.pipeline.work import Work, ended_filters
-
-ABC = ["a", "b", "c"]
-
-
-def test_group_by_is_honoured_when_rules_are_joined():
-    both = correlation("temporal", rules=["a", "b"], group_by=["user.name"])
-    assert run(both, event(0, "1", user="an"), event(1, "2", user="binh")) == []
-    assert run(both, event(0, "1", user="an"), event(1, "2", user="an")) == [1]
-
-
-def test_order_holds_for_every_rule():
-    ordered = correlation("temporal_ordered", rules=ABC)
-    assert run(ordered, event(0, "1"), event(1, "3"), event(2, "2")) == []
-    assert run(ordered, event(0, "1"), event(1, "2"), event(2, "3")) == [2]
-
-
-def test_a_value_outside_the_left_edge_does_not_count():
-    distinct = correlation("value_count", condition={"field": "user.name", "gte": 3})
-    assert run(distinct, event(0, user="x"), event(5, user="y"), event(11, user="z")) == []
-
-
-def test_correlations_that_share_a_base_rule_both_speak():
-    one, two = (correlation(name=name, condition={"gte": 2}) for name in ("one", "two"))
-    found = findings(load(one, two), [event(0), event(1)])
-    assert times(found, "one") == times(found, "two") == [1]
-
-
-def test_a_burst_across_a_full_minute_is_one_burst():
-    assert run(correlation(condition={"gte": 4}), *(event(58 + n) for n in range(4))) == [61]
-
-
-@pytest.mark.parametrize(("last", "found"), [(10, [10]), (10.001, [])])
-def test_the_window_is_closed_on_both_ends(last, found):
-    assert run(correlation(condition={"gte": 2}), event(0), event(last)) == found
-
-
-def test_equal_times_are_in_no_order():
-    ordered = correlation("temporal_ordered", rules=["a", "b"])
-    assert run(ordered, event(0, "1"), event(0, "2")) == []
-    assert run(ordered, event(0, "4"), event(1, "4")) == [1]
-
-
-def test_equal_times_are_in_one_window():
-    assert run(correlation("temporal", rules=["a", "b"]), event(0, "1"), event(0, "2")) == [0]
-
-
-def test_chained():
-    child = correlation(name="child", group_by=["user.name"], condition={"gte": 3})
-    parent = correlation("temporal_ordered", rules=["child", "b"], group_by=["user.name"])
-    events = [*(event(n, user="an") for n in range(3)), event(4, "2", user="an"), event(5, "2", user="binh")]
-    loaded = load(parent, child)
-    found = findings(loaded, events)
-    assert qualifying(found) == [(4, ("an",))]
-    assert times(found, "child") == [], "what another correlation builds upon is silent"
 
 
 def test_a_chain_may_measure_what_it_builds_upon():
@@ -98,15 +42,6 @@ def test_generate_lets_the_rules_below_speak(place):
 def test_a_rule_that_nobody_builds_upon_speaks():
     loaded = load(correlation(condition={"gte": 9}))
     assert [f.rule for f in matches(loaded, numbered([event(0, "3")]))[1]] == ["c"]
-
-
-def test_times_with_an_offset():
-    """09:00 in Tokyo is midnight in UTC: the two events are a second apart, not nine hours."""
-    events = numbered([event(0), event(1)])
-    events[1]["@timestamp"] = (EPOCH + dt.timedelta(seconds=1)).astimezone(dt.timezone(dt.timedelta(hours=9)))
-    loaded = load(correlation(condition={"gte": 2}))
-    found, _own = matches(loaded, events)
-    assert [m.time for m in found] == [int(EPOCH.timestamp() + n) * 10**6 for n in (0, 1)]
 
 
 def test_absence_is_certain_only_after_the_deadline():
@@ -251,24 +186,6 @@ def heard(document, *events):
 
 def check_of(*documents):
     return next(check for check in load(*documents).checks if check.rule == "sieve")
-
-
-def test_a_filter_on_many_rules():
-    events = [
-        event(0, user="sao-luu"),
-        event(1, "2", user="sao-luu"),
-        event(2, "3", user="sao-luu"),
-        event(3),
-    ]
-    assert heard(sieve(["a", "b"]), *events) == [("c", "0002"), ("a", "0003")]
-    assert heard(sieve("any"), *events) == [("a", "0003")]
-    assert check_of(sieve("any")).status == "ok"
-
-
-def test_one_of_many_selections():
-    selections = {"selection_1": {"user.name": "x"}, "selection_2": {"source.ip": "10.1.1.1"}}
-    document = sieve("any", "not 1 of selection_*", selections=selections)
-    assert heard(document, event(0, user="x"), event(1, ip="10.1.1.1"), event(2, user="y")) == [("a", "0002")]
 
 
 def test_a_filter_without_not_keeps_and_is_warned_of():
