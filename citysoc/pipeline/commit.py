@@ -165,7 +165,9 @@ class Committer:
             if account.received:
                 _hear(changes, account)
         changes.findings.extend(findings)
-        counting.silent(changes, silent, now=clock.now())
+        now = clock.now()
+        counting.silent(changes, silent, now=now)
+        counting.costs(changes, group.costs, now=now)
         if matches is not None:
             matches.extend(fed)
         return table

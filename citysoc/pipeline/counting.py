@@ -46,3 +46,18 @@ def _hit(changes: Changes, rule: str, moment: dt.datetime, now: dt.datetime, num
     day.hits += number
     day.last_hit = max(day.last_hit, at)
     return day
+
+
+def costs(changes: Changes, taken: Iterable[tuple[str, int, int]], *, now: dt.datetime) -> None:
+    """Note what rules cost on sampled events, under the day on which it was measured.
+
+    Args:
+        changes: what the commit changes.
+        taken: rule, how often it was measured, nanoseconds.
+        now: the present.
+    """
+    name, _at = day_of(now, now)
+    for rule, tried, spent in taken:
+        day = changes.rules.setdefault((rule, name), RuleDay())
+        day.tried += tried
+        day.cost_ns += spent

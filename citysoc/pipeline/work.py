@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from citysoc import telemetry
 from citysoc.detectors import sigma
 from citysoc.detectors.correlate import Clock, Feeds, lane_of
-from citysoc.detectors.sigma.filters import end_of
 from citysoc.detectors.sigma.costs import Costs
+from citysoc.detectors.sigma.filters import end_of
 from citysoc.detectors.sigma.states import Overrides
 from citysoc.ecs.schema import to_table
 from citysoc.enrich.classify import classify
@@ -232,11 +232,12 @@ class Worker:
     def _detect(self, events: list[Event]) -> list[Finding]:
         """Return the findings; if the detector fails on the batch, those of the events it can judge alone."""
         try:
-            found = self.detector.detect(events)
+            judged = self.detector.detect(events)
             self._costs.sample(events)
-            return found
         except Exception:  # noqa: BLE001  around one component: a detector's bug must not stop the line
             _log.exception("detector.failed", events=len(events))
+        else:
+            return judged
         found: list[Finding] = []
         failed = 0
         for event in events:

@@ -218,8 +218,8 @@ class SigmaDetector:
         """Return the rules that are evaluated exactly on an event, and the event as they look at it."""
         plain = with_plain_names(event)
         (route,) = self._routes_of([event])
-        places = route.index.candidates([plain])[0] if route else ()
-        return [route.rules[place] for place in places] if route else [], View(plain, plain=True)
+        candidates = route.index.candidates([plain])[0] if route else ()
+        return [route.rules[place] for place in candidates] if route else [], View(plain, plain=True)
 
     def _routes_of(self, events: Sequence[Event]) -> list[Route | Literal[False]]:
         """Return for each event what finds the candidates among the rules that see it; False where none does."""
