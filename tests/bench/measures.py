@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from citysoc.config.load import load_agencies
 from citysoc.simulation.write import simulate
+from tests.bench.correlator import correlator, correlator_state
 from tests.bench.sigma import sigma_network, sigma_peers, sigma_start, sigma_windows
 
 if TYPE_CHECKING:
@@ -95,4 +96,6 @@ ALL: tuple[Callable[[int], Iterator[Row]], ...] = (
     sigma_windows,
     sigma_network,
     sigma_peers,
+    correlator,
+    correlator_state,
 )
