@@ -31,7 +31,7 @@ from citysoc.pipeline.correlating import Correlating
 from citysoc.pipeline.pull import file_collectors, pull
 from citysoc.pipeline.upkeep import retain
 from citysoc.pipeline.work import ended_filters, refused_rules
-from citysoc.reports.build import build, due_month, is_built
+from citysoc.reports import publish
 from citysoc.state import progress
 from citysoc.state.outbox import prune
 from citysoc.stores.buffered import Buffered
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 _log = telemetry.logger("service")
 
 DELIVERY_SECONDS = 5
+REPORT_DELIVERY_SECONDS = 60.0
 DRAIN_SECONDS = 5
 MIRROR_SECONDS = 10
 WATCH_SECONDS = 60
@@ -148,13 +149,16 @@ class Service:
         return f"{len(changes)} streams changed" if changes else None
 
     def report(self, now: dt.datetime) -> str | None:
-        """Build last month's report when it is due and not there; return one line on it."""
-        settings = self.config.settings.service
-        period = due_month(now, settings.timezone)
-        if period is None or is_built(self.config, period):
+        """Build the reports that are due and not there; return one line on it."""
+        built = publish.publish(self.config, self.state, self.store, now=now)
+        return f"reports of {', '.join(built)}" if built else None
+
+    def deliver_reports(self, now: dt.datetime) -> str | None:
+        """Send the reports that wait for it; return one line on it, None when none did."""
+        done = publish.deliver_due(self.config, self.state, now=now)
+        if not (done.sent or done.again or done.dead):
             return None
-        build(self.config, self.state, self.store, period, languages=(settings.language,), now=now)
-        return f"report of {period.name}"
+        return f"sent {done.sent}, to be tried again {done.again}, given up {done.dead}"
 
     def mirror(self) -> int:
         """Copy changed alerts, incidents and audit entries to the store; return how many.
@@ -303,6 +307,9 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
     async def report(_since: dt.datetime, until: dt.datetime) -> str | None:
         return await asyncio.to_thread(service.report, until)
 
+    async def report_delivery(_since: dt.datetime, until: dt.datetime) -> str | None:
+        return await asyncio.to_thread(service.deliver_reports, until)
+
     hour, minute = service.config.settings.reports.day_of_month_time.split(":")
     return [
         *found,
@@ -315,6 +322,7 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
         ),
         schedule.Job("retain", retention, cron=RETENTION_CRON),
         schedule.Job("report", report, cron={"hour": int(hour), "minute": int(minute)}),
+        schedule.Job("report delivery", report_delivery, every_seconds=REPORT_DELIVERY_SECONDS),
     ]
 
 

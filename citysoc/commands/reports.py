@@ -17,6 +17,7 @@ from citysoc.errors import UsageError
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
+    from citysoc.config.reports import ReportTarget
     from citysoc.reports.build import Built
     from citysoc.reports.figures import Period
 
@@ -193,6 +194,67 @@ def issue(app: App, *, name: str, agency: str | None) -> None:
 
     _built(app, name, agency)
     click.echo(issued.issue(_folder(app, name, agency), now=clock.now()))
+
+
+@command.command("send")
+@click.argument("name", metavar="PERIOD")
+@click.option(
+    "--to", "names", metavar="TARGET", multiple=True, help="Only to this target of reports.targets."
+)
+@click.option("--again", is_flag=True, help="Also where it has been delivered before.")
+@format_option
+@pass_app
+def send(app: App, *, name: str, names: tuple[str, ...], again: bool, format_: str | None) -> int:
+    """Deliver a report that was built to the targets of the configuration, now.
+
+    What does not arrive is tried again by the running service. Ends with code 1 where something was given up.
+    """
+    from citysoc.reports import publish
+    from citysoc.reports.periods import named_period
+
+    targets = _targets(app, names)
+    _built(app, name, None)
+    period = named_period(name, app.config.settings.service.timezone)
+    now = clock.now()
+    made = clock.iso(now) if again else publish.version(app.config)
+    state = app.state(read_only=False)
+    try:
+        with state.transaction() as db:
+            for target in targets:
+                publish.ask(db, app.config, period, target, made=made, now=now)
+        publish.deliver_due(app.config, state, now=now)
+        rows = [row for row in publish.deliveries(state) if row["period"] == period.name]
+    finally:
+        state.close()
+    shown = [dict(row) for row in rows if row["target"] in {target.id for target in targets}]
+    emit(
+        shown,
+        (
+            Column("target", _("Target")),
+            Column("agency", _("Agency"), optional=True),
+            Column("state", _("State"), kind="word"),
+            Column("attempts", _("Attempts"), kind="number"),
+            Column("due_at", _("Due"), kind="time"),
+            Column("detail", _("Detail")),
+        ),
+        format_,
+    )
+    return 1 if any(row["state"] == "dead" for row in shown) else 0
+
+
+def _targets(app: App, names: tuple[str, ...]) -> list[ReportTarget]:
+    known = {target.id: target for target in app.config.settings.reports.targets}
+    if not known:
+        raise UsageError(
+            _("The configuration names no target for reports."),
+            hint=_("Set reports.targets in citysoc.yaml."),
+        )
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(
+            _("There is no target {name!r}.").format(name=unknown[0]),
+            hint=_("There are: {names}.").format(names=", ".join(known)),
+        )
+    return [known[name] for name in names or known]
 
 
 @command.group("template")

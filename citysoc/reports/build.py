@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from citysoc import i18n, telemetry
-from citysoc.enrich.working_hours import first_working_day
 from citysoc.i18n import _
 from citysoc.reports import issued, sections, texts
 from citysoc.reports.computing import compute
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from citysoc.state import State
     from citysoc.stores.base import EventStore
 
-__all__ = ["Built", "build", "due_month", "existing", "folder_of", "is_built", "month_period", "render"]
+__all__ = ["Built", "build", "existing", "folder_of", "month_period", "render"]
 
 _log = telemetry.logger("reports")
 
@@ -164,20 +163,6 @@ def existing(config: Config) -> list[Path]:
         if folder.is_dir()
         else []
     )
-
-
-def is_built(config: Config, period: Period) -> bool:
-    """Return whether the report of a period is on disk."""
-    return (folder_of(config, period) / "figures.json").is_file()
-
-
-def due_month(moment: dt.datetime, timezone: str) -> Period | None:
-    """Return the month whose report is due: the last one, from this month's first working day on."""
-    local = moment.astimezone(ZoneInfo(timezone))
-    if local.date() < first_working_day(local.year, local.month):
-        return None
-    year, month = (local.year, local.month - 1) if local.month > 1 else (local.year - 1, 12)
-    return month_period(year, month, timezone)
 
 
 def folder_of(config: Config, period: Period, agency: str | None = None) -> Path:

@@ -15,7 +15,7 @@ from citysoc.config.load import load
 from citysoc.config.reports import Reports
 from citysoc.reports import html as page
 from citysoc.reports import sections
-from citysoc.reports.build import build, due_month, month_period
+from citysoc.reports.build import build, month_period
 from citysoc.state import State
 from citysoc.stores.local import LocalStore
 
@@ -129,25 +129,6 @@ def test_the_same_month_has_the_same_bytes_at_another_time_of_day(tmp_path):
     first = [path.read_bytes() for path in built(config).files]
     later = dt.datetime(2027, 2, 1, tzinfo=dt.UTC)
     assert [path.read_bytes() for path in built(config, now=later).files] == first
-
-
-@pytest.mark.parametrize(
-    ("moment", "wanted"),
-    [
-        ("2026-11-01T09:00:00+07:00", None),  # a Sunday
-        ("2026-11-02T08:00:00+07:00", "10/2026"),
-        ("2026-11-30T23:00:00+07:00", "10/2026"),
-        ("2027-01-01T09:00:00+07:00", None),  # a holiday
-        ("2027-01-04T09:00:00+07:00", "12/2026"),
-    ],
-)
-def test_the_report_is_due_from_the_first_working_day(moment, wanted):
-    due = due_month(dt.datetime.fromisoformat(moment), "Asia/Ho_Chi_Minh")
-    assert (
-        wanted is None
-        if due is None
-        else due == month_period(int(wanted[3:]), int(wanted[:2]), "Asia/Ho_Chi_Minh")
-    )
 
 
 def test_files_are_replaced_at_one_stroke(tmp_path):

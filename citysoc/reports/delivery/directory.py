@@ -1,0 +1,34 @@
+"""Reports copied to a folder, a share for example."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from citysoc.errors import DeliveryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from citysoc.reports.delivery import Package
+
+
+def deliver(root: Path, package: Package) -> str:
+    """Copy the documents below ``root``; a reader there sees a whole file or none.
+
+    Raises:
+        DeliveryError: the folder cannot be written; it may be a share that is away.
+    """
+    folder = root / package.place
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in package.files:
+            draft = folder / f".{path.name}.{os.getpid()}"
+            shutil.copyfile(path, draft)
+            draft.replace(folder / path.name)
+    except OSError as error:
+        raise DeliveryError(
+            f"The folder cannot be written: {error.strerror or error}.", where=str(folder), transient=True
+        ) from error
+    return f"{len(package.files)} files in {folder}"
