@@ -6,6 +6,7 @@ import re
 import unicodedata
 import uuid
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from shipped import CORRELATIONS, ROOT, VENDORS, can_be_parsed_again, evidence, fields_of, parsed_again, rules
@@ -37,6 +38,15 @@ def test_there_are_rules_for_every_theme():
     themes = Counter(rule.path.parent.name for rule in rules())
     assert set(themes) >= {"antivirus", "firewall", "ids", "dns", "web", "proxy", "windows", "linux", "zeek"}
     assert len(rules()) >= 160
+
+
+def test_the_readmes_count_right():
+    rule_count, correlation_count = len(rules()), len(list(CORRELATIONS.glob("*.yml")))
+    checkout = Path(__file__).parents[2]
+    english = (checkout / "README.md").read_text("utf-8")
+    assert f"{rule_count} rules and {correlation_count} correlations" in english
+    vietnamese = (checkout / "README.vi.md").read_text("utf-8")
+    assert f"{rule_count} quy tắc và {correlation_count} tương quan" in vietnamese
 
 
 @pytest.mark.parametrize("key", ["id", "title", "name"])
