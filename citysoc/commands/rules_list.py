@@ -10,7 +10,7 @@ import click
 
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import Column, emit, format_option
+from citysoc.commands.output import Column, emit, format_option, number
 from citysoc.commands.rulesets import PATHS, config_or_none, loaded, own_folder, shipped_rules
 from citysoc.commands.times import moment
 from citysoc.commands.triage import SHORT_ID, is_table
@@ -39,7 +39,13 @@ _SORTS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 
 @click.command("list")
 @PATHS
-@click.option("--state", "states", type=click.Choice(("active", "staged", "disabled")), multiple=True)
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(("active", "staged", "disabled")),
+    multiple=True,
+    help="Only in this state.",
+)
 @click.option("-m", "--min-level", type=click.Choice(LEVELS), help="At least this level.")
 @click.option("--kind", "kinds", type=click.Choice(_KINDS), multiple=True, help="Only this kind.")
 @click.option("--tag", metavar="TAG", help="With a tag that begins so: attack.t1059, citysoc.unauth.")
@@ -47,7 +53,9 @@ _SORTS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 @click.option("--text", metavar="TEXT", help="With this in the title or the id.")
 @click.option("--never", is_flag=True, help="Only rules without a hit in the span.")
 @click.option("--decided", is_flag=True, help="Only rules with an override, expired ones too.")
-@click.option("--sort", type=click.Choice(tuple(_SORTS)), default="path", show_default=True)
+@click.option(
+    "--sort", type=click.Choice(tuple(_SORTS)), default="path", show_default=True, help="The order."
+)
 @click.option(
     "--since", default="30d", show_default=True, metavar="TIME", help="Count hits from this day on."
 )
@@ -82,6 +90,31 @@ def _say_problems(app: App, found: Loaded, rows: Iterable[Mapping[str, Any]]) ->
         for expired in row["expired"]:
             text = _("{rule}: the override of {where} ended on {day} and works no longer.")
             app.say(text.format(rule=row["title"], where=expired["where"], day=expired["expires"]))
+    for check in found.checks:
+        if check.expires and check.kind == "filter" and _is_over(check.expires):
+            text = _("The filter {title} ended on {day} and works on events up to then only.")
+            app.say(text.format(title=repr(check.title), day=check.expires))
+    for row in rows:
+        if row["left_out"]:
+            text = _("{rule} had to leave out {what}: see docs/correlations.md.")
+            app.say(text.format(rule=row["title"], what=_left_out(row["left_out"])))
+
+
+def _is_over(day: str) -> bool:
+    from citysoc.detectors.sigma.filters import end_of
+
+    return end_of(day) <= clock.now()
+
+
+def _left_out(lost: Mapping[str, int]) -> str:
+    """Return in words what a correlation left out."""
+    words = {
+        "late": _("{count} events that came too late"),
+        "evicted": _("{count} groups beyond the bound"),
+        "truncated": _("{count} events of full groups"),
+        "forced": _("{count} events judged before their time"),
+    }
+    return ", ".join(words[what].format(count=number(lost[what])) for what in words if what in lost)
 
 
 def _columns() -> tuple[Column, ...]:
@@ -143,12 +176,14 @@ def _is_wanted(
 
 def _rows(found: Loaded, config: Config | None, since: dt.datetime) -> list[dict[str, Any]]:
     summaries, days = _summaries(config, since)
+    lost = _lost(config, since)
     decided = _decided(config)
     return [
         {
             **_row(check),
             **_figures(summaries.get(check.rule), days),
             **_overrides(decided.get(check.rule, [])),
+            "left_out": lost.get(check.rule, {}),
             "set": set_of(check.path, config),
         }
         for check in found.checks
@@ -173,6 +208,23 @@ def _summaries(config: Config | None, since: dt.datetime) -> tuple[Mapping[str, 
         state.close()
     begin = max(since, first) if first else since
     return summaries, max((clock.now() - begin) / dt.timedelta(days=1), 1)
+
+
+def _lost(config: Config | None, since: dt.datetime) -> Mapping[str, Mapping[str, int]]:
+    """Return what correlations left out, by rule."""
+    from citysoc.errors import StoreError
+    from citysoc.state import State, losses
+
+    if config is None or not config.state_path.exists():
+        return {}
+    try:
+        state = State(config.state_path, read_only=True)
+    except StoreError:  # of an older citysoc, which counted nothing
+        return {}
+    try:
+        return losses.by_rule(state, since=since)
+    finally:
+        state.close()
 
 
 def _figures(summary: RuleSummary | None, days: float) -> dict[str, Any]:

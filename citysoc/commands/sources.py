@@ -105,7 +105,7 @@ def _rows(app: App, span: Span) -> list[dict[str, Any]]:
     figures = _figures(app, span)
     late = losses.by_stream(app.state(), since=span.since, until=span.until)
     rows = []
-    for stream in sorted(known.keys() | figures.keys()):
+    for stream in sorted(known.keys() | figures.keys() | late.keys()):
         row: dict[str, Any] = {"stream": stream, "agency": stream.partition("/")[0], "state": "ok"}
         if (found := known.get(stream)) is not None:
             row |= {"state": found.state, "expected": found.expected}

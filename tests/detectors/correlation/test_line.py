@@ -7,8 +7,11 @@ import json
 
 import orjson
 import pytest
+from click.testing import CliRunner
 from workbench import BASE, correlation
 
+from citysoc import clock
+from citysoc.cli import root
 from citysoc.config.models import Alerts
 from citysoc.detectors import sigma
 from citysoc.flow import Batch, Position
@@ -16,7 +19,8 @@ from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.correlating import Correlating
 from citysoc.pipeline.stream import findings
 from citysoc.pipeline.work import Work, Worker
-from citysoc.state import State
+from citysoc.state import State, losses
+from citysoc.state.values import stamp
 from citysoc.stores.local import LocalStore
 
 AT = dt.datetime(2026, 10, 5, tzinfo=dt.UTC)
@@ -71,11 +75,11 @@ def batch(start, *users, path="a.log"):
 class House:
     """What a process has: opened again, it knows only what was committed."""
 
-    def __init__(self, folder, work):
-        self.folder, self.work = folder, work
+    def __init__(self, folder, work, lateness=None):
+        self.folder, self.work, self.lateness = folder, work, lateness
         self.state = State(folder / "citysoc.db")
         self.store = LocalStore(folder / "events")
-        correlating = Correlating(self.state, work)
+        correlating = Correlating(self.state, work, lateness_by_source=lateness)
         self.committer = Committer(self.state, self.store, Alerts(), (), correlating=correlating)
         self.committer.recover()
         self.worker = Worker(work)
@@ -85,7 +89,7 @@ class House:
 
     def again(self):
         self.state.close()
-        return House(self.folder, self.work)
+        return House(self.folder, self.work, self.lateness)
 
     def alerts(self):
         rows = self.state.rows(
@@ -209,3 +213,56 @@ def test_a_disabled_base_rule_switches_its_correlation_off(work):
     (check,) = [check for check in loaded.checks if check.rule == "top"]
     assert (check.status, check.in_use) == ("ok", False)
     assert loaded.correlations == ()
+
+
+def test_what_is_left_out_is_counted_by_stream_and_rule(tmp_path, work):
+    house = House(tmp_path, work)
+    house.take(batch(0, *USERS), batch(60, "x"))  # an hour later
+    house.take(batch(1, "late", "late"))
+    house = house.again()
+    assert losses.by_stream(house.state) == {"so-y-te/windows": {"late": 2}}
+    assert losses.by_rule(house.state) == {"top": {"late": 2}}
+    later = AT + dt.timedelta(days=400 * 10)
+    assert losses.by_rule(house.state, since=later) == {}
+    house.state.close()
+
+
+def test_each_source_has_its_lateness(tmp_path, work):
+    house = House(tmp_path, work, lateness={"windows": 7200})
+    house.take(batch(0, *USERS[:2]), batch(60, "x"))
+    house.take(batch(2, *USERS[2:]))  # an hour late, which this source may be
+    house.committer.pass_time(ended=True)
+    assert losses.by_stream(house.state) == {}
+    assert [alert[2] for alert in house.alerts()] == [WHOLE]
+    house.state.close()
+
+
+def test_people_see_what_was_left_out(tmp_path, work, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    config = tmp_path / "citysoc.yaml"
+    (tmp_path / "agencies.yaml").write_text("agencies: []\n", "utf-8")
+    (tmp_path / "sources").mkdir()
+    config.write_text("rules: {shipped: false, directories: [rules]}\n", "utf-8")
+    write(work.rules[0], {**SPRAY, "id": "d9653c9a-307b-4054-a811-9096d6450699"})
+    state = State(tmp_path / "data" / "citysoc.db")
+    hour = stamp(clock.now().replace(minute=0, second=0, microsecond=0))
+    counted = {
+        ("late", "", "so-y-te/windows"): 7,
+        ("evicted", "d9653c9a-307b-4054-a811-9096d6450699", ""): 12,
+    }
+    with state.transaction() as db:
+        losses.add(db, {(hour, *key): number for key, number in counted.items()})
+    state.close()
+
+    def run(*arguments):
+        return CliRunner().invoke(root, ["--lang", "en", "--config", str(config), *arguments])
+
+    listed = run("rules", "list", "-f", "json")
+    assert {row["title"]: row["left_out"] for row in json.loads(listed.stdout)}["Correlation top"] == {
+        "evicted": 12
+    }
+    assert "Correlation top had to leave out 12 groups beyond the bound" in listed.stderr
+    streams = run("sources", "status", "-f", "json")
+    assert [(row["stream"], row["late_events"]) for row in json.loads(streams.stdout)] == [
+        ("so-y-te/windows", 7)
+    ]
