@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pytest
 import time_machine
 import yaml
 
@@ -177,3 +178,10 @@ def test_show_has_everything(house, said):
     assert row["audit"][0]["after"] == "critical"
     (row,) = house.rows("rules", "show", "word_beta")
     assert row["correlations"] == ["Beta often"]
+
+
+def test_cost_shares_come_from_a_sample(house, said):
+    house.ingest(*(said(number, "alpha" if number % 3 else "beta") for number in range(1200)))
+    shares = {rule: row["cost_share"] for rule, row in by_rule(house).items()}
+    assert sum(share or 0 for share in shares.values()) == pytest.approx(1)
+    assert house.state("SELECT sum(tried) AS n FROM rule_days")[0]["n"] == 1200 // 509

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import pytest
+import time_machine
 
 from citysoc.config.models import Alerts
+from citysoc.detectors.sigma.states import Override, Overrides
 from citysoc.ecs.schema import to_table
 from citysoc.errors import StoreError
 from citysoc.flow import Finding, Position
@@ -166,3 +169,45 @@ def test_logs_that_repeat_a_line_keep_both(home):
     """Only exports are compared by content."""
     home.commit([group([event(1), event(1)])])
     assert home.store.count(Question()) == 2
+
+
+def rule_days(committer):
+    return [tuple(row) for row in committer.state.rows("SELECT rule, day, hits, staged FROM rule_days")]
+
+
+def test_hits_are_counted_with_the_commit(home):
+    with time_machine.travel(AT, tick=False):
+        home.commit([group([event(1), event(2)], findings=[finding(1), finding(2)])])
+        assert rule_days(home) == [("r1", "2026-10-05", 2, 0)]
+
+
+def test_hits_of_a_killed_commit_count_once(home):
+    """Prepared, stored, killed: the recovery counts them, a second one not again."""
+    with time_machine.travel(AT, tick=False):
+        changes = progress.Changes()
+        table = home._account(group([event(1)], findings=[finding(1)]), changes)
+        home._count(changes)
+        with home.state.transaction() as db:
+            number = progress.prepare(db, changes)
+        assert rule_days(home) == []
+        home.store.append(table, number)
+        home.recover()
+        home.recover()
+        assert rule_days(home) == [("r1", "2026-10-05", 1, 0)]
+
+
+def test_a_repeated_content_is_no_second_hit(home):
+    with time_machine.travel(AT, tick=False):
+        for _ in range(2):
+            silent = (("base", f"{1:032x}", AT),)
+            again = group([event(1)], content=True, findings=[finding(1)])
+            home.commit([dataclasses.replace(again, silent=silent)])
+        assert sorted(rule_days(home)) == [("base", "2026-10-05", 1, 0), ("r1", "2026-10-05", 1, 0)]
+
+
+def test_what_staged_rules_find_counts_and_makes_no_alert(home):
+    staged = dataclasses.replace(home, overrides=Overrides((Override("r1", state="staged"),)))
+    with time_machine.travel(AT, tick=False):
+        staged.commit([group([event(1)], findings=[finding(1)])])
+    assert rule_days(home) == [("r1", "2026-10-05", 1, 1)]
+    assert home.state.rows("SELECT * FROM alerts") == []

@@ -276,8 +276,9 @@ def _text(override: Override, kind: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a text as YAML reads it back, whatever it holds: JSON is YAML."""
-    return orjson.dumps(text.encode("utf-8", "replace").decode()).decode()
+    """Return a text as YAML reads it back, whatever it holds: JSON is YAML, but for what cannot be printed."""
+    written = orjson.dumps(text.encode("utf-8", "replace").decode()).decode()
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in written)
 
 
 def _file_name(rule: str) -> str:
