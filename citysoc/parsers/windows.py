@@ -14,7 +14,7 @@ from citysoc.parsers import envelope, jsontext, ndjson, values
 from citysoc.parsers.base import Context, Parser
 from citysoc.parsers.times import guess
 from citysoc.parsers.windows_fields import complete
-from citysoc.parsers.windows_shapes import Shapes, zone_of
+from citysoc.parsers.windows_shapes import Shapes, is_data, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -188,8 +188,9 @@ def _from_flat(record: Mapping[str, Any], context: Context) -> Event:
     """Read one flat object: the system part and the event's own fields side by side."""
     facts: dict[str, Any] = {}
     data: dict[str, Any] = {}
+    twice = is_data(record)
     for name, value in record.items():
-        target = _FLAT.get(name)
+        target = None if name in twice else _FLAT.get(name)
         if target is None:
             if name not in _FLAT_TIMES or name == "UtcTime":
                 data[name] = value

@@ -21,7 +21,7 @@ from citysoc.parsers.times import guess
 from citysoc.parsers.windows_fields import COPY, DEFENDER, describe, fit, name_kind, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from citysoc.flow import Event
     from citysoc.parsers.base import Context
@@ -88,6 +88,16 @@ class Recipe:
         return event
 
 
+def is_data(names: Collection[str]) -> frozenset[str]:
+    """Return names of the system part that are an event's own data in a record: it names its provider otherwise."""
+    return _NONE if "SourceName" not in names or _PROVIDERS.isdisjoint(names) else _SOURCE
+
+
+_PROVIDERS = frozenset({"Provider_Name", "ProviderName"})
+_SOURCE = frozenset({"SourceName"})
+_NONE: frozenset[str] = frozenset()
+
+
 class _Shape:
     """The names of a record in their order, and the recipes for it."""
 
@@ -98,8 +108,9 @@ class _Shape:
         self._system: dict[str, int] = {}
         self._data: dict[str, int] = {}
         self._targets = [NOWHERE] * len(names)
+        twice = is_data(names)
         for place, name in enumerate(names):
-            target = facts.get(name)
+            target = None if name in twice else facts.get(name)
             if target is not None:
                 self._system.setdefault(target, place)
             elif (name not in times or name == "UtcTime") and not name.startswith(_SKIPPED):
