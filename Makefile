@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults test-elastic lint fix bench bench-peers docs catalogues lock clean
+.PHONY: help setup demo test faults test-elastic test-browser lint fix bench bench-peers docs catalogues lock clean
 
 help:            ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,13 +23,16 @@ demo: setup      ## a simulated month of the city through the whole pipeline
 	$(BIN)/citysoc demo
 
 test: setup      ## the test suite a developer runs all day
-	$(BIN)/python -m pytest -n auto -m "not faults and not elastic"
+	$(BIN)/python -m pytest -n auto -m "not faults and not elastic and not browser"
 
 faults: setup    ## slower tests: kills, starved processes, all real logs
-	$(BIN)/python -m pytest -m "faults and not elastic" -rs
+	$(BIN)/python -m pytest -m "faults and not elastic and not browser" -rs
 
 test-elastic: setup ## tests on a real Elasticsearch node, fetched the first time (needs mvn and a JDK 21+)
 	$(BIN)/python -m pytest -m elastic -rs
+
+test-browser: setup ## tests of pages in a headless Chromium
+	$(BIN)/python -m pytest -m browser -rs
 
 lint: setup      ## formatting, types, import directions, docs against --help
 	$(BIN)/ruff format --check .
