@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,20 +43,14 @@ _HEADERS = {
 """What explains the lines of a parser: the first row of an export."""
 
 
-VENDORS = (
-    *(
-        "antivirus.",
-        "auditd.",
-        "avreport.",
-        "fortigate.",
-        "powershell.",
-        "suricata.",
-        "syslog.",
-        "winlog.",
-        "zeek.",
-    ),
+VENDORS = tuple(
+    f"{name}."
+    for name in "antivirus auditd avreport fortigate powershell suricata syslog winlog zeek".split()
 )
 """Where fields of products lie that ECS has no name for."""
+
+RETIRED = re.compile(r"t1562(\.\d{3})?|t1070\.00[12]|t1053\.001|t1547\.011|t1574\.002|t1076|t1215|t1487")
+"""Techniques that version 19 replaced by others; T1562 became T1685, T1686, T1688 to T1690."""
 
 
 @dataclass(frozen=True)

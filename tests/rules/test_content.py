@@ -9,7 +9,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from shipped import CORRELATIONS, ROOT, VENDORS, can_be_parsed_again, evidence, fields_of, parsed_again, rules
+from shipped import (
+    CORRELATIONS,
+    RETIRED,
+    ROOT,
+    VENDORS,
+    can_be_parsed_again,
+    evidence,
+    fields_of,
+    parsed_again,
+    rules,
+)
 
 from citysoc.alerts.records import CLASSES
 from citysoc.detectors.sigma.detector import SigmaDetector
@@ -98,8 +108,10 @@ def test_tags(rule):
         else:
             assert space == "attack"
             assert name in TACTICS or re.fullmatch(r"t\d{4}(\.\d{3})?", name), tag
+            assert not RETIRED.fullmatch(name), tag
     assert len(classes) == 1
     assert classes[0] in CLASSES
+    assert any(name in TACTICS for _, _, name in (tag.partition(".") for tag in rule.document["tags"]))
 
 
 @each_rule

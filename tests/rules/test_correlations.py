@@ -11,7 +11,7 @@ from collections import Counter
 import orjson
 import pytest
 import yaml
-from shipped import CORRELATIONS, ROOT, VENDORS, can_be_parsed_again, fields_of, parsed_again, rules
+from shipped import CORRELATIONS, RETIRED, ROOT, VENDORS, can_be_parsed_again, fields_of, parsed_again, rules
 
 from citysoc.alerts.records import CLASSES
 from citysoc.detectors import sigma
@@ -104,6 +104,7 @@ def test_form(path):
     ] == [True]
     techniques = [tag[7:].upper().replace(".", "/") for tag in first["tags"] if tag.startswith("attack.t1")]
     assert techniques
+    assert not any(RETIRED.fullmatch(tag[7:]) for tag in first["tags"])
     assert {f"https://attack.mitre.org/techniques/{technique}/" for technique in techniques} == set(
         first["references"]
     )
