@@ -45,7 +45,17 @@ _HEADERS = {
 
 VENDORS = tuple(
     f"{name}."
-    for name in "antivirus auditd avreport fortigate powershell suricata syslog winlog zeek".split()
+    for name in [
+        "antivirus",
+        "auditd",
+        "avreport",
+        "fortigate",
+        "powershell",
+        "suricata",
+        "syslog",
+        "winlog",
+        "zeek",
+    ]
 )
 """Where fields of products lie that ECS has no name for."""
 
