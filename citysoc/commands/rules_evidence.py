@@ -9,7 +9,7 @@ import click
 
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, printable
-from citysoc.commands.rulesets import PATHS, directories, house_words
+from citysoc.commands.rulesets import PATHS, config_or_none, directories, house_words, own_folder
 from citysoc.commands.triage import is_table
 from citysoc.errors import UsageError
 from citysoc.i18n import _
@@ -40,11 +40,11 @@ def command(
 
     Beside x.yml lie x.hits.ndjson and x.misses.ndjson, one flat ECS event a line. A rule without both fails.
     For a correlation they hold lists of events, an empty line between two lists; "@timestamp": "+90s"
-    is 90 seconds after the first of its list.
+    is 90 seconds after the first of its list. Without PATH, rule sets of others (`rules add`) are left out.
     """
     from citysoc.detectors.sigma.evidence import trials
 
-    tried = list(trials(list(paths) or directories(app), **house_words(app)))
+    tried = list(trials(list(paths) or directories(app), aside=_aside(app, paths), **house_words(app)))
     failed = [trial for trial in tried if trial.failures]
     if junit is not None:
         _write(junit, tried)
@@ -73,6 +73,14 @@ def command(
         )
     if failed or not tried:
         raise click.exceptions.Exit(1)
+
+
+def _aside(app: App, paths: Sequence[Path]) -> list[Path]:
+    """Return the folders of rule sets of others, which bring no evidence, unless paths are named."""
+    from citysoc.detectors.sigma.states import manifest_files
+
+    config = None if paths else config_or_none(app)
+    return [path.parent for path in manifest_files(own_folder(config))] if config else []
 
 
 def _row(trial: Trial) -> dict[str, object]:

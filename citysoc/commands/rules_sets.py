@@ -11,7 +11,7 @@ import click
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
-from citysoc.commands.rulesets import cache_dir, loaded, own_folder
+from citysoc.commands.rulesets import cache_dir, house_words, loaded, own_folder
 from citysoc.commands.triage import by_option
 from citysoc.errors import StoreError, UsageError
 from citysoc.i18n import _
@@ -59,7 +59,7 @@ def add(
     from citysoc.detectors.sigma import load, rulesets
 
     def judge(path: Path) -> Iterable[Check]:
-        return load([path], cache_dir=cache_dir()).checks
+        return load([path], cache_dir=cache_dir(), **house_words(app)).checks
 
     folder = own_folder(app.config)
     chosen = name or rulesets.name_of(source)

@@ -117,6 +117,17 @@ def test_an_id_in_use_stays_with_the_rule_that_has_it(house, tmp_path):
     assert row["title"] == "Word alpha"
 
 
+def test_rules_test_leaves_sets_of_others_out(house, release, said):
+    for word in ("alpha", "beta"):
+        for kind in ("hits", "misses"):
+            event = said(0, word if kind == "hits" else "nothing")
+            (house.rules / f"{word}.{kind}.ndjson").write_text(json.dumps(event))
+    (house.rules / "often.yml").unlink()
+    house.run("rules", "add", release, "--as", "other")
+    assert len(house.rows("rules", "test")) == 2
+    assert len(house.rows("rules", "test", house.rules / "other", code=1)) == 2
+
+
 def test_remove_takes_the_set_and_nothing_else(house, release):
     house.run("rules", "add", release, "--as", "other")
     house.run("rules", "remove", "other", "--yes")

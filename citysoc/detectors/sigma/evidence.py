@@ -58,15 +58,17 @@ class Trial:
     kind: str = "rule"
 
 
-def trials(paths: Sequence[Path], **house: Any) -> Iterator[Trial]:
+def trials(paths: Sequence[Path], *, aside: Sequence[Path] = (), **house: Any) -> Iterator[Trial]:
     """Try every rule file under the paths on its own events; files that hold filters alone have none.
 
     Args:
         paths: files and folders.
+        aside: folders among them whose rules are not tried: correlations may build upon them.
         house: ``placeholders`` and ``timezone``, as for ``load``.
     """
-    files = rule_files(paths)
-    library = _Library(files, house)
+    found = rule_files(paths)
+    files = [file for file in found if not any(file.path.is_relative_to(folder) for folder in aside)]
+    library = _Library(files, found, house)
     for file in files:
         plans = library.plans(file)
         failures = [file.problem] if file.problem else []
@@ -123,8 +125,11 @@ def _try_rules(
 class _Library:
     """The rules of all files, compiled when first asked for: a correlation may build upon another file's rules."""
 
-    def __init__(self, files: Sequence[RuleFile], house: Mapping[str, Any]) -> None:
+    def __init__(
+        self, files: Sequence[RuleFile], found: Sequence[RuleFile], house: Mapping[str, Any]
+    ) -> None:
         self._files = files
+        self._all = found
         self._house = house
         self._plans: dict[Path, list[dict[str, Any]]] = {}
 
@@ -149,15 +154,21 @@ class _Library:
             ]
         return found
 
+    def _linked(self, file: RuleFile, files: Sequence[RuleFile]) -> Linked:
+        """Return a file's correlations, linked to the rules of some files."""
+        pairs = [(plan, other.path) for other in files for plan in self.plans(other) if "kind" in plan]
+        plans = [plan for plan, _path in pairs]
+        usable = [plan["status"] != "refused" for plan in plans]
+        own = [path == file.path and plan["kind"] == "correlation" for plan, path in pairs]
+        return link(plans, usable, own)
+
     def try_correlations(
         self, file: RuleFile, hits: Sequence[_Line], misses: Sequence[_Line]
     ) -> Iterator[str]:
         """Try a file's correlations: each list of hits must bring forth a finding, no list of misses may."""
-        pairs = [(plan, other.path) for other in self._files for plan in self.plans(other) if "kind" in plan]
-        plans = [plan for plan, _path in pairs]
-        usable = [plan["status"] != "refused" for plan in plans]
-        own = [path == file.path and plan["kind"] == "correlation" for plan, path in pairs]
-        linked = link(plans, usable, own)
+        linked = self._linked(file, self._files)
+        if linked.refused and len(self._all) > len(self._files):
+            linked = self._linked(file, self._all)
         yield from linked.refused.values()
         loud = {plan["id"] for plan in linked.correlations if not plan["quiet"]}
         found: set[str] = set()
