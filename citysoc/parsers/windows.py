@@ -154,9 +154,9 @@ def _from_beat(record: Mapping[str, Any], context: Context) -> Event:
     """Read Winlogbeat's JSON: already ECS, the event's own fields under ``winlog.event_data``."""
     record, data = _apart(record)
     event = ndjson.from_object({"ecs": {}, **record}, context)
-    for name in [name for name in event if name.startswith(_BEAT_DATA)]:
-        prefix = next(prefix for prefix in _BEAT_DATA if name.startswith(prefix))
-        data[name.removeprefix(prefix)] = event.pop(name)
+    for prefix in _BEAT_DATA:
+        for name in [name for name in event if name.startswith(prefix)]:
+            data.setdefault(name.removeprefix(prefix), event.pop(name))
     facts = {
         "event.code": event.get("winlog.event_id", event.get("event.code")),
         "winlog.channel": event.get("winlog.channel", event.get("winlog.log_name")),
@@ -166,8 +166,24 @@ def _from_beat(record: Mapping[str, Any], context: Context) -> Event:
         "winlog.computer_name": event.get("winlog.computer_name", event.get("host.name")),
         "winlog.record_id": event.get("winlog.record_id", event.get("winlog.record_number")),
     }
+    _as_numbers(event)
     _system(event, facts)
     return complete(event, data)
+
+
+_KEYWORDS = {"audit failure": "0x8010000000000000", "audit success": "0x8020000000000000"}
+_LEVELS = {"critical": 1, "error": 2, "warning": 3, "information": 4, "verbose": 5}
+
+
+def _as_numbers(event: Event) -> None:
+    """Give keywords and level, which Winlogbeat has in words, also as the event log has them: rules ask for those."""
+    words = event.get("winlog.keywords")
+    words = words if isinstance(words, list) else [words]
+    if numbers := [_KEYWORDS[w.lower()] for w in words if isinstance(w, str) and w.lower() in _KEYWORDS]:
+        event["winlog.keywords"] = [*words, *numbers]
+    level = event.get("log.level")
+    if isinstance(level, str) and level.lower() in _LEVELS:
+        event.setdefault("winlog.level", _LEVELS[level.lower()])
 
 
 def _apart(record: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:

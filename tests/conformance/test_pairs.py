@@ -26,6 +26,9 @@ SYSTEM = {
     *("Opcode", "Keywords", "Version"),
 }
 
+LEVELS = {"1": "critical", "2": "error", "3": "warning", "4": "information", "5": "verbose"}
+KEYWORDS = {"0x8010000000000000": ["Audit Failure"], "0x8020000000000000": ["Audit Success"]}
+
 
 def records_of(paths):
     for path in paths:
@@ -69,11 +72,13 @@ def beat(one):
     data = {name: value for name, value in one.items() if name not in SYSTEM}
     return {
         "@timestamp": one.get("SystemTime"),
+        "log": {"level": LEVELS[str(one["Level"])]} if str(one.get("Level")) in LEVELS else {},
         "winlog": {
             "event_id": one.get("EventID"),
             "channel": one.get("Channel"),
             "provider_name": one.get("Provider_Name"),
             "computer_name": one.get("Computer"),
+            "keywords": KEYWORDS.get(one.get("Keywords")),
             "event_data": data,
         },
     }
