@@ -260,7 +260,11 @@ class SigmaDetector:
 def _findings(route: Route, candidates: Candidates, event: Mapping[str, Any]) -> list[Finding]:
     """Return the findings of those candidates that an event matches."""
     view = View(event, plain=True)
-    rules = [rule for rule in map(route.rules.__getitem__, candidates) if rule.matches(view)]
+    rules = [
+        route.rules[~place if place < 0 else place]
+        for place in candidates
+        if place < 0 or route.rules[place].matches(view)
+    ]
     if not rules:
         return []
     offset = event.get("log.offset")

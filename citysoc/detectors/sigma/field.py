@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from itertools import compress
 from operator import not_
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from citysoc.detectors.sigma.match import View, predicate
-from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, leads
+from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, is_silent, leads
 from citysoc.detectors.sigma.patterns import NUMERIC, Finder
 from citysoc.detectors.sigma.text import fold, fold_again, texts
 from citysoc.detectors.sigma.values import decider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from citysoc.detectors.sigma.databases import Databases
     from citysoc.detectors.sigma.match import Predicate
@@ -39,6 +39,20 @@ _ENTRY_BYTES = 160
 """What remembering a text costs beside its letters."""
 _MAX_CLASSES = 20_000
 _BETWEEN = "\0"
+
+
+class Condition(NamedTuple):
+    """What rules ask of a field.
+
+    Args:
+        expression: what a value must have.
+        fulfilled: for each need the rules, one bit each, that have it fulfilled where the expression holds.
+        unfulfilled: the same where it does not hold.
+    """
+
+    expression: Expression
+    fulfilled: dict[int, int]
+    unfulfilled: dict[int, int]
 
 
 class Memory:
@@ -89,7 +103,7 @@ class Field:
 
     Args:
         name: its name.
-        conditions: what rules need of it, and of which rules and needs that is.
+        conditions: what rules need of it.
         memory: bounds what is remembered.
         fast: use Hyperscan if it is there.
         store: where databases are kept.
@@ -98,26 +112,28 @@ class Field:
     def __init__(
         self,
         name: str,
-        conditions: Sequence[tuple[Expression, Bits]],
+        conditions: Sequence[Condition],
         memory: Memory,
         *,
         fast: bool,
         store: Databases | None,
     ) -> None:
         self.name = name
-        self._conditions = [bits for _expression, bits in conditions]
-        self._expressions = [expression for expression, _bits in conditions]
+        self._conditions = conditions
         self._on_text: list[Decide | None] = [None] * len(conditions)
         self._on_view: dict[int, Predicate] = {}
         wanted: dict[tuple[str, str], list[int]] = {}
         always = []
-        for number, (expression, _bits) in enumerate(conditions):
-            found = leads(expression)
-            if not found:
+        for number, condition in enumerate(conditions):
+            found = leads(condition.expression)
+            if not found and not _is_silent(condition.expression):
                 always.append(number)
             for text in found:
                 wanted.setdefault(text, []).append(number)
         self._always = frozenset(always)
+        self._leading = frozenset(
+            number for number, condition in enumerate(conditions) if _is_lead(condition.expression)
+        )
         self._leads = list(wanted.values())
         self.wanted = list(wanted)
         self.has_numbers = any(NUMERIC.issuperset(text) for _how, text in wanted)
@@ -182,9 +198,12 @@ class Field:
         bits = self._bits[number]
         if bits is None:
             bits = [0] * MAX_NEEDS
-            for condition in self._classes[number]:
-                for place, one in enumerate(self._conditions[condition]):
-                    bits[place] |= one
+            held = set(self._classes[number])
+            for place, condition in enumerate(self._conditions):
+                if place in held or number == EVERYTHING:
+                    _add(bits, condition.fulfilled)
+                if place not in held or number == EVERYTHING:
+                    _add(bits, condition.unfulfilled)
             self._bits[number] = bits
         return bits
 
@@ -230,25 +249,38 @@ class Field:
 
     def _decided(self, asked: Iterable[int], folded: str, text: str) -> int:
         tests = self._on_text
+        # Elsewhere a text may be found that the value does not have: across a NUL, or before it is composed anew.
+        leading = self._leading if text.isascii() and _BETWEEN not in text else ()
         fulfilled = []
         for number in sorted(asked):
-            test = tests[number]
-            if test is None:
-                test = tests[number] = _on_text(self._expressions[number], self.name)
-            if test(folded, text):
-                fulfilled.append(number)
+            if number not in leading:
+                test = tests[number]
+                if test is None:
+                    test = tests[number] = self._on(number)
+                if not test(folded, text):
+                    continue
+            fulfilled.append(number)
         return self._number(fulfilled)
+
+    def _on(self, number: int) -> Decide:
+        """Return the function that decides a condition on a text in which one of its leads was found."""
+        if self.name == ANYWHERE:  # what there is more to it is asked of each value
+            return _holds
+        return decider(_node(self._conditions[number].expression, self.name), self.name)
 
     def _decide(self, value: Any) -> int:
         """Return the class of a value of any type."""
-        asked: set[int] = set(self._always)
-        for text in texts(value):
-            found = self._asked(fold(text), text)
-            if found is None:
-                return EVERYTHING
-            asked |= found
+        asked: Iterable[int] = range(len(self._conditions))
+        if value:
+            some: set[int] = set(self._always)
+            for text in texts(value):
+                found = self._asked(fold(text), text)
+                if found is None:
+                    return EVERYTHING
+                some |= found
+            asked = sorted(some)
         view = View({self.name: value}, plain=True)
-        return self._number([number for number in sorted(asked) if self._test(number)(view)])
+        return self._number([number for number in asked if self._test(number)(view)])
 
     def _asked_by(self, leading: Iterable[int]) -> set[int]:
         asked = set(self._always)
@@ -273,7 +305,7 @@ class Field:
     def _test(self, number: int) -> Predicate:
         test = self._on_view.get(number)
         if test is None:
-            test = self._on_view[number] = predicate(_node(self._expressions[number], self.name))
+            test = self._on_view[number] = predicate(_node(self._conditions[number].expression, self.name))
         return test
 
     def _number(self, fulfilled: list[int]) -> int:
@@ -288,21 +320,20 @@ class Field:
         return number
 
 
-def _on_text(expression: Expression, field: str) -> Decide:
-    """Return the function that decides an expression on a text in which one of its leads was found."""
-    if field == ANYWHERE or _is_lead(expression):
-        return _holds  # the lead is all there is to it, or what there is more to it is asked of each value
-    return decider(_node(expression, field), field)
+def _add(bits: Bits, more: Mapping[int, int]) -> None:
+    for place, one in more.items():
+        bits[place] |= one
+
+
+def _is_silent(expression: Expression) -> bool:
+    return bool(expression[0] == "test" and is_silent(expression[1]))
 
 
 def _is_lead(expression: Expression) -> bool:
-    """Return whether an expression says no more than its leads do."""
+    """Return whether an expression holds where one of its leads was found in a text of ASCII."""
     if expression[0] == "or":
         return all(map(_is_lead, expression[1]))
-    if expression[0] == "test":  # a pattern that was found as a pattern is as good as decided
-        node: Node = expression[1]
-        return bool(node[0] == "re" and leads(expression) == [(f"re{node[3]}", node[2])])
-    return bool(expression[0] == "text")
+    return bool(expression[0] == "text" and _BETWEEN not in expression[2])
 
 
 def _holds(_folded: str, _text: str) -> bool:

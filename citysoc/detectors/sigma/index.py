@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from citysoc.detectors.sigma.field import NOTHING, Field, Memory
+from citysoc.detectors.sigma.field import EVERYTHING, NOTHING, Condition, Field, Memory
 from citysoc.detectors.sigma.match import is_object
 from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, needs
 from citysoc.detectors.sigma.patterns import Glance
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.sigma.databases import Databases
     from citysoc.detectors.sigma.field import Bits
-    from citysoc.detectors.sigma.needs import Expression
     from citysoc.detectors.sigma.plan import Node
 
 Candidates: TypeAlias = tuple[int, ...]
-"""Places of rules, in order."""
+"""Places of rules, in order; ``~place`` where it is certain that the rule matches."""
 
 _MAX_COMBINATIONS = 50_000
 _SAID = frozenset({str})
@@ -39,12 +38,14 @@ class Combinations:
     Args:
         base: what events fulfil whatever those fields hold.
         fields: the fields.
+        exact: the rules, one bit each, whose needs are all that they ask for.
     """
 
-    __slots__ = ("_base", "_fields", "_found")
+    __slots__ = ("_base", "_exact", "_fields", "_found")
 
-    def __init__(self, base: Bits, fields: Sequence[Field]) -> None:
+    def __init__(self, base: Bits, fields: Sequence[Field], exact: int) -> None:
         self._base = base
+        self._exact = exact
         self._fields = fields
         self._found: dict[tuple[int, ...], Candidates] = {}
 
@@ -66,12 +67,12 @@ class Combinations:
         if found is None:
             if len(self._found) >= _MAX_COMBINATIONS:
                 self._found.clear()
-            fulfilled = [
-                field.bits(number)
-                for field, number in zip(self._fields, key, strict=True)
-                if number != NOTHING
-            ]
-            found = self._found[key] = tuple(places(_all(_with(self._base, fulfilled))))
+            fulfilled = [field.bits(number) for field, number in zip(self._fields, key, strict=True)]
+            exact = 0 if EVERYTHING in key else self._exact
+            found = self._found[key] = tuple(
+                ~place if exact >> place & 1 else place
+                for place in places(_all(_with(self._base, fulfilled)))
+            )
         return found
 
 
@@ -110,15 +111,23 @@ class Index:
         fast: bool = True,
         store: Databases | None = None,
     ) -> None:
-        conditions: dict[str, dict[str, tuple[Expression, Bits]]] = {}
+        conditions: dict[str, dict[str, Condition]] = {}
         self._free: Bits = [(1 << len(tests)) - 1] * MAX_NEEDS
+        self._exact = 0
         for rule, test in enumerate(tests):
             bit = 1 << rule
-            for place, need in enumerate(needs(test)):
+            found, exact = needs(test)
+            self._exact |= bit if exact and found else 0
+            for place, need in enumerate(found):
                 self._free[place] ^= bit
-                for name, expression in need.items():
+                for name, expressions in need.items():
                     known = conditions.setdefault(name, {})
-                    known.setdefault(repr(expression), (expression, [0] * MAX_NEEDS))[1][place] |= bit
+                    for one in expressions:
+                        negative = one[0] == "not"
+                        expression = ["test", *one[1:]] if negative else one
+                        condition = known.setdefault(repr(expression), Condition(expression, {}, {}))
+                        bits = condition.unfulfilled if negative else condition.fulfilled
+                        bits[place] = bits.get(place, 0) | bit
         memory = memory or Memory()
         self.fields = {
             name: Field(name, list(known.values()), memory, fast=fast, store=store)
@@ -130,10 +139,12 @@ class Index:
         self._store = store
         self._glance: Glance | None = None
         every = list(self.fields.values())
-        self._combinations = Combinations(self._free, [*every, self.anywhere] if self.anywhere else every)
+        self._combinations = Combinations(
+            self._free, [*every, self.anywhere] if self.anywhere else every, self._exact
+        )
 
     def candidates(self, events: Sequence[Mapping[str, Any]]) -> list[Candidates]:
-        """Return for each event the places of the rules that it may match.
+        """Return for each event the rules that it may match.
 
         Args:
             events: with the names as rules write them.
@@ -154,7 +165,8 @@ class Index:
         """
         fixed = [field for name, field in self.fields.items() if name not in varied]
         base = _with(self._free, [field.bits(field.class_of(same.get(field.name))) for field in fixed])
-        return Combinations(base, [self.fields[name] for name in varied])
+        certain = not any(field.class_of(same.get(field.name)) == EVERYTHING for field in fixed)
+        return Combinations(base, [self.fields[name] for name in varied], self._exact if certain else 0)
 
     def glance(self) -> Glance | None:
         """Return the quick look for what rules need of anything that an event says; None where they need nothing."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _RUNNERS = ("agency.", "citysoc.", "ecs.", "log.file.", "log.offset")
 _RUNNERS_NAMES = frozenset({"@timestamp", "event.id", "event.ingested", "event.original", "event.created"})
 _MAX_MADE = 20_000
+_MAX_TRIALS = 20_000
 
 
 class Part(Protocol):
@@ -98,15 +99,20 @@ class Trial:
     Args:
         kind: of the records.
         rules: the candidates.
+        certain: which of them match, as is known already.
     """
 
-    __slots__ = ("make", "rules")
+    __slots__ = ("_rules", "make")
 
-    def __init__(self, kind: Kind, rules: Sequence[Rule]) -> None:
-        self.rules = rules
+    def __init__(self, kind: Kind, rules: Sequence[Rule], certain: Sequence[bool]) -> None:
+        self._rules = list(zip(rules, certain, strict=True))
         asked = {name for rule in rules for name in rule.asks()}
         self.make = _whole if any(map(by_runner, asked)) else kind.part(asked).make
         """Makes the fields; None where the whole event must be made."""
+
+    def matching(self, view: View) -> list[Rule]:
+        """Return the rules that match an event."""
+        return [rule for rule, certain in self._rules if certain or rule.matches(view)]
 
 
 def _whole(_row: Mapping[str, Any]) -> None:
@@ -177,8 +183,11 @@ class Sight:
         """Return what some candidates ask for."""
         found = self._trials.get(candidates)
         if found is None:
-            rules = [self._route.rules[place] for place in candidates]
-            found = self._trials[candidates] = Trial(self._kind, rules)
+            certain = [place < 0 for place in candidates]
+            rules = [self._route.rules[~place if place < 0 else place] for place in candidates]
+            if len(self._trials) >= _MAX_TRIALS:
+                self._trials.clear()
+            found = self._trials[candidates] = Trial(self._kind, rules, certain)
         return found
 
 
@@ -247,7 +256,7 @@ def matches(
             whole.append(place)
             continue
         view = View(event, plain=True)
-        rules = [rule for rule in trial.rules if rule.matches(view)]
+        rules = trial.matching(view)
         if rules:
             found.append((place, view, rules))
     return found, whole

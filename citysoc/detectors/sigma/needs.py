@@ -1,15 +1,18 @@
 """What an event must have for a rule to match, field by field: the part of a test that one value can decide.
 
 A rule's *needs* must all be fulfilled. A need is a mapping of fields to *expressions*, and is fulfilled where one
-of its fields has a value for which its expression holds:
+of its fields has a value for which one of its expressions holds:
 
     ["text", how, text]          the value has a text; how: is, starts, ends, has; the text is folded
     ["test", node, expression]   a node of the rule that looks at this field only holds for the value; the
                                  expression, which may be None, holds wherever the node does
     ["re", pattern, flags, expression]   the expression, or None, holds wherever the pattern is found
+    ["not", node, expression]    a node of this field only does not hold; the expression, which may be None, holds
+                                 wherever the node does
     ["and", [expression ...]]    ["or", [expression ...]]
 
-Needs are necessary, not sufficient: an event that fulfils them is a candidate and is evaluated exactly. The *leads*
+Needs are necessary: an event that fulfils them is a candidate. Where they say all that the test says they are also
+sufficient; else a candidate is evaluated exactly. The *leads*
 of an expression are texts of which a value must have one, so that most values are never asked; an expression
 without leads must be decided on every new value, and is used only where a rule has nothing better. The field
 ``""`` stands for all that an event says, which is where keywords are looked for.
@@ -18,6 +21,7 @@ without leads must be decided on every new value, and is used only where a rule 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,12 +34,12 @@ if TYPE_CHECKING:
     from citysoc.detectors.sigma.plan import Node
 
 Expression: TypeAlias = list[Any]
-Need: TypeAlias = dict[str, Expression]
+Need: TypeAlias = dict[str, list[Expression]]
 
-MAX_NEEDS = 4
+MAX_NEEDS = 8
+_MAX_PRODUCT = 8
+"""So many needs an alternative is written out to."""
 ANYWHERE = ""
-_ROUTED = frozenset({"event.code", "winlog.channel", "winlog.provider_name"})
-"""Routes look at these already."""
 _COMMON = "\n".join(
     (
         *(
@@ -128,37 +132,47 @@ _LEAF_FIELD = {"text": 3, "like": 2, "keyword": 0, "keyword_re": 0}
 """Where a leaf of a plan has its field; second where it is not said here, and none for keywords."""
 
 
-def needs(test: Node) -> list[Need]:
-    """Return up to ``MAX_NEEDS`` needs of a test, the most telling first; none where nothing can be said."""
-    found = [need for need in _needs(test) if _ROUTED.isdisjoint(need)]
+def needs(test: Node) -> tuple[list[Need], bool]:
+    """Return up to ``MAX_NEEDS`` needs of a test, the most telling first, and whether they say all that it says."""
+    found, exact = _needs(test, holds=True)
     found.sort(key=_chance)
-    seldom = [need for need in found if all(_is_worth(*one) for one in need.items())]
+    seldom = [need for need in found if _is_worth(need)]
     if not seldom or _chance(seldom[0]) > _TELLING:
-        seldom = [need for need in found if all(_is_possible(*one) for one in need.items())] or found
-    return seldom[:MAX_NEEDS]
+        seldom = [need for need in found if _is_possible(need)] or found
+    kept = seldom[:MAX_NEEDS]
+    return kept, exact and len(kept) == len(found)
 
 
-def _is_worth(field: str, expression: Expression) -> bool:
-    """Return whether it is cheaper to decide an expression on new values than to evaluate the rule more often."""
-    return _asked(expression) <= (_USEFUL if field in _VARIED else _USEFUL_WHERE_REPEATED)
+def _is_worth(need: Need) -> bool:
+    """Return whether it is cheaper to decide a need on new values than to evaluate the rule more often."""
+    return all(
+        sum(map(_asked, expressions)) <= (_USEFUL if field in _VARIED else _USEFUL_WHERE_REPEATED)
+        for field, expressions in need.items()
+    )
 
 
-def _is_possible(field: str, expression: Expression) -> bool:
-    return field not in _VARIED or _asked(expression) < 1.0
+def _is_possible(need: Need) -> bool:
+    return all(
+        field not in _VARIED or sum(map(_asked, expressions)) < 1.0 for field, expressions in need.items()
+    )
 
 
-def _needs(node: Node) -> list[Need]:
+def _needs(node: Node, *, holds: bool) -> tuple[list[Need], bool]:
+    """Return what is needed for a node to hold, or not to hold, and whether that is all."""
+    kind = node[0]
+    if kind == "not":
+        return _needs(node[1], holds=not holds)
+    if kind == "exists":  # that it is not there is what no text fulfils
+        node, holds = ["not", node], not holds
     field = _only_field(node)
     if field is not None:
-        return [{field: _exactly(node)}]
-    if node[0] == "all":
-        return _joined(node[1])
-    if node[0] == "any":
-        return _either([_needs(part) for part in node[1]])
-    if node[0] in {"keyword", "keyword_re"}:
-        expression = _glob(node[2]) if node[0] == "keyword" else _pattern(node[1], node[2])
-        return [] if expression is None else [{ANYWHERE: expression}]
-    return []
+        return [{field: [_exactly(node) if holds else ["not", node, _texts(node)]]}], True
+    if kind in {"all", "any"}:
+        return _joined(node[1], holds=holds) if (kind == "all") is holds else _either(node[1], holds=holds)
+    if kind in {"keyword", "keyword_re"} and holds:
+        expression = _glob(node[2]) if kind == "keyword" else _pattern(node[1], node[2])
+        return ([] if expression is None else [{ANYWHERE: [expression]}]), False
+    return [], False
 
 
 def _exactly(node: Node) -> Expression:
@@ -194,7 +208,7 @@ def _texts(node: Node) -> Expression | None:
         parts = [part for part in map(_texts, node[1]) if part is not None]
         return _and(parts) if parts else None
     if kind == "any":
-        each = [_texts(part) for part in node[1]]
+        each = [_texts(part) for part in node[1] if not is_silent(part)]
         return _or([part for part in each if part is not None]) if each and None not in each else None
     return None
 
@@ -220,44 +234,59 @@ def _pattern(pattern: str, flags: str) -> Expression | None:
     return ["re", pattern, flags, literals(pattern, flags)] if is_linear(pattern, flags) else None
 
 
-def _joined(parts: Sequence[Node]) -> list[Need]:
+def _joined(parts: Sequence[Node], *, holds: bool) -> tuple[list[Need], bool]:
     """Return what is needed where all parts must hold; those that look at one field only are one test of it."""
     own: dict[str, list[Node]] = {}
-    others: list[Need] = []
+    found: list[Need] = []
+    exact = True
     for part in parts:
         field = _only_field(part)
-        if field is None:
-            others += _needs(part)
-        else:
+        if holds and field is not None and part[0] != "not":
             own.setdefault(field, []).append(part)
-    found: dict[str, list[Expression]] = {
-        field: [_exactly(nodes[0] if len(nodes) == 1 else ["all", nodes])] for field, nodes in own.items()
-    }
-    mixed: list[Need] = []
-    for need in others:
-        if len(need) == 1:
-            for field, expression in need.items():
-                found.setdefault(field, []).append(expression)
         else:
-            mixed.append(need)
-    return [{field: _and(expressions)} for field, expressions in found.items()] + mixed
-
-
-def _either(alternatives: Sequence[list[Need]]) -> list[Need]:
-    """Return what is needed where one of several tests must hold: field by field, and the best of each."""
-    if not alternatives or not all(alternatives):
-        return []
-    common = set.intersection(*({f for n in needs if len(n) == 1 for f in n} for needs in alternatives))
-    found = [
-        {field: _or([n[field] for needs in alternatives for n in needs if n.keys() == {field}])}
-        for field in sorted(common)
+            more, whole = _needs(part, holds=holds)
+            found += more
+            exact = exact and whole
+    single: list[Need] = [
+        {field: [_exactly(nodes[0] if len(nodes) == 1 else ["all", nodes])]} for field, nodes in own.items()
     ]
-    best: dict[str, list[Expression]] = {}
-    for alternative in alternatives:
-        for field, expression in min(alternative, key=_chance).items():
-            best.setdefault(field, []).append(expression)
-    mixed = {field: _or(parts) for field, parts in best.items()}
-    return found if mixed in found else [*found, mixed]
+    return single + found, exact
+
+
+def _either(parts: Sequence[Node], *, holds: bool) -> tuple[list[Need], bool]:
+    """Return what is needed where one of several parts must hold, written out if it is not too much."""
+    each = [_needs(part, holds=holds) for part in parts]
+    alternatives = [needs for needs, _exact in each]
+    if not alternatives or not all(alternatives):
+        return [], False
+    if math.prod(map(len, alternatives)) <= _MAX_PRODUCT:
+        found = [_merged(choice) for choice in itertools.product(*alternatives)]
+        return found, all(exact for _needs, exact in each)
+    # The best of each; the best among fields whose values come again; and what is said of one field by all.
+    found = [_merged([min(needs, key=_chance) for needs in alternatives])]
+    again = [[need for need in needs if _VARIED.isdisjoint(need)] for needs in alternatives]
+    if all(again):
+        found.append(_merged([min(needs, key=_chance) for needs in again]))
+    common = set.intersection(*({f for n in needs if len(n) == 1 for f in n} for needs in alternatives))
+    for field in sorted(common):
+        found.append(
+            _merged([min((n for n in needs if n.keys() == {field}), key=_chance) for needs in alternatives])
+        )
+    return [need for place, need in enumerate(found) if need not in found[:place]], False
+
+
+def _merged(needs: Sequence[Need]) -> Need:
+    """Return the need that is fulfilled where one of several is."""
+    found: Need = {}
+    for need in needs:
+        for field, expressions in need.items():
+            known = found.setdefault(field, [])
+            known += [expression for expression in expressions if expression not in known]
+    for field, expressions in found.items():
+        positive = [one for one in expressions if one[0] != "not"]
+        negative = [one for one in expressions if one[0] == "not"]
+        found[field] = [_or(positive), *negative] if positive else negative
+    return found
 
 
 def _and(parts: list[Expression]) -> Expression:
@@ -284,7 +313,7 @@ def leads(expression: Expression | None) -> list[tuple[str, str]]:
         return [(expression[1], expression[2])]
     if kind == "re":
         return leads(expression[3]) if _is_by_text(expression) else [(f"re{expression[2]}", expression[1])]
-    if kind == "test":
+    if kind in {"test", "not"}:
         return leads(expression[2])
     if kind == "and":
         return leads(min(expression[1], key=_asked))
@@ -305,15 +334,23 @@ def _asked(expression: Expression | None) -> float:
         return _text_chance(expression[1], expression[2])
     if kind == "re":
         return _asked(expression[3]) if _is_by_text(expression) else _PATTERN_CHANCE
-    if kind == "test":
-        return _asked(expression[2])
+    if kind in {"test", "not"}:
+        return 0.0 if is_silent(expression[1]) else _asked(expression[2])
     each = map(_asked, expression[1])
     return min(each) if kind == "and" else min(1.0, sum(each))
 
 
+def is_silent(node: Node) -> bool:
+    """Return whether a node cannot hold for a text, so that no text need be asked."""
+    kind = node[0]
+    if kind in {"all", "any"}:
+        return (any if kind == "all" else all)(map(is_silent, node[1]))
+    return bool(kind == "null" or (kind == "not" and node[1][0] == "exists"))
+
+
 def _chance(need: Need) -> float:
     """Return how often a need may be expected to be fulfilled, by its texts alone."""
-    return min(1.0, sum(map(_probability, need.values()))) if _ROUTED.isdisjoint(need) else 1.0
+    return min(1.0, sum(_probability(one) for expressions in need.values() for one in expressions))
 
 
 def _probability(expression: Expression) -> float:
@@ -322,6 +359,8 @@ def _probability(expression: Expression) -> float:
         return _text_chance(expression[1], expression[2])
     if kind == "re":
         return _asked(expression)
+    if kind == "not":
+        return 1.0
     if kind == "test":
         return 1.0 if expression[2] is None else _probability(expression[2])
     each = map(_probability, expression[1])
