@@ -6,6 +6,7 @@ version of the table from its first row to its last.
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from citysoc.flow import Event
     from citysoc.stores.local_files import DataFile
     from citysoc.stores.local_place import Place
+
+
+_FILES_AT_ONCE = 64
+"""An id is looked for in so many files together, the newest first."""
 
 
 class LocalStore:
@@ -160,7 +165,13 @@ class LocalStore:
 
         Bloom filters tell in which files it cannot be; small files, which have none, are read.
         """
-        files = self._table.snapshot().files
+        newest_first = sorted(self._table.snapshot().files, key=lambda f: (f.last, f.name), reverse=True)
+        for start in range(0, len(newest_first), _FILES_AT_ONCE):
+            if (event := self._get(event_id, newest_first[start : start + _FILES_AT_ONCE])) is not None:
+                return event
+        return None
+
+    def _get(self, event_id: str, files: Sequence[DataFile]) -> Event | None:
         while paths := self._paths(files):
             bind = Parameters()
             # First where, then what: that one row is then read with all its columns.
@@ -286,7 +297,7 @@ class LocalStore:
         after: tuple[dt.datetime, str] | None = None,
     ) -> Asked:
         shown = stored_columns(fields)
-        needed = columns(node) | set(shown) | {"citysoc.unparsed", "agency.id", "@timestamp", "event.id"}
+        needed = columns(node) | {"citysoc.unparsed", "agency.id", "@timestamp", "event.id"}
         return Asked(question, node, frozenset(needed), shown, newest_first, after)
 
     def _read(self, asked: Asked, limit: int | None) -> Iterator[pa.RecordBatch]:
@@ -308,7 +319,8 @@ class LocalStore:
         known = [file for file in files if file.name not in self._damaged]
         paths = []
         for file, path in zip(known, self.place.local([file.name for file in known]), strict=True):
-            if problem := local_verify.cut_short(file, path):
+            problem = local_verify.cut_short(file, path)
+            if problem and (problem := local_verify.cut_short(file, self.place.fresh(file.name))):
                 self._damaged[file.name] = problem
             else:
                 paths.append(path)
@@ -342,12 +354,13 @@ class LocalStore:
     def _blame(self, paths: Sequence[str]) -> bool:
         """Find damaged ones among the files; return whether there are any."""
         asked = set(paths)
+        evicted = not all(map(os.path.exists, paths))  # from a cache, by another process
         files = [f for f in self._table.snapshot().files if f.name not in self._damaged]
         local = self.place.local([file.name for file in files])
         suspects = [file for file, path in zip(files, local, strict=True) if path in asked]
         found = {file.name: problem for file, problem in local_verify.damaged(suspects, self.place)}
         self._damaged |= found
-        return bool(found)
+        return evicted or bool(found)
 
 
 def _with_times(table: pa.Table) -> pa.Table:

@@ -41,7 +41,7 @@ LEVELS: Mapping[Tier, int] = {"a": 1, "m": 1, "s": 9}
 ORDER = ("agency.id", "event.dataset", "@timestamp")
 """The order within merged files: like lines side by side, so that filters skip and lines pack well."""
 
-GROUP_ROWS = 16_384
+GROUP_ROWS = 32_768
 """Rows of a row group, the unit that a filter skips."""
 
 _ROUNDING = dt.timedelta(milliseconds=1)

@@ -7,12 +7,16 @@ the table's log, relative to the table.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import fcntl
 import os
 import shutil
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from citysoc import clock
+from citysoc.stores.local_files import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -48,8 +52,8 @@ class Place(Protocol):
     def local(self, names: Sequence[str]) -> list[str]:
         """Return paths at which the files can be read."""
 
-    def size(self, name: str) -> int | None:
-        """Return a file's size, None where it is missing."""
+    def fresh(self, name: str) -> str:
+        """Return a path at which the file itself can be read, not an older copy."""
 
     def log_entry(self, version: int) -> bytes:
         """Return the table's log entry of a version.
@@ -107,12 +111,9 @@ class Folder:
         """Return the files' own paths."""
         return [str(self.folder / name) for name in names]
 
-    def size(self, name: str) -> int | None:
-        """Return a file's size, None where it is missing."""
-        try:
-            return (self.folder / name).stat().st_size
-        except OSError:
-            return None
+    def fresh(self, name: str) -> str:
+        """Return the file's own path."""
+        return str(self.folder / name)
 
     def log_entry(self, version: int) -> bytes:
         """Return the table's log entry of a version."""
@@ -145,12 +146,14 @@ class Bucket:
         options: what Delta Lake's S3 client takes: ``AWS_ENDPOINT_URL``, ``AWS_REGION``, keys.
         folder: the cache.
         cache_bytes: it may grow so large; files that were not read for longest go first.
+        hot_days: files of the newest days stay before all others.
     """
 
     uri: str
     options: dict[str, str]
     folder: Path
     cache_bytes: int = 20 << 30
+    hot_days: int = 90
     _client: list[Any] = field(default_factory=list, repr=False)
 
     def begun(self) -> bool:
@@ -169,7 +172,7 @@ class Bucket:
         """Return paths in the cache; what is not there is fetched first."""
         missing = [name for name in names if not (self.folder / name).is_file()]
         if missing:
-            self._make_room()
+            self._make_room({str(self.folder / name) for name in names})
         for name in missing:
             with contextlib.suppress(FileNotFoundError), self._s3().open_input_file(self._key(name)) as file:
                 self._keep(name, memoryview(file.read_buffer()))
@@ -178,10 +181,10 @@ class Bucket:
                 os.utime(self.folder / name)
         return [str(self.folder / name) for name in names]
 
-    def size(self, name: str) -> int | None:
-        """Return a file's size in the bucket, None where it is missing."""
-        size: int | None = self._s3().get_file_info(self._key(name)).size
-        return size
+    def fresh(self, name: str) -> str:
+        """Fetch the file again; return where it is."""
+        (self.folder / name).unlink(missing_ok=True)
+        return self.local([name])[0]
 
     def log_entry(self, version: int) -> bytes:
         """Return the table's log entry of a version."""
@@ -194,7 +197,7 @@ class Bucket:
 
     def isolate(self, name: str) -> None:
         """Move a damaged file aside, in the bucket; forget the copy."""
-        with contextlib.suppress(FileNotFoundError):
+        if self._s3().get_file_info(self._key(name)).is_file:
             self._s3().move(self._key(name), self._key(f"{ISOLATED}/{name}"))
         (self.folder / name).unlink(missing_ok=True)
 
@@ -221,12 +224,17 @@ class Bucket:
         temporary.write_bytes(data)
         temporary.replace(path)
 
-    def _make_room(self) -> None:
-        facts = [(path.stat(), path) for path in self.folder.glob("*=*/*.parquet")]
+    def _make_room(self, wanted: set[str]) -> None:
+        hot = f"{DAY}={(clock.now() - dt.timedelta(days=self.hot_days)).date().isoformat()}"
+        facts = [(path.stat(), path) for path in self.folder.glob(f"{DAY}=*/*.parquet")]
         size = sum(fact.st_size for fact, _path in facts)
-        for _read, bytes_, path in sorted((fact.st_mtime, fact.st_size, path) for fact, path in facts):
+        for _hot, _read, bytes_, path in sorted(
+            (path.parent.name >= hot, fact.st_mtime, fact.st_size, path) for fact, path in facts
+        ):
             if size <= self.cache_bytes:
                 break
+            if str(path) in wanted:
+                continue
             path.unlink(missing_ok=True)
             size -= bytes_
 

@@ -40,6 +40,7 @@ class DamagedError(StoreError):
 BATCH_ROWS = 2048
 _WINDOW_BYTES = 32 << 20
 _LIMIT_ROWS = 20_000
+_NARROW = {"@timestamp", "event.id"}
 _PIECE_ROWS = 65_536
 _PIECE_BYTES = 96 << 20
 
@@ -51,7 +52,7 @@ class Asked:
     Args:
         question: the question; its query is ``node``.
         node: the tree of its query.
-        needed: the stored columns that the tree and the answer need.
+        needed: the stored columns that the conditions and the order need.
         shown: the stored columns of the answer.
         newest_first: the order of the answer.
         after: time and id of the row behind which the answer goes on; None begins at its beginning.
@@ -157,10 +158,7 @@ def _last(batch: pa.RecordBatch) -> tuple[dt.datetime, str]:
 def _window(asked: Asked, paths: list[str], run: Run, limit: int | None) -> Iterator[pa.RecordBatch]:
     shown = [name for name in asked.shown if name in present(paths)]
     if limit is not None and limit <= _LIMIT_ROWS:
-        bind = Parameters()
-        order = _order(newest_first=asked.newest_first)
-        statement = f"{_select(asked, paths, shown, bind)} ORDER BY {order} LIMIT {bind(limit)}"
-        yield from run(statement, bind, paths)
+        yield from _first(asked, paths, shown, run, limit)
         return
     left = limit
     for piece in _pieces(asked, paths, run):
@@ -170,6 +168,32 @@ def _window(asked: Asked, paths: list[str], run: Run, limit: int | None) -> Iter
                 left -= batch.num_rows
                 if left <= 0:
                     return
+
+
+def _first(
+    asked: Asked, paths: list[str], shown: Sequence[str], run: Run, limit: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the first rows of a window: their times and ids are found first, so that few rows are read whole."""
+    order = _order(newest_first=asked.newest_first)
+    narrow = set(shown) <= _NARROW
+    further: list[str] = []
+    bind = Parameters()
+    if not narrow:
+        places = ["@timestamp", "event.id", "filename"]
+        statement = f"{_select(asked, paths, places, bind)} ORDER BY {order} LIMIT {bind(limit)}"
+        found = [row for batch in run(statement, bind, paths) for row in batch.to_pylist()]
+        if not found:
+            return
+        bind = Parameters()
+        sign = ">=" if asked.newest_first else "<="
+        further = [f'"@timestamp" {sign} {bind(clock.iso(found[-1]["@timestamp"]))}::TIMESTAMPTZ']
+        ids = [row["event.id"] for row in found]
+        if None not in ids:
+            further.append(f'"event.id" IN ({", ".join(f"{bind(each)}::VARCHAR" for each in ids)})')
+        paths = sorted({row["filename"] for row in found})
+        shown = [name for name in shown if name in present(paths)]
+    statement = f"{_select(asked, paths, shown, bind, further)} ORDER BY {order} LIMIT {bind(limit)}"
+    yield from run(statement, bind, paths)
 
 
 def _pieces(asked: Asked, paths: list[str], run: Run) -> Iterator[_Piece]:
@@ -222,7 +246,7 @@ def _piece(
 def _select(
     asked: Asked, paths: list[str], shown: Sequence[str], bind: Parameters, further: Sequence[str] = ()
 ) -> str:
-    rows = source(paths, asked.needed, bind)
+    rows = source(paths, asked.needed | set(shown), bind)
     tests = [*asked.tests(bind), *further]
     return f"SELECT {', '.join(map(quote, shown))} FROM {rows} WHERE {' AND '.join(tests)}"  # noqa: S608  names are quoted, values bound
 

@@ -50,6 +50,7 @@ def connect(
     connection = duckdb.connect(config=settings)
     for statement in (
         "SET TimeZone = 'UTC'",
+        "SET GLOBAL parquet_metadata_cache = true",  # files never change
         f"SET allowed_directories = [{literal(f'{path.absolute()}/')}]",
         "SET enable_external_access = false",
         "SET lock_configuration = true",

@@ -242,14 +242,16 @@ class Table:
     def _open(self) -> DeltaTable | None:
         """Return the table at its newest version, None where nothing was ever written."""
         from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
 
         known, self._delta = self._delta, None  # after a failure it is opened anew
         uri, options = self.place.uri, self.place.options
         with _refusing(_("The store's log cannot be read"), uri):
             if known is not None:
                 known.update_incremental()
-            elif self.place.begun() and DeltaTable.is_deltatable(uri, storage_options=options):
-                known = DeltaTable(uri, storage_options=options)
+            elif self.place.begun():
+                with contextlib.suppress(TableNotFoundError):
+                    known = DeltaTable(uri, storage_options=options)
         self._delta = known
         return self._delta
 

@@ -24,7 +24,8 @@ def damaged(files: Iterable[DataFile], place: Place) -> Iterator[tuple[DataFile,
     """Yield the files that are not what they should be, each with what is wrong; reads every byte."""
     for file in files:
         (path,) = place.local([file.name])
-        if problem := _broken(file, path):
+        # What is wrong with a copy may be right where it came from.
+        if _broken(file, path) and (problem := _broken(file, place.fresh(file.name))):
             yield file, problem
 
 

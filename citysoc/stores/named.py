@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from citysoc.config.load import Config
     from citysoc.stores.base import EventStore
     from citysoc.stores.elastic import ElasticStore
+    from citysoc.stores.local import LocalStore
+    from citysoc.stores.local_place import Bucket
 
 
 def open_store(config: Config, kind: str | None = None) -> EventStore:
@@ -28,9 +30,43 @@ def open_store(config: Config, kind: str | None = None) -> EventStore:
     """
     if (kind or config.settings.store.kind) == "elasticsearch":
         return open_elastic(config)
+    return open_local(config)
+
+
+def open_local(config: Config) -> LocalStore:
+    """Return the store in a directory or a bucket, whether or not it is the one in use.
+
+    Raises:
+        ConfigError: a secret of the bucket does not resolve.
+    """
     from citysoc.stores.local import LocalStore
 
-    return LocalStore(config.store_path)
+    zone = ZoneInfo(config.settings.service.timezone)
+    return LocalStore(_bucket(config) or config.store_path, timezone=zone)
+
+
+def _bucket(config: Config) -> Bucket | None:
+    from citysoc.config.load import resolve_secret
+    from citysoc.stores.local_place import Bucket
+
+    bucket = config.settings.store.bucket
+    if bucket is None:
+        return None
+    options = {
+        "AWS_REGION": bucket.region,
+        "AWS_ACCESS_KEY_ID": resolve_secret(bucket.access_key_id, config.root),
+        "AWS_SECRET_ACCESS_KEY": resolve_secret(bucket.secret_access_key, config.root),
+    }
+    if bucket.endpoint:
+        options["AWS_ENDPOINT_URL"] = bucket.endpoint.rstrip("/")
+        options["AWS_ALLOW_HTTP"] = "true" if bucket.endpoint.startswith("http://") else "false"
+    return Bucket(
+        bucket.url.rstrip("/"),
+        options,
+        config.data_dir / "cache",
+        bucket.cache_bytes,
+        config.settings.store.hot_days,
+    )
 
 
 def open_elastic(config: Config, *, prefix: str | None = None, spool: Path | None = None) -> ElasticStore:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -66,6 +67,12 @@ def sql_type(kind: pa.DataType) -> str:
         return "TIMESTAMPTZ"
     return {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}[kind]
 
+
+_STEADY = re.compile(r"[\x01-:<-_a-hjl-\x7f]+")
+"""ASCII that every composition of a text has as it is, but for case. Not so: ``i`` and ``k``, which other letters
+fold to, ``;`` and the grave accent, which other signs are composed to."""
+
+_SHORTEST_PART = 2
 
 COMPOSED = (
     r"\x{00}-\x{2ff}"  # Latin with what Vietnamese needs
@@ -160,14 +167,30 @@ def _test(leaf: Leaf, bind: Parameters) -> Callable[[str], str]:
         case Term(_, value):
             return _equals(value, bind)
         case Contains(_, text):
-            sought = _typed(fold(text), bind)
-            return lambda x: f"contains({folded(x)}, {sought})"
+            return _contains(fold(text), bind)
         case Wildcard(field, pattern):
             return _like(pattern, bind, whole=field not in TEXT_FIELDS)
         case Cidr(_, network):
             return functools.partial(_in_network, network, bind)
         case Range():
             return functools.partial(_between, leaf, bind)
+
+
+def _contains(sought: str, bind: Parameters) -> Callable[[str], str]:
+    """Return the test for a folded text inside a value: folding is dear, so a part of it is looked for first."""
+    exact = _typed(sought, bind)
+    part = max(_STEADY.findall(sought), key=len, default="")
+    if len(part) < _SHORTEST_PART:
+        return lambda x: f"contains({folded(x)}, {exact})"
+    if part.upper() == part:
+        first = f"{bind(part)}::VARCHAR"
+        return lambda x: (
+            f"CASE WHEN contains({x}, {first}) THEN contains({folded(x)}, {exact}) ELSE false END"
+        )
+    first = f"{bind('(?i)' + re.escape(part))}::VARCHAR"
+    return lambda x: (
+        f"CASE WHEN regexp_matches({x}, {first}) THEN contains({folded(x)}, {exact}) ELSE false END"
+    )
 
 
 def _typed(value: Any, bind: Parameters) -> str:

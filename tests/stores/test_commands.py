@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from citysoc.commands import events, quarantine, store
 from citysoc.commands.context import App
+from citysoc.config.models import Store
 from citysoc.config.queries import SavedQuery
 from citysoc.ecs.schema import to_table
 from citysoc.errors import InputError, UsageError
@@ -42,6 +43,7 @@ def app(tmp_path):
     made.__dict__["store"] = local
     made.__dict__["config"] = SimpleNamespace(
         store_path=tmp_path / "events",
+        state_path=tmp_path / "state" / "citysoc.db",
         root=tmp_path,
         queries=(
             SavedQuery(name="yte", query="agency.id:yte", fields=("user.name",), title={"vi": "Sở Y tế"}),
@@ -49,7 +51,7 @@ def app(tmp_path):
         settings=SimpleNamespace(
             queries="queries.yaml",
             service=SimpleNamespace(timezone="Asia/Ho_Chi_Minh"),
-            store=SimpleNamespace(retention_days=10),
+            store=Store(retention_days=10),
         ),
     )
     return made
