@@ -11,7 +11,7 @@ from citysoc.detectors.correlate import Correlator, Feeds
 from citysoc.detectors.correlate.windows import Windows
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.text import fold
-from citysoc.i18n import _
+from citysoc.i18n import _, language
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -131,13 +131,17 @@ def watch(
     ungrouped.subtract(
         {rule: len({m.event for m in matches if _fed_by(m, plan, rule)}) for rule in list(ungrouped)}
     )
-    titles = {str(one["id"]): str(one["title"]) for one in (*rules, *correlations)}
+    titles = {str(one["id"]): _title(one) for one in (*rules, *correlations)}
     return Told(
         tuple(_ordered(entries.sightings(own, titles, about))),
         Counter(finding.rule for finding in base if finding.rule in below),
         {rule: number for rule, number in ungrouped.items() if number > 0},
         tuple(own),
     )
+
+
+def _title(plan: Mapping[str, Any]) -> str:
+    return str((language() == "vi" and plan.get("title_vi")) or plan["title"])
 
 
 def _fed_by(match: Match, plan: Mapping[str, Any], rule: str) -> bool:
