@@ -1,13 +1,14 @@
 """Documents of JSON: an object over many lines, an array of objects, or objects one after another.
 
-Every object becomes one record, as compact JSON. The text is walked, not parsed: strings and brackets are
+Every object becomes one record, as compact JSON; an object that only wraps a list of records (``{"Records": [...]}``) becomes
+those. The text is walked, not parsed: strings and brackets are
 enough to find where an object ends, so that one broken object does not take its neighbours with it.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 200
 """Objects nested deeper are refused."""
+WRAPPERS = ("Records", "records", "value", "items")
+"""Names under which services put the records of one file or answer: CloudTrail, Azure, Graph, Kubernetes."""
 _BETWEEN = b" \t\r\n,[]"
 """What may stand between two objects: white space, and the brackets and commas of an array."""
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
@@ -74,7 +77,7 @@ def _objects(data: bytes) -> Iterator[bytes | Refused]:
         if closed is None:
             yield _refused("The object does not end.", data[place:])
             return
-        yield _compact(data[place:closed])
+        yield from _records(data[place:closed])
         place = closed
 
 
@@ -92,12 +95,28 @@ def _end(data: bytes, place: int) -> int | None:
     return None
 
 
-def _compact(text: bytes) -> bytes | Refused:
+def _records(text: bytes) -> Iterator[bytes | Refused]:
+    """Yield an object as compact JSON; of one that only wraps a list of records, those."""
     try:
         value = orjson.loads(text)
-        return orjson.dumps(value) if _depth_ok(text) else _refused("The object is nested too deep.", text)
-    except (ValueError, TypeError):
-        return _refused("The object is not valid JSON.", text)
+    except ValueError:
+        yield _refused("The object is not valid JSON.", text)
+        return
+    if not _depth_ok(text):
+        yield _refused("The object is nested too deep.", text)
+        return
+    for one in _unwrapped(value):
+        yield orjson.dumps(one)
+
+
+def _unwrapped(value: dict[str, Any]) -> list[Any]:
+    for name in WRAPPERS:
+        inner = value.get(name)
+        if isinstance(inner, list) and inner and all(isinstance(one, dict) for one in inner):
+            others = [item for other, item in value.items() if other != name]
+            if not any(isinstance(item, dict | list) for item in others):
+                return inner
+    return [value]
 
 
 def _depth_ok(text: bytes) -> bool:

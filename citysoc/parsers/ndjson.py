@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 from citysoc.ecs.fields import FIELDS
@@ -160,4 +161,28 @@ def _sniff(head: bytes, name: str) -> int:
     return 50 if is_ecs(found[0]) or name.endswith((".ndjson", ".jsonl")) else 40
 
 
+def _sniff_document(head: bytes, name: str) -> int:
+    """Return whether a file is one document: an array, an object over many lines, one that wraps its records."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:4096]
+    if _ARRAY.match(start):
+        return 45
+    if not _OBJECT.match(start):
+        return 0
+    whole = jsontext.objects(head, 1)
+    if not whole:  # the first line is no object of its own
+        return 45 if name.endswith(".json") or b"\n" in start[:4] or _WRAPPED.match(start) else 30
+    return 55 if _WRAPPED.match(start) else 0
+
+
+_ARRAY = re.compile(rb"\[\s{0,64}\{\s{0,64}\"")
+_OBJECT = re.compile(rb"\{\s{0,64}\"")
+_WRAPPED = re.compile(rb'\{\s{0,64}"(?:Records|records|value|items)"\s{0,8}:\s{0,8}\[\s{0,64}\{')
+
+DOCUMENT = Parser(
+    "json",
+    "JSON documents: an array, an object over many lines, a list of records.",
+    "json",
+    _sniff_document,
+    _parse,
+)
 PARSER = Parser("ndjson", "JSON lines: ECS events, or any other objects.", "lines", _sniff, _parse)

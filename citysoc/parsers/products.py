@@ -10,6 +10,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import yaml
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _MAX_TEXT_CHARS = 16_384
 _LIFTED = "properties."
+_UTC = ZoneInfo("UTC")
 _READERS = {"ip": values.ip, "long": values.integer}
 
 
@@ -40,6 +42,7 @@ class Product:
     values: Mapping[str, tuple[str, ...]]
     inside: tuple[str, ...]
     time: tuple[str, ...]
+    utc: bool
     folded: bool
     texts: frozenset[str]
     fields: Mapping[str, str]
@@ -70,6 +73,7 @@ def _product(name: str, entry: Mapping[str, Any]) -> Product:
         },
         inside=tuple(entry.get("inside", ())),
         time=tuple(entry["time"]),
+        utc=bool(entry.get("utc")),
         folded=folded,
         texts=frozenset(map(shape, entry.get("texts", ()))),
         fields={shape(field): target for field, target in entry["fields"].items()},
@@ -150,7 +154,7 @@ def _event(one: Product, record: Mapping[str, Any], context: Context) -> Event:
         _copy(event, target, own.get(name))
     _settle(one, own, event)
     for name in one.time:
-        moment = guess(_at(record, name), context.zone, context.arrived)
+        moment = guess(_at(record, name), _UTC if one.utc else context.zone, context.arrived)
         if moment is not None:
             event["@timestamp"] = moment
             break

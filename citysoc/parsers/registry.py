@@ -20,6 +20,7 @@ PARSERS = {
     "cef": "citysoc.parsers.cef:PARSER",
     "evtx": "citysoc.parsers.windows:EVTX",
     "fortigate": "citysoc.parsers.fortigate:PARSER",
+    "json": "citysoc.parsers.ndjson:DOCUMENT",
     "leef": "citysoc.parsers.leef:PARSER",
     "ndjson": "citysoc.parsers.ndjson:PARSER",
     "suricata": "citysoc.parsers.suricata:PARSER",
