@@ -24,6 +24,7 @@ _SAMPLE = 5
 MAX_AGENCIES = 100
 """So many agencies a finding names, the first by their ids."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
 _LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
 _KINDS = {
     **dict.fromkeys(("host.name", "observer.name", "log.syslog.hostname"), "host"),
@@ -172,6 +173,6 @@ def handed_up(
 
 def _moment(time: int) -> dt.datetime:
     try:
-        return _EPOCH + dt.timedelta(microseconds=time)
+        return _EPOCH + _MICROSECOND * time
     except OverflowError:
         return _LAST
