@@ -6,6 +6,7 @@ import click
 
 from citysoc.commands import (
     rules_backtest,
+    rules_check,
     rules_coverage,
     rules_evidence,
     rules_explain,
@@ -24,17 +25,10 @@ def command() -> None:
     """
 
 
-for _module in (rules_show, rules_evidence, rules_explain, rules_backtest, rules_coverage):
-    command.add_command(_module.command)
 for _one in (
-    *(rules_list.list_, rules_list.check),
-    *(
-        rules_states.stage,
-        rules_states.activate,
-        rules_states.disable,
-        rules_states.level,
-        rules_states.reset,
-    ),
-    *(rules_sets.add, rules_sets.remove, rules_sets.sets),
+    *(rules_list.list_, rules_show.command, rules_check.command, rules_evidence.command),
+    *(rules_explain.command, rules_backtest.command, rules_coverage.command),
+    *(rules_states.stage, rules_states.activate, rules_states.disable, rules_states.level),
+    *(rules_states.reset, rules_sets.add, rules_sets.remove, rules_sets.sets),
 ):
     command.add_command(_one)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.sigma import Check, Loaded
     from citysoc.detectors.sigma.states import Overrides
-    from citysoc.pipeline.backtest import Difference, Row
+    from citysoc.pipeline.backtest import Difference
+    from citysoc.pipeline.differences import Row
     from citysoc.stores.base import Question
 
 _TOP = 5

@@ -1,9 +1,8 @@
-"""``citysoc rules list`` and ``check``: the rules with their states, hits and costs; whether they can be honoured."""
+"""``citysoc rules list``: the rules with their states, hits and costs."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -180,7 +179,7 @@ def _rows(found: Loaded, config: Config | None, since: dt.datetime) -> list[dict
     decided = _decided(config)
     return [
         {
-            **_row(check),
+            **row_of(check),
             **_figures(summaries.get(check.rule), days),
             **_overrides(decided.get(check.rule, [])),
             "left_out": lost.get(check.rule, {}),
@@ -291,42 +290,8 @@ def set_of(path: Path, config: Config | None) -> str:
     return "own"
 
 
-@click.command("check")
-@PATHS
-@format_option
-@pass_app
-def check(app: App, *, paths: Sequence[Path], format_: str | None) -> None:
-    """Say of every rule whether it is evaluated in full; exit with 1 if one is refused.
-
-    ok: evaluated in full. degraded: evaluated, but less than it asks for. refused: not evaluated. Overrides of the
-    configuration that cannot be used are named, too.
-    """
-    found = loaded(app, paths)
-    total = Counter(one.status for one in found.checks)
-    emit(
-        map(_row, found.checks),
-        (
-            Column("status", _("Status"), kind="word"),
-            Column("rule", _("Rule")),
-            Column("title", _("Title")),
-            Column("path", _("File")),
-            Column("line", _("Line")),
-            Column("reason", _("Reason")),
-        ),
-        format_,
-    )
-    for problem in found.problems:
-        app.say(problem)
-    app.say(
-        _("{rules} rules: {ok} ok, {degraded} degraded, {refused} refused.").format(
-            rules=len(found.checks), **{status: total[status] for status in ("ok", "degraded", "refused")}
-        )
-    )
-    if total["refused"] or found.problems:
-        raise click.exceptions.Exit(1)
-
-
-def _row(check: Check) -> dict[str, Any]:
+def row_of(check: Check) -> dict[str, Any]:
+    """Return what a verdict says."""
     return {
         "rule": check.rule,
         "title": (language() == "vi" and check.title_vi) or check.title,

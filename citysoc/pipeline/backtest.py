@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from citysoc.alerts.intake import take
-from citysoc.alerts.silence import RULE as SILENCE
 from citysoc.detectors.correlate import Clock, Correlator, Feeds
 from citysoc.detectors.sigma import SigmaDetector
 from citysoc.ecs.schema import from_row
 from citysoc.flow import UNKNOWN_AGENCY
+from citysoc.pipeline.differences import Recorded, Row, difference
 from citysoc.state import State
-from citysoc.state.values import micros, stamp
+from citysoc.state.values import micros
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from citysoc.stores.base import EventStore, Question
 
 _BEFORE, _AFTER = "before", "after"
-_AGAIN = (
-    "SELECT 1 FROM {other}.alerts other WHERE other.key = own.key"
-    " AND other.last_seen >= own.first_seen AND other.first_seen <= own.last_seen"
-)
-"""An alert is the same in both where rule, agency and key agree and the times touch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +50,6 @@ class Rules:
     plans: tuple[Mapping[str, Any], ...]
     correlations: tuple[Mapping[str, Any], ...]
     staged: frozenset[str] = frozenset()
-
-
-@dataclass(slots=True)
-class Row:
-    """The difference of one rule.
-
-    Args:
-        hits_before: findings of the first set; those of staged rules count here, too.
-        hits_after: of the second.
-        before: alerts of the first set.
-        after: of the second.
-        new: alerts that only the second has.
-        gone: alerts that only the first has.
-        agencies: agency to (new, gone).
-        new_samples: event ids, the first of some new alerts.
-        gone_samples: the same of alerts that are gone.
-    """
-
-    hits_before: int = 0
-    hits_after: int = 0
-    before: int = 0
-    after: int = 0
-    new: int = 0
-    gone: int = 0
-    agencies: dict[str, tuple[int, int]] = field(default_factory=dict)
-    new_samples: list[str] = field(default_factory=list)
-    gone_samples: list[str] = field(default_factory=list)
-
-    @property
-    def same(self) -> int:
-        """Alerts of the second set that the first has, too."""
-        return self.after - self.new
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +133,8 @@ def compare(
         for side in sides:
             side.finish(last)
         earlier = folder / f"{_BEFORE}.db" if isinstance(before, Rules) else before
-        rows = _difference(sides[0], earlier, question if isinstance(before, Path) else None, samples)
+        recorded = None if isinstance(before, Rules) else Recorded(question, sides[0].wanted)
+        rows = difference(sides[0].state, earlier, recorded, samples)
         for rule, count in sides[0].hits.items():
             rows.setdefault(rule, Row()).hits_after = count
         for rule, count in sides[1].hits.items() if len(sides) > 1 else ():
@@ -263,90 +227,3 @@ def _lane(agency: str) -> str:
 
 def _in_lane(match: Match) -> Match:
     return match._replace(lane=_lane(match.agency))
-
-
-@contextmanager
-def _both(after: _Side, before: Path) -> Iterator[State]:
-    after.state.rows(f"ATTACH DATABASE 'file:{_quoted(before)}?mode=ro' AS {_BEFORE}")
-    try:
-        yield after.state
-    finally:
-        after.state.rows(f"DETACH DATABASE {_BEFORE}")
-
-
-def _quoted(path: Path) -> str:
-    from urllib.parse import quote
-
-    return quote(str(path.absolute()))  # which leaves no quotation mark
-
-
-def _difference(after: _Side, before: Path, recorded: Question | None, samples: int) -> dict[str, Row]:
-    """Return rule to what its alerts are on both sides.
-
-    Args:
-        after: the second side.
-        before: the first side's database.
-        recorded: the first side's alerts are those that really were, in this span.
-        samples: so many sample events a rule.
-    """
-    rows: dict[str, Row] = {}
-    where, bound = _recorded(recorded, after)
-    with _both(after, before) as state:
-        for own, other, condition, values in (
-            ("main", _BEFORE, "1", {}),
-            (_BEFORE, "main", where, bound),
-        ):
-            again = _AGAIN.format(other=other)
-            sql = (
-                f"SELECT rule, agency, count(*) AS number, sum(count) AS hits,"  # noqa: S608  our own words
-                f" sum(NOT EXISTS ({again})) AS alone FROM {own}.alerts own WHERE {condition} GROUP BY rule, agency"
-            )
-            for row in state.rows(sql, values):
-                found = rows.setdefault(row["rule"], Row())
-                new, gone = found.agencies.get(row["agency"], (0, 0))
-                if own == "main":
-                    found.after += row["number"]
-                    found.new += row["alone"]
-                    new += row["alone"]
-                else:
-                    found.before += row["number"]
-                    found.gone += row["alone"]
-                    found.hits_before += row["hits"] if recorded else 0
-                    gone += row["alone"]
-                if new or gone:
-                    found.agencies[row["agency"]] = (new, gone)
-            if samples:
-                _sample(
-                    state, rows, own=own, again=again, where=condition, bound={**values, "limit": samples}
-                )
-    return rows
-
-
-def _recorded(recorded: Question | None, after: _Side) -> tuple[str, dict[str, Any]]:
-    """Return which alerts of the state database are compared with."""
-    if recorded is None:
-        return "1", {}
-    since = stamp(recorded.since) if recorded.since else ""
-    until = stamp(recorded.until) if recorded.until else "9999"
-    where = "rule <> :silence AND last_seen >= :since AND first_seen < :until"
-    bound: dict[str, Any] = {"silence": SILENCE, "since": since, "until": until}
-    if recorded.agency:
-        where += " AND agency = :agency"
-        bound["agency"] = recorded.agency
-    if after.wanted:
-        where += f" AND rule IN ({','.join(f':rule{place}' for place in range(len(after.wanted)))})"
-        bound |= {f"rule{place}": rule for place, rule in enumerate(sorted(after.wanted))}
-    return where, bound
-
-
-def _sample(
-    state: State, rows: Mapping[str, Row], *, own: str, again: str, where: str, bound: Mapping[str, Any]
-) -> None:
-    sql = (
-        "SELECT rule, sample FROM (SELECT rule, json_extract(samples, '$[0]') AS sample,"  # noqa: S608  as above
-        " row_number() OVER (PARTITION BY rule ORDER BY first_seen, id) AS place"
-        f" FROM {own}.alerts own WHERE {where} AND NOT EXISTS ({again})) WHERE place <= :limit"
-    )
-    for row in state.rows(sql, dict(bound)):
-        found = rows[row["rule"]]
-        (found.new_samples if own == "main" else found.gone_samples).append(row["sample"])
