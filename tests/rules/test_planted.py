@@ -96,6 +96,14 @@ def test_planted_attack_is_found_under_its_class(city, kind):
         assert fact.cls in _finds(fact, findings), fact
 
 
+def test_what_only_volume_shows_is_found_by_the_sum_of_a_night(city):
+    truth, findings = city
+    planted = [fact for fact in truth.planted if fact.kind == "night-exfiltration"]
+    assert planted
+    for fact in planted:
+        assert fact.cls in _finds(fact, findings), fact
+
+
 def test_alerts_are_few(city):
     """Less than one alert of medium or above in 100 records, and one below medium in 50, attacks included."""
     truth, findings = city
