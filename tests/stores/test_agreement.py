@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import tempfile
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -48,6 +49,32 @@ def test_search_finds_what_plain_python_finds(some, questions):
                 query
             )
             assert store.count(Question(query)) == len(expected), query
+            if len(expected) > 1:
+                first = next(store.search(Question(query), newest_first=False))
+                mark = (first["@timestamp"], first["event.id"])
+                behind = store.search(Question(query), newest_first=False, after=mark)
+                assert [e["event.id"] for e in behind] == expected[1:], query
+
+
+@slow
+@given(made.events, st.lists(made.queries, min_size=1, max_size=4), made.queries)
+def test_merged_files_answer_alike_and_retention_removes_what_matches(some, questions, gone):
+    with tempfile.TemporaryDirectory() as folder:
+        store = stored(folder, some)
+        store.compact()
+        for query in questions:
+            expected = made.expected_ids(query, some)
+            assert [e["event.id"] for e in store.search(Question(query), newest_first=False)] == expected, (
+                query
+            )
+        before = made.START + dt.timedelta(days=1)
+        removed = [e for e in some if e["@timestamp"] < before and matches(parse(gone), e)]
+        assert store.retain(before, gone) == len(removed), gone
+        left = [event for event in some if event not in removed]
+        assert [e["event.id"] for e in store.search(Question(), newest_first=False)] == made.expected_ids(
+            "", left
+        )
+        assert store.verify() == []
 
 
 @slow

@@ -329,33 +329,6 @@ def test_values_and_names_stay_values_and_names(store, attack):
         store.aggregate(Question(), by=[attack])
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "SELECT * FROM read_text('/etc/hostname')",
-        "SELECT * FROM 'http://127.0.0.1/x.csv'",
-        "COPY events TO '/tmp/stolen.csv'",
-        "SELECT 1; SELECT 2",
-        "SET threads = 1",
-        "INSTALL httpfs",
-        "ATTACH '/tmp/x.db'",
-        "DROP VIEW events",
-        "SELECT nonsense FROM events",
-        "",
-    ],
-)
-def test_sql_can_only_ask_the_store(store, statement):
-    store.append(to_table([event(1)]), 1)
-    with pytest.raises(UsageError):
-        list(store.sql(statement)[1])
-
-
-def test_sql_sees_events_and_quarantine(store):
-    store.append(to_table([event(1), event(2, citysoc__unparsed="x")]), 1)
-    names, rows = store.sql('SELECT "event.id", 1 AS "event.id" FROM quarantine')
-    assert (names, list(rows)) == (["event.id", "event.id_2"], [{"event.id": "e00002", "event.id_2": 1}])
-
-
 @pytest.mark.parametrize("newest_first", [True, False])
 @pytest.mark.parametrize("limit", [None, 40, 11])
 def test_an_answer_in_pieces_is_the_answer(tmp_path, monkeypatch, newest_first, limit):
