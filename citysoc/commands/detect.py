@@ -82,7 +82,7 @@ def command(
     found = findings(
         batches_of(paths, parser_name=parser_name, agency=agency, parser_options=parser_options(logsource)),
         work,
-        workers=None if small else workers,
+        workers=None if small or workers == 1 else workers,
         on_refused=lambda refused: refusals.extend(_say_refused(app, refused)),
     )
     worst = -1

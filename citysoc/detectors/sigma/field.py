@@ -234,11 +234,14 @@ class Field:
             return [self.look(one) for one in values]
         found = [NOTHING] * len(values)
         if self._always:
-            for number, (low, text) in enumerate(zip(folded, values, strict=True)):
-                found[number] = self._decided(self._asked_by(hits.get(number, ())), low, text)
-        else:
-            for number, leading in hits.items():
-                found[number] = self._decided(self._asked_by(leading), folded[number], values[number])
+            for number in range(len(values)):
+                hits.setdefault(number, [])
+        for number, leading in hits.items():
+            found[number] = (
+                EVERYTHING
+                if leading is None
+                else self._decided(self._asked_by(leading), folded[number], values[number])
+            )
         return found
 
     def look(self, text: str) -> int:
@@ -333,6 +336,16 @@ def _is_lead(expression: Expression) -> bool:
     """Return whether an expression holds where one of its leads was found in a text of ASCII."""
     if expression[0] == "or":
         return all(map(_is_lead, expression[1]))
+    if (
+        expression[0] == "test"
+    ):  # a pattern that was found is decided, unless it may have found the edge of another
+        node: Node = expression[1]
+        return bool(
+            node[0] == "re"
+            and leads(expression) == [(f"re{node[3]}", node[2])]
+            and "$" not in node[2]
+            and "^" not in node[2].replace("[^", "")
+        )
     return bool(expression[0] == "text" and _BETWEEN not in expression[2])
 
 

@@ -134,16 +134,22 @@ def matched(node: Node, view: View) -> dict[str, Any]:
 
 
 def teller(node: Node) -> Teller:
-    """Return the function that adds to a mapping what made a node hold: field to value."""
+    """Return the function that adds to a mapping what made a node hold, where it does: field to value."""
     kind = node[0]
+    if kind == "any" and len(fields := {_told(part) for part in node[1]}) == 1 and (field := fields.pop()):
+        return _tell_field(field)  # whichever of them it is
     if kind in {"all", "any"}:
         return _tell_group([(predicate(part), teller(part)) for part in node[1]], each=kind == "all")
     if kind in {"keyword", "keyword_re"}:
         shown = node[1] if kind == "keyword_re" else "".join(_shown(piece) for piece in node[2][1:-1])
         return lambda _view, found: found.setdefault("keywords", []).append(shown)
-    if kind in {"not", "null"} or not field_of(node):
-        return lambda _view, _found: None
-    return _tell_field(predicate(node), field_of(node))
+    field = _told(node)
+    return _tell_field(field) if field else lambda _view, _found: None
+
+
+def _told(node: Node) -> str:
+    """Return the field that a leaf is told by; empty where there is none."""
+    return "" if node[0] in {"all", "any", "not", "null"} else field_of(node)
 
 
 def _tell_group(parts: Sequence[tuple[Predicate, Teller]], *, each: bool) -> Teller:
@@ -155,9 +161,9 @@ def _tell_group(parts: Sequence[tuple[Predicate, Teller]], *, each: bool) -> Tel
     return tell
 
 
-def _tell_field(test: Predicate, field: str) -> Teller:
+def _tell_field(field: str) -> Teller:
     def tell(view: View, found: dict[str, Any]) -> None:
-        if field in view.event and test(view):
+        if field in view.event:
             found[field] = view.event[field]
 
     return tell

@@ -118,12 +118,13 @@ _VARIED = frozenset(
             "dns.question.name",
         ),
         *("destination.domain", "dll.path", "message", ANYWHERE),
+        *("winlog.event_data.Hashes", "winlog.event_data.CallTrace", "winlog.event_data.LogonId"),
+        *("source.port", "source.ip", "process.pid"),
     }
 )
 """Fields whose values seldom come again, so that what is decided on a value is decided for one event."""
 _USEFUL = 0.05
 """What is asked of such fields oftener than this is left out where the rule has another need."""
-_USEFUL_WHERE_REPEATED = 0.9
 _TELLING = 0.1
 """A rule whose best need is fulfilled oftener than this uses them all."""
 _PATTERN_CHANCE = 0.02
@@ -139,6 +140,8 @@ def needs(test: Node) -> tuple[list[Need], bool]:
     seldom = [need for need in found if _is_worth(need)]
     if not seldom or _chance(seldom[0]) > _TELLING:
         seldom = [need for need in found if _is_possible(need)] or found
+        if found and _chance(seldom[0]) > _TELLING and found[0] not in seldom:
+            seldom.insert(0, found[0])
     kept = seldom[:MAX_NEEDS]
     return kept, exact and len(kept) == len(found)
 
@@ -146,7 +149,7 @@ def needs(test: Node) -> tuple[list[Need], bool]:
 def _is_worth(need: Need) -> bool:
     """Return whether it is cheaper to decide a need on new values than to evaluate the rule more often."""
     return all(
-        sum(map(_asked, expressions)) <= (_USEFUL if field in _VARIED else _USEFUL_WHERE_REPEATED)
+        field not in _VARIED or sum(map(_asked, expressions)) <= _USEFUL
         for field, expressions in need.items()
     )
 

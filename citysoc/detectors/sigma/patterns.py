@@ -23,11 +23,11 @@ from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.text import compose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _Search: TypeAlias = "Callable[[str], Sequence[int] | None]"
-Hits: TypeAlias = dict[int, list[int]]
-"""From the number of a value to the places of the texts and patterns that it may have."""
+Hits: TypeAlias = "dict[int, list[int] | None]"
+"""From the number of a value to the places of the texts and patterns that it has; None where that is not known."""
 
 _MEMORY_BYTES = 256 << 20
 """A bound on RE2, not a need: a set uses what its patterns and the values seen ask for."""
@@ -107,26 +107,30 @@ class Finder:
         found = self._block(block, _MATCHES + _MATCHES_A_VALUE * len(values))
         if found is None:
             return None
-        hits: Hits = {}
+        own: dict[int, list[int]] = {}
         if found:
             ends = list(accumulate([len(one) + 1 for one in folded]))
             for end, place in found:
-                hits.setdefault(bisect_left(ends, end - 1), []).append(place)
+                own.setdefault(bisect_left(ends, end - 1), []).append(place)
+        hits: Hits = dict(own)
         if self._look is not None:
-            self._sift(self._look, values, 0, hits)
+            for number, more in self._sift(self._look, values, 0):
+                hits[number] = None if more is None else [*own.get(number, ()), *more]
         return hits
 
-    def _sift(self, look: _Search, values: Sequence[str], first: int, hits: Hits) -> None:
-        """Add to ``hits`` the patterns of values: most blocks have none, and those that have are halved."""
+    def _sift(
+        self, look: _Search, values: Sequence[str], first: int
+    ) -> Iterator[tuple[int, Sequence[int] | None]]:
+        """Yield the patterns of values: most blocks have none, and those that have are divided."""
         found = look("\n".join(values))
         if found is not None and not found:
             return
-        if len(values) > 1:
-            half = len(values) // 2
-            self._sift(look, values[:half], first, hits)
-            self._sift(look, values[half:], first + half, hits)
-        else:
-            hits.setdefault(first, []).extend(self._patterns if found is None else found)
+        if len(values) == 1:
+            yield first, found
+            return
+        step = max(1, len(values) // 8)
+        for begin in range(0, len(values), step):
+            yield from self._sift(look, values[begin : begin + step], first + begin)
 
     @functools.cached_property
     def _search(self) -> _Search:
