@@ -7,6 +7,7 @@ line wait. Ids and indices follow from the rows, so that nothing is there twice 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import random
 import threading
@@ -124,7 +125,8 @@ class ElasticStore:
         """Send what waits, once, and let it be found at once."""
         self._next_try = 0.0
         if self.drain() == 0 and self._ready:
-            self.refresh()
+            with contextlib.suppress(StoreError):  # what is stored is stored; it is found a little later then
+                self.refresh()
 
     def append(self, table: pa.Table, commit: int) -> None:
         """Make the rows of a batch durable under the commit's number; see the module.
@@ -281,7 +283,6 @@ class ElasticStore:
 
     def verify(self) -> list[str]:
         """Return what is wrong with the store, one sentence each: shards that are missing, ids that are twice."""
-        self.refresh()
         problems = []
         health = self.cluster.ask("GET", f"/_cluster/health/{self.indices}", level="indices")
         for name, facts in sorted(health["indices"].items()):
@@ -289,16 +290,18 @@ class ElasticStore:
                 problems.append(
                     f"{name}: {facts['unassigned_shards']} of {facts['number_of_shards']} shards are missing"
                 )
+        if not len(health["indices"]) or problems:
+            return problems
+        self.refresh()
         question = {"bool": {"filter": [{"exists": {"field": "event.id"}}]}}
         doubled = {
             "size": 0,
             "query": question,
             "aggs": {"ids": {"terms": {"field": "event.id", "size": 10, "min_doc_count": 2}}},
         }
-        if len(health["indices"]) and not problems:
-            answer = self.cluster.ask("POST", f"/{self.indices}/_search", doubled, seconds=600)
-            found = answer["aggregations"]["ids"]["buckets"]
-            problems += [f"event.id {one['key']}: stored {one['doc_count']} times" for one in found]
+        answer = self.cluster.ask("POST", f"/{self.indices}/_search", doubled, seconds=600)
+        found = answer["aggregations"]["ids"]["buckets"]
+        problems += [f"event.id {one['key']}: stored {one['doc_count']} times" for one in found]
         return problems
 
     def retain(self, before: dt.datetime, query: str = "") -> int:

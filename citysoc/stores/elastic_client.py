@@ -127,18 +127,20 @@ class Cluster:
 
 
 def told(body: Any) -> str:
-    """Return the innermost reason that an error's body gives, shortened."""
+    """Return the reasons that an error's body gives, the outermost and the innermost, shortened."""
     error = body.get("error") if isinstance(body, dict) else body
     if not isinstance(error, dict):
         return str(error)[:500]
+    first = "" if error.get("failed_shards") else str(error.get("reason") or "").rstrip(".")
     cause = error
-    for _depth in range(10):
+    for _depth in range(100):
         failed = cause.get("failed_shards")
         inner = cause.get("caused_by") or (failed[0].get("reason") if failed else None)
         if not isinstance(inner, dict):
             break
         cause = inner
-    return str(cause.get("reason") or cause.get("type") or error)[:500]
+    last = str(cause.get("reason") or cause.get("type") or error).rstrip(".")
+    return last[:500] if last == first or not first else f"{first[:300]}: {last[:300]}"
 
 
 def _reason(error: Any) -> str:

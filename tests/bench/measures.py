@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from citysoc.config.load import load_agencies
 from citysoc.simulation.write import simulate
 from tests.bench.correlator import correlator, correlator_state
+from tests.bench.elastic import elastic_store
 from tests.bench.sigma import sigma_network, sigma_peers, sigma_start, sigma_windows
 
 if TYPE_CHECKING:
@@ -98,4 +99,5 @@ ALL: tuple[Callable[[int], Iterator[Row]], ...] = (
     sigma_peers,
     correlator,
     correlator_state,
+    elastic_store,
 )
