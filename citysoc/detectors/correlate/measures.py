@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections import Counter
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -149,11 +148,12 @@ class _Slots:
     __slots__ = ("clauses", "present")
 
     def __init__(self, clauses: Sequence[Sequence[int]] | None) -> None:
-        self.present: Counter[int] = Counter()
+        self.present: dict[int, int] = {}
         self.clauses = clauses
 
     def add(self, entry: Entry) -> None:
-        self.present[entry[2]] += 1
+        slot = entry[2]
+        self.present[slot] = self.present.get(slot, 0) + 1
 
     def drop(self, entry: Entry) -> None:
         left = self.present[entry[2]] - 1
@@ -189,7 +189,8 @@ class _Ordered:
         self.slots.add(entry)
         time, slot = entry[0], entry[2]
         if time != self.at:
-            self._settle()
+            if self.waiting:
+                self._settle()
             self.at = time
         for number, place in self.places.get(slot, ()):
             start = self.best[number][place - 1] if place else time
@@ -208,10 +209,13 @@ class _Ordered:
         self.slots.drop(entry)
 
     def metric(self, low: int) -> float | None:
-        self._settle()
-        if not any((best[-1] if best[-1] is not None else low - 1) >= low for best in self.best):
-            return None
-        return self.slots.metric(low)
+        if self.waiting:
+            self._settle()
+        for best in self.best:
+            start = best[-1]
+            if start is not None and start >= low:
+                return len(self.slots.present)
+        return None
 
 
 _MEASURES: Mapping[str, Callable[[], Measure]] = {
