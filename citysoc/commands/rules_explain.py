@@ -12,7 +12,7 @@ import orjson
 
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, local_time, printable
-from citysoc.commands.rulesets import document_of, find, house_words
+from citysoc.commands.rulesets import config_or_none, document_of, find, house_words
 from citysoc.commands.triage import is_table
 from citysoc.errors import InputError, RuleError, UsageError
 from citysoc.i18n import _, language
@@ -76,7 +76,7 @@ def _events(app: App, text: str) -> tuple[list[Event], bool]:
     """Return the events that a text names, and whether they are from the store."""
     if text == "-" or Path(text).is_file():
         return read_events(Path(text)), False
-    found = app.store.get(text)
+    found = None if config_or_none(app) is None else app.store.get(text)
     if found is None:
         raise InputError(
             _("There is no file and no stored event {event}.").format(event=repr(text)),
