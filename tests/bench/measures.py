@@ -18,7 +18,8 @@ from citysoc.config.load import load_agencies
 from citysoc.simulation.write import simulate
 from tests.bench.correlator import correlator, correlator_state
 from tests.bench.elastic import elastic_store
-from tests.bench.sigma import sigma_network, sigma_peers, sigma_start, sigma_windows
+from tests.bench.sigma import sigma_network, sigma_start, sigma_windows
+from tests.bench.sigma_peers import sigma_peers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,16 +1,14 @@
 """The rule engine: events a CPU-second, from the bytes of a batch to findings; rules of the folder of real data.
 
 All figures are of one process and of CPU time, and hold what comes with a start: indexes are made and values are seen
-for the first time within what is measured. The peer (rsigma) is run on the same events and rules where it is installed.
+for the first time within what is measured. Peers are measured in ``sigma_peers``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import itertools
-import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,10 +16,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from citysoc.detectors.sigma import SigmaDetector, load
 from citysoc.flow import Batch
 from citysoc.parsers.run import parse_batch
-from citysoc.pipeline.work import settle
+from citysoc.pipeline.work import Work, Worker, settle
 from tests.bench import sigma_events
 from tests.corpus import CORPUS
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from tests.bench.measures import Row
 
 RULES = tuple(CORPUS / "sigma" / name for name in ("rules", "rules-emerging-threats", "rules-threat-hunting"))
-MAX_EVENTS = 200_000
+MAX_EVENTS = 1_000_000
 _BATCH = 2000
 _ABSENT: Row = ("sigma: the rules of ../shared/data/sigma are absent", "skipped", "")
 
 
-def _rules(product: str | None) -> list[Path]:
+def rules_of(product: str | None) -> list[Path]:
     """Return the rule files, of one product or all."""
     files = sorted(path for folder in RULES for path in folder.rglob("*.yml"))
     wanted = f"product: {product}".encode()
@@ -50,7 +50,8 @@ def _detector(paths: list[Path], cache: Path) -> tuple[SigmaDetector, float]:
     return detector, time.process_time() - started
 
 
-def _batches(lines: Iterable[bytes], parser: str) -> Iterator[Batch]:
+def batches(lines: Iterable[bytes], parser: str) -> Iterator[Batch]:
+    """Yield lines as the batches of a collector."""
     source = iter(lines)
     offset = itertools.count()
     while records := tuple(itertools.islice(source, _BATCH)):
@@ -73,7 +74,7 @@ def _run(
     settle()  # as a worker does once it has its rules
     events = findings = 0
     parsing = detection = 0.0
-    for batch in _batches(lines, parser):
+    for batch in batches(lines, parser):
         started = time.process_time()
         parsed = parse_batch(batch)
         between = time.process_time()
@@ -83,6 +84,30 @@ def _run(
         detection += time.process_time() - between
         events += len(parsed)
     return events, parsing, detection, findings
+
+
+def _judge(lines: Iterable[bytes], worker: Worker, parser: str = "windows") -> tuple[int, float, float, int]:
+    """Return events, seconds, seconds of the second half, and findings, from records to findings as `detect` does."""
+    taken: list[float] = []
+    events = findings = 0
+    counts: list[int] = []
+    for batch in batches(lines, parser):
+        started = time.process_time()
+        findings += len(worker.judged(batch)[0])
+        taken.append(time.process_time() - started)
+        counts.append(len(batch.records))
+        events += len(batch.records)
+    half = len(taken) // 2
+    steady = sum(taken[half:]) / sum(counts[half:])
+    return events, sum(taken), steady, findings
+
+
+def _judged(what: str, figures: tuple[int, float, float, int], goal: str = "") -> Row:
+    events, seconds, steady, findings = figures
+    split = (
+        f"{seconds / events * 1e6:.1f} µs, {steady * 1e6:.1f} past the start, {findings / events:.2f} found"
+    )
+    return f"{what} ({split})", f"{events / seconds:,.0f} events/s", goal
 
 
 def _row(what: str, figures: tuple[int, float, float, int], goal: str = "") -> Row:
@@ -99,7 +124,7 @@ def sigma_windows(records: int) -> Iterator[Row]:
         return
     count = min(records, MAX_EVENTS)
     with tempfile.TemporaryDirectory() as folder:
-        paths = _rules("windows")
+        paths = rules_of("windows")
         cache = Path(folder)
         detector, cold = _detector(paths, cache)
         yield f"sigma: compile {detector.rules:,} Windows rules, cold", f"{cold:.1f} s CPU", "< 20 s"
@@ -108,21 +133,31 @@ def sigma_windows(records: int) -> Iterator[Row]:
             "sigma: parse only, flat JSON",
             *_row("", _run(sigma_events.windows(count), "windows", None))[1:],
         )
+        worker = Worker(Work(rules=tuple(paths), cache_dir=cache))
         for shape in ("flat", "beat"):
-            fresh, _seconds = _detector(paths, cache)
+            worker.detector = SigmaDetector(detector.plans, cache)
             lines = sigma_events.windows(count, shape=shape)
-            yield _row(f"sigma: {shape} JSON to findings", _run(lines, "windows", fresh), "≥ 60,000 events/s")
-        half = SigmaDetector(detector.plans[::2])
-        yield _row("sigma: the same, half of the rules", _run(sigma_events.windows(count), "windows", half))
-        quiet = _run(sigma_events.quiet(count), "windows", detector)
+            yield _judged(f"sigma: {shape} JSON to findings", _judge(lines, worker), "≥ 60,000 events/s")
+        worker.detector = SigmaDetector(detector.plans[::2], cache)
+        yield _judged("sigma: the same, half of the rules", _judge(sigma_events.windows(count), worker))
+        worker.detector = SigmaDetector(detector.plans, cache)
+        yield _row(
+            "sigma: made into whole events first", _run(sigma_events.windows(count), "windows", detector)
+        )
+        quiet = _judge(sigma_events.quiet(count), worker)
+        started = time.process_time()
+        for line in sigma_events.quiet(1):
+            for _ in range(count):
+                orjson.loads(line)
+        parsing = (time.process_time() - started) / count
         yield (
-            "sigma: an event that no rule reads, beyond parsing",
-            f"{quiet[2] / quiet[0] * 1e6:.1f} µs",
+            "sigma: an event that no rule reads, beyond reading its JSON",
+            f"{(quiet[1] / quiet[0] - parsing) * 1e6:.1f} µs",
             "< 10 µs",
         )
         events = [
             event
-            for batch in _batches(sigma_events.windows(20_000), "windows")
+            for batch in batches(sigma_events.windows(20_000), "windows")
             for event in parse_batch(batch)
         ]
         detector.detect(events)
@@ -138,7 +173,7 @@ def sigma_network(records: int) -> Iterator[Row]:
         yield _ABSENT
         return
     with tempfile.TemporaryDirectory() as folder:
-        detector, _seconds = _detector(_rules(None), Path(folder))
+        detector, _seconds = _detector(rules_of(None), Path(folder))
         for kind in sigma_events.NETWORK:
             lines = list(sigma_events.network(kind, min(records, MAX_EVENTS) // 4))
             yield _row(
@@ -164,42 +199,9 @@ def sigma_start(_records: int) -> Iterator[Row]:
         yield "sigma: peak memory, all rules, 60,000 events", f"{told[3]} MiB", "< 400 MiB"
 
 
-def sigma_peers(records: int) -> Iterator[Row]:
-    """Run rsigma's command on the same events and rules, if it is installed."""
-    command = shutil.which("rsigma", path=f"{os.environ['PATH']}:{Path('.peers/bin').absolute()}")
-    if command is None or not CORPUS.is_dir():
-        yield "sigma: rsigma is not installed (`make bench-peers` installs it where cargo is)", "skipped", ""
-        return
-    count = min(records, MAX_EVENTS)
-    with tempfile.TemporaryDirectory() as folder:
-        events, rules = Path(folder) / "events.ndjson", Path(folder) / "rules"
-        rules.mkdir()
-        for number, path in enumerate(_rules("windows")):
-            shutil.copy(path, rules / f"{number:05}.yml")
-        events.write_bytes(b"\n".join(sigma_events.windows(count)) + b"\n")
-        one = Path(folder) / "one.ndjson"
-        one.write_bytes(next(sigma_events.windows(1)) + b"\n")
-        seconds = [_cpu([command, *_EVAL, "-r", str(rules), "-e", f"@{path}"]) for path in (one, events)]
-        told = f"{count / (seconds[1] - seconds[0]):,.0f} events/s"
-        yield f"sigma: rsigma's command, without the {seconds[0]:.1f} s it takes to load", told, ""
-        fresh, _seconds = _detector(_rules("windows"), Path(folder) / "cache")
-        yield _row("sigma: this engine, same events", _run(sigma_events.windows(count), "windows", fresh))
-
-
-_EVAL = ("engine", "eval", "--logsource-routing", "--quiet")
-
-
-def _cpu(command: list[str]) -> float:
-    """Return the CPU seconds of a command and all its threads."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 def _start(cache: str) -> list[Any]:
     """Load all rules and judge events: rules, seconds to load, seconds to the first finding, peak memory."""
-    detector, seconds = _detector(_rules(None), Path(cache))
+    detector, seconds = _detector(rules_of(None), Path(cache))
     started = time.process_time()
     _run(sigma_events.windows(1), "windows", detector)
     first = time.process_time() - started
