@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +12,13 @@ import orjson
 
 from citysoc.ecs.fields import EXTRA, FIELDS
 from citysoc.ecs.schema import from_row
-from citysoc.stores.days import by_day
+from citysoc.stores.days import by_day, filled
 from citysoc.stores.elastic_mapping import INDEX, SEPARATOR, extra_key, folds_alike
 from citysoc.stores.query import fold
 from citysoc.stores.query_match import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -31,7 +30,9 @@ _MAX_ID_BYTES = 512
 _NULS = "\0"
 _LONG = 2000
 """Values of fewer characters are certainly short enough to be indexed."""
-_SURE = re.compile(r"[\x01-\x7f]*")
+
+_WORTH_SPLITTING = 1000
+_MAX_KINDS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,12 @@ class Document:
     @property
     def lines(self) -> bytes:
         """The two lines of a bulk request."""
+        if self.id.isalnum() and self.id.isascii():  # nothing to escape
+            return b'{"create":{"_index":"%b","_id":"%b"}}\n%b\n' % (
+                self.index.encode(),
+                self.id.encode(),
+                self.source,
+            )
         head = orjson.dumps({"create": {"_index": self.index, "_id": self.id}})
         return b"%b\n%b\n" % (head, self.source)
 
@@ -65,11 +72,33 @@ def documents(table: pa.Table, prefix: str, commit: int = 0) -> Iterator[Documen
         prefix: how our indices' names begin.
         commit: the commit's number; it also names rows that have no ``event.id``.
     """
+    watched = [name for name in table.schema.names if name in _TEXTS and not _plain(table[name])]
     for day, rows in by_day(table):
         index = f"{prefix}-events-{day:%Y.%m.%d}"
-        for number, row in enumerate(_rows(rows, commit)):
-            identity = row.get("event.id") or _digest(f"{commit}\0{index}\0{number}")
-            yield Document(index, _id(identity), orjson.dumps(row))
+        number = 0
+        for alike in _kinds(rows):
+            for row in _rows(alike, commit, watched):
+                number += 1
+                identity = row.get("event.id") or _digest(f"{commit}\0{index}\0{number}")
+                yield Document(index, _id(identity), orjson.dumps(row))
+
+
+def _kinds(rows: pa.Table) -> Iterator[pa.Table]:
+    """Yield the rows of each dataset: rows alike fill the same few columns, and empty ones cost time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    name = "event.dataset"
+    if len(rows) < _WORTH_SPLITTING or name not in rows.schema.names:
+        yield rows
+        return
+    datasets = pc.fill_null(rows[name], "")
+    kinds = pc.unique(datasets).to_pylist()
+    if len(kinds) > _MAX_KINDS:
+        yield rows
+        return
+    for kind in kinds:
+        yield filled(rows.filter(pc.equal(datasets, pa.scalar(kind, datasets.type))))
 
 
 def _id(identity: str) -> str:
@@ -85,14 +114,13 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _rows(rows: pa.Table, commit: int) -> Iterator[dict[str, Any]]:
+def _rows(rows: pa.Table, commit: int, watched: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield rows as JSON-able objects: no empty values, and what the index needs besides."""
     names = rows.schema.names
     columns = [_column(name, rows[name]) for name in names]
     dates = [
         (name, rows[name].cast("int64").to_pylist()) for name in names if name in _DATES
     ]  # microseconds: Elasticsearch's own date keeps milliseconds
-    watched = [name for name in names if name in _TEXTS and not _plain(rows[name])]
     for number, values in enumerate(zip(*columns, strict=True)):
         row = {name: value for name, value in zip(names, values, strict=True) if value is not None}
         own: dict[str, Any] = {
@@ -115,7 +143,7 @@ def _column(name: str, column: pa.ChunkedArray) -> list[Any]:
     import pyarrow.compute as pc
 
     if name in _DATES:
-        return list(pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ").to_pylist())
+        return list(pc.replace_substring(column.cast("string"), " ", "T").to_pylist())
     return list(column.to_pylist())
 
 
@@ -142,8 +170,13 @@ def _watch(name: str, value: Any, odd: dict[str, list[str]]) -> None:
 
 def _extras(text: str, odd: dict[str, list[str]]) -> list[str]:
     """Return the values of fields outside the dictionary, each behind its name."""
-    found: list[str] = []
-    for name, value in orjson.loads(text).items():
+    fields = orjson.loads(text)
+    if text.isascii() and len(text) < _LONG and "\\u0000" not in text:  # every value can be trusted
+        found = [_keyed(name) + value for name, value in fields.items() if type(value) is str]
+        if len(found) == len(fields):
+            return found
+    found = []
+    for name, value in fields.items():
         if value is None:
             continue
         texts = [
@@ -158,6 +191,11 @@ def _extras(text: str, odd: dict[str, list[str]]) -> list[str]:
 
 
 _key = functools.lru_cache(maxsize=4096)(extra_key)
+
+
+@functools.lru_cache(maxsize=4096)
+def _keyed(name: str) -> str:
+    return extra_key(name) + SEPARATOR
 
 
 def to_event(source: Mapping[str, Any]) -> Event:
