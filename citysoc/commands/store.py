@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -54,11 +55,15 @@ def status(app: App, *, format_: str | None) -> int:
 
 
 @command.command("compact")
+@click.option("--nice", is_flag=True, help="Leave the processor to others.")
+@format_option
 @pass_app
-def compact(app: App) -> None:
-    """Rewrite small files into larger ones; safe while the service runs."""
+def compact(app: App, *, nice: bool, format_: str | None) -> None:
+    """Merge small files, seal days that are over; safe while the service runs, which does it by itself."""
+    if nice:
+        os.nice(10)
     removed = app.store.compact()
-    app.say(_("{count} files fewer.").format(count=number(removed)))
+    emit([{"fewer": removed}], (Column("fewer", _("Files fewer"), kind="number"),), format_)
 
 
 @command.command("verify")

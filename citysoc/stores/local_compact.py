@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from citysoc import clock
 from citysoc.errors import StoreError
 from citysoc.i18n import _
-from citysoc.stores.local_files import columns_of, order_of, repeating, unpacked_bytes
+from citysoc.stores.local_files import columns_of, repeating, unpacked_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,6 +50,8 @@ def compact(table: Table, *, stopped: Callable[[], bool] = lambda: False) -> int
     Raises:
         StoreError: a file cannot be read, or another process changed the same files.
     """
+    import pyarrow as pa
+
     fewer = 0
     sealed_before = clock.now() - OVER
     files = sorted(table.snapshot().files, key=lambda f: (f.day, f.first, f.name))
@@ -62,6 +64,7 @@ def compact(table: Table, *, stopped: Callable[[], bool] = lambda: False) -> int
                 new = rewritten(table, chunk, "s" if over else "m")
                 table.replace(chunk, [new] if new else [], data_change=False)
                 fewer += len(chunk) - 1
+                pa.default_memory_pool().release_unused()
     table.vacuum()
     return fewer
 
@@ -122,7 +125,7 @@ def rewritten(
     parts.clear()
     if not len(rows):
         return None
-    return table.write(files[0].day, rows.take(order_of(rows)), tier)
+    return table.write(files[0].day, rows, tier)
 
 
 def read(path: str) -> pa.Table:

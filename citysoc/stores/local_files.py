@@ -117,7 +117,14 @@ class NewFile:
 
 
 def encoded(day: dt.date, rows: pa.Table, tier: Tier) -> tuple[NewFile, memoryview]:
-    """Return the rows of one partition as a file: what a transaction says of it, and its bytes."""
+    """Return the rows of one partition as a file: what a transaction says of it, and its bytes.
+
+    Args:
+        day: the partition.
+        rows: its rows; those of an append are in the order of files already, others are put into it here, one
+            row group after the other, so that they are not in memory twice.
+        tier: what makes the file.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -125,6 +132,7 @@ def encoded(day: dt.date, rows: pa.Table, tier: Tier) -> tuple[NewFile, memoryvi
     rows = filled(rows)
     names = set(rows.schema.names)
     sink = pa.BufferOutputStream()
+    order = None if tier == "a" else order_of(rows)
     group_rows = len(rows) if tier == "a" else GROUP_ROWS
     with pq.ParquetWriter(
         sink,
@@ -138,7 +146,8 @@ def encoded(day: dt.date, rows: pa.Table, tier: Tier) -> tuple[NewFile, memoryvi
         store_schema=False,
     ) as writer:
         for start in range(0, len(rows), group_rows):
-            writer.write_table(_compacted(rows.slice(start, group_rows)), group_rows)
+            part = rows if order is None else rows.take(order.slice(start, group_rows))
+            writer.write_table(_compacted(part), group_rows)
     data = memoryview(sink.getvalue())
     edges = pc.min_max(pc.cast(rows["@timestamp"], "int64")).as_py()
     unparsed = "citysoc.unparsed"
