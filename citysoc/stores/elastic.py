@@ -48,6 +48,9 @@ _log = telemetry.logger("stores.elastic")
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _ROOM_SECONDS = 300.0
+_APPEND_SECONDS = 5.0
+"""While a backlog is sent, a commit that comes in helps with it so long."""
+
 _SCAN_ROWS = 2000
 
 
@@ -79,7 +82,9 @@ class ElasticStore:
         self._retention_days = retention_days
         self._room_seconds = room_seconds
         self._spool = Spool(spool, settings.spool_bytes)
-        self._lock = threading.RLock()
+        self._connecting = threading.Lock()
+        self._writing = threading.Lock()
+        self._sending = threading.RLock()
         self._cluster: Cluster | None = None
         self._ready = False
         self._away_since: dt.datetime | None = None
@@ -99,7 +104,7 @@ class ElasticStore:
     @property
     def cluster(self) -> Cluster:
         """The connection, made when first needed."""
-        with self._lock:
+        with self._connecting:
             if self._cluster is None:
                 self._cluster = connect(self._settings, self._root)
             return self._cluster
@@ -134,7 +139,7 @@ class ElasticStore:
         Raises:
             StoreError: nothing of the batch was stored.
         """
-        with self._lock:
+        with self._writing:
             if commit <= (last := self.last_commit()):
                 raise StoreError(
                     _("Commit {commit} comes after {last}, which is stored already.").format(
@@ -145,7 +150,12 @@ class ElasticStore:
                 )
             self._wait_for_room()
             self._spool.write(commit, with_times(table))
-        self.drain()
+        # While another thread sends a backlog, this commit waits behind it and the line goes on.
+        if self._sending.acquire(blocking=False):
+            try:
+                self._drain(_APPEND_SECONDS)
+            finally:
+                self._sending.release()
 
     def last_commit(self) -> int:
         """Return the number of the last commit that is durable, 0 where there is none."""
@@ -156,19 +166,26 @@ class ElasticStore:
 
         After a failure the next try comes a little later each time; until then nothing is sent.
         """
-        with self._lock:
-            waiting = self._spool.waiting()
-            if not waiting or time.monotonic() < self._next_try:
-                return len(waiting)
-            try:
-                self._prepare()
-                for number, one in enumerate(waiting):
-                    self._send(one)
-                    if number == 0:
-                        self._back()
-            except StoreError as error:
-                self._gone(error)
-            return len(self._spool.waiting())
+        with self._sending:
+            return self._drain(float("inf"))
+
+    def _drain(self, seconds: float) -> int:
+        """Send what waits, at least one commit, and no further one when so much time is over."""
+        waiting = self._spool.waiting()
+        ends = time.monotonic() + seconds
+        if not waiting or time.monotonic() < self._next_try:
+            return len(waiting)
+        try:
+            self._prepare()
+            for number, one in enumerate(waiting):
+                if number and time.monotonic() > ends:
+                    break
+                self._send(one)
+                if number == 0:
+                    self._back()
+        except StoreError as error:
+            self._gone(error)
+        return len(self._spool.waiting())
 
     def outside(self) -> Outside:
         """Return what waits for the cluster, and since when the cluster is away."""
@@ -355,7 +372,7 @@ class ElasticStore:
 
     def close(self) -> None:
         """Close the connections."""
-        with self._lock:
+        with self._connecting:
             if self._cluster is not None:
                 self._cluster.client.close()
                 self._cluster = None
@@ -389,7 +406,7 @@ class ElasticStore:
         cluster.ask("PUT", f"/_index_template/{settings.prefix}-mirror", copies)
         self._ready = True
         if not self._spool.noted().get("known"):
-            self._spool.note({**self._spool.noted(), "known": abilities.version})
+            self._spool.note(known=abilities.version)
 
     def copy(self, kind: str, copies: Sequence[elastic_copies.Copy]) -> int:
         """Store copies of alerts, incidents or the audit trail; return how many were not older than what is there.
@@ -406,8 +423,7 @@ class ElasticStore:
 
     def mark(self, marks: Mapping[str, str]) -> None:
         """Write down up to where copies were sent."""
-        with self._lock:
-            self._spool.note({**self._spool.noted(), "marks": dict(marks)})
+        self._spool.note(marks=dict(marks))
 
     def take(self, table: pa.Table) -> Fate:
         """Store rows that come from another store and belong to no commit; return what became of them.
@@ -420,7 +436,7 @@ class ElasticStore:
 
     def go_on_from(self, number: int) -> None:
         """Count commits from a number on: what came before lies here already."""
-        with self._lock:
+        with self._writing:
             if number > self.last_commit():
                 self._spool.skip_to(number)
 
@@ -470,17 +486,14 @@ class ElasticStore:
         if self._away_since is None:
             self._away_since = clock.now()
             _log.warning("store.away", reason=str(error))
-        self._spool.note(
-            {**self._spool.noted(), "away_since": clock.iso(self._away_since), "reason": str(error)}
-        )
+        self._spool.note(away_since=clock.iso(self._away_since), reason=str(error))
 
     def _back(self) -> None:
         if self._away_since is None and "away_since" not in self._spool.noted():
             return
         _log.warning("store.back", waiting=len(self._spool.waiting()))
         self._away_since, self._pause, self._next_try = None, 0.0, 0.0
-        noted = self._spool.noted()
-        self._spool.note({name: noted[name] for name in ("known", "marks") if name in noted})
+        self._spool.note(away_since=None, reason=None)
 
 
 def _moment(microseconds: float) -> dt.datetime:

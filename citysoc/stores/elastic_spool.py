@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class Spool:
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
         self.max_bytes = max_bytes
+        self._noting = threading.Lock()
 
     def waiting(self) -> list[Waiting]:
         """Return the commits that wait, oldest first."""
@@ -134,10 +136,13 @@ class Spool:
         self.path.mkdir(parents=True, exist_ok=True)
         self._replace("sent", str(number).encode())
 
-    def note(self, facts: dict[str, Any]) -> None:
-        """Write down how it goes, for other processes that look."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._replace("state.json", orjson.dumps(facts))
+    def note(self, **facts: Any) -> None:
+        """Write down how it goes, for other processes that look; None takes a fact out."""
+        with self._noting:
+            self.path.mkdir(parents=True, exist_ok=True)
+            known = {**self.noted(), **facts}
+            kept = {name: value for name, value in known.items() if value is not None}
+            self._replace("state.json", orjson.dumps(kept))
 
     def noted(self) -> dict[str, Any]:
         """Return what was written down last."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import random
+import time
 from collections import Counter
 
 import pytest
@@ -73,6 +75,27 @@ def test_the_service_goes_on_while_the_cluster_is_away(city, elastic, prefix):
         assert stop(service) == 0
     assert Counter(city.originals()) == Counter(lines(0, 300).splitlines())
     assert city.rows("store", "status")[0]["waiting"] == 0
+
+
+def test_a_service_killed_again_and_again_loses_and_doubles_nothing(city, elastic, prefix):
+    dice = random.Random(5)
+    for number in range(4):
+        (city.inbox() / f"{number}.log").write_text(lines(number * 3000, (number + 1) * 3000))
+    kills = 0
+    while city.received() < 12_000:
+        with city.running() as service:
+            ends = time.monotonic() + dice.uniform(2.0, 6.0) if kills < 5 else time.monotonic() + 90
+            while time.monotonic() < ends and city.received() < 12_000:
+                time.sleep(0.05)
+            service.kill()
+            kills += 1
+    before = city.log().count("service.started")
+    with city.running() as service:
+        wait_for(lambda: city.log().count("service.started") > before, what="the last start")
+        assert stop(service) == 0
+    assert kills >= 2
+    assert Counter(city.originals()) == Counter(lines(0, 12_000).splitlines())
+    assert city.figures("so-y-te/firewall")["received"] == 12_000
 
 
 def test_alerts_are_copied_and_never_go_back(city, elastic, prefix):

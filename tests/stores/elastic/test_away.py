@@ -134,6 +134,22 @@ def test_a_cluster_never_seen_is_a_mistake_and_not_an_absence(tmp_path):
     assert "store.elasticsearch.urls" in caught.value.hint
 
 
+def test_a_backlog_does_not_hold_the_line(elastic, open_store, monkeypatch):
+    """After an outage each new commit sends a part of what waits, in order, and does not wait for all of it."""
+    store = open_store(timeout_seconds=1)
+    store.begin()
+    with elastic.frozen():
+        for commit in range(1, 7):
+            store.append(rows((commit - 1) * 10, 10), commit)
+    monkeypatch.setattr("citysoc.stores.elastic._APPEND_SECONDS", 0)
+    store._next_try = 0
+    store.append(rows(60, 10), 7)
+    assert [one.number for one in store._spool.waiting()] == [2, 3, 4, 5, 6, 7]
+    assert ids(store) == expected(10)
+    store.finish()
+    assert ids(store) == expected(70)
+
+
 WRITER = """
 import sys
 from pathlib import Path
