@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from citysoc.commands.context import App, pass_app
-from citysoc.errors import ConfigError
+from citysoc.errors import ConfigError, UsageError
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
@@ -33,11 +33,35 @@ def check(app: App, path: Path | None) -> None:
     config = app.config
     from citysoc.config.streams import streams
 
+    _check_queries(config)
     text = _("No mistakes: {agencies} agencies, {sources} sources, {streams} expected streams.")
     counts = {"agencies": len(config.registry), "sources": len(config.sources)}
     app.say(text.format(streams=len(streams(config)), **counts))
     for note in _notes(config):
         app.say(note)
+
+
+def _check_queries(config: Config) -> None:
+    """Refuse saved queries and classes of retention that no store would understand.
+
+    Raises:
+        ConfigError: names the query and the column in it.
+    """
+    from citysoc.stores.query_parse import check_field, parse
+
+    asked = [(query.name, query.query, query.fields) for query in config.queries]
+    asked += [(kept.name, kept.query, ()) for kept in config.settings.store.retention]
+    for name, query, fields in asked:
+        try:
+            parse(query)
+            for field in fields:
+                check_field(field)
+        except UsageError as error:
+            raise ConfigError(
+                _("The query {name} cannot be understood: {error}").format(name=name, error=error.message),
+                where=error.where,
+                hint=error.hint,
+            ) from error
 
 
 @command.command()

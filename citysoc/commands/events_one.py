@@ -45,7 +45,8 @@ def show(app: App, *, event_id: str, around: str | None, limit: int, format_: st
     if around is not None:
         neighbours = list(_neighbours(app, event, dt.timedelta(seconds=seconds(around)), limit))
         app.say(_("{count} neighbours:").format(count=len(neighbours)))
-        emit(neighbours, columns(COLUMNS), format_)
+        if neighbours:
+            emit(neighbours, columns(COLUMNS), format_)
     return finished(app)
 
 

@@ -371,3 +371,59 @@ def test_all_of_a_large_day_fits_into_little_memory(tmp_path):
     ]
     store.append(to_table(events), 1)
     assert sum(1 for _ in store.search(Question())) == 60_000
+
+
+def test_the_schema_grows_without_rewriting(tmp_path, monkeypatch):
+    """A field that the dictionary gains is a new column; files of before read as empty there."""
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+    from citysoc.ecs.schema import schema
+    from citysoc.stores import local_table
+
+    older = pa.schema([field for field in schema() if field.name not in ("user.name", "related.ip")])
+    monkeypatch.setattr(local_table, "schema", lambda: older)
+    LocalStore(tmp_path).append(to_table([event(1)]), 1)
+    assert "user.name" not in {field.name for field in DeltaTable(str(tmp_path)).schema().fields}
+    (before,) = tmp_path.glob("citysoc.day=*/*.parquet")
+    monkeypatch.undo()
+    store = LocalStore(tmp_path, threads=1)
+    store.append(to_table([event(2, user__name="an", related__ip=["::1"])]), 2)
+    assert "user.name" in {field.name for field in DeltaTable(str(tmp_path)).schema().fields}
+    assert [e.get("user.name") for e in store.search(Question(), newest_first=False)] == [None, "an"]
+    assert ids(store, "user.name:an AND related.ip:::1") == ["e00002"]
+    assert before.exists()
+
+
+def test_filters_skip_files_and_row_groups(tmp_path, monkeypatch):
+    """An agency, an address and an id are read in few row groups of a merged file."""
+    import duckdb
+
+    from citysoc.stores import local_files
+
+    monkeypatch.setattr(local_files, "GROUP_ROWS", 500)
+    monkeypatch.setattr("citysoc.stores.local_compact.OVER", -400 * dt.timedelta(days=1))
+    store = LocalStore(tmp_path, threads=1)
+    rows = [
+        {
+            "@timestamp": START + dt.timedelta(seconds=n),
+            "event.id": f"{n * 7919 % 10_007:032x}",
+            "agency.id": f"a{n % 20:02d}",
+            "source.ip": f"10.{n % 20}.{n // 256}.{n % 256}",
+        }
+        for n in range(5000)
+    ]
+    store.append(to_table(rows), 1)
+    store.compact()
+    (path,) = (p for p in tmp_path.glob("citysoc.day=*/s-*.parquet"))
+    probe = "SELECT count(*) FILTER (NOT bloom_filter_excludes), count(*) FROM parquet_bloom_probe(?, ?, ?)"
+    for name in ("event.id", "source.ip"):
+        may, groups = duckdb.execute(probe, [str(path), name, rows[77][name]]).fetchone()
+        assert (may <= 3, groups) == (True, 10)
+    spans = duckdb.execute(
+        "SELECT stats_min_value, stats_max_value FROM parquet_metadata(?) WHERE path_in_schema = 'agency.id'",
+        [str(path)],
+    ).fetchall()
+    assert sum(low <= "a07" <= high for low, high in spans) <= 2
+    assert store.get(rows[77]["event.id"])["source.ip"] == rows[77]["source.ip"]
+    assert store.count(Question("", agency="a07")) == 250
