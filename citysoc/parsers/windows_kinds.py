@@ -77,7 +77,10 @@ class Kind:
         recipe.lists = [(name, only) for name, only in self.recipe.lists if name in names]
         recipe.paths = [(path, name) for path, name in self.recipe.paths if name in names]
         empty = frozenset(self.recipe.system) & set(targets)
-        return Part(recipe, [self._names[place] for place in places], any_empty=bool(empty))
+        part = Part(recipe, [self._names[place] for place in places], any_empty=bool(empty))
+        if len(places) == len(names) == len(recipe.read) == 1 and not copies and not recipe.paths:
+            part.kept = recipe.read[0][1]
+        return part
 
 
 class Part:
@@ -87,12 +90,15 @@ class Part:
         recipe: makes them.
         keys: of the values of these names.
         any_empty: whether an empty value may count as absent.
+
+    ``kept`` is the type of values that the only field has as they are, where there is such.
     """
 
-    __slots__ = ("_absent", "_get", "_make", "keys", "plain")
+    __slots__ = ("_absent", "_get", "_make", "kept", "keys")
 
     def __init__(self, recipe: Recipe, keys: Sequence[str], *, any_empty: bool) -> None:
         self.keys = tuple(keys)
+        self.kept: type | None = None
         self._make = recipe.make
         self._absent = (None, "") if any_empty else (None,)
         self._get = _getter(self.keys)

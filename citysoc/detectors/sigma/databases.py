@@ -44,37 +44,41 @@ class Databases:
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
 
-    def database(self, expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int]) -> Any:
-        """Return a database that finds expressions.
+    def database(self, texts: Sequence[str], ids: Sequence[int], flags: Sequence[int]) -> Any:
+        """Return a database that finds texts.
 
         Args:
-            expressions: patterns.
+            texts: the texts.
             ids: what to call each.
             flags: of each.
 
         Raises:
-            hyperscan.error: a pattern cannot be compiled.
+            hyperscan.error: they cannot be compiled.
         """
         path = None
         if self._directory is not None:
-            path = self._directory / f"{_key(expressions, ids, flags)}.hs"
+            path = self._directory / f"{_key(texts, ids, flags)}.hs"
             found = _load(path)
             if found is not None:
                 return found
         database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        database.compile(expressions=list(expressions), ids=list(ids), flags=list(flags))
+        database.compile(expressions=list(map(_escaped, texts)), ids=list(ids), flags=list(flags))
         if path is not None:
             _save(path, hyperscan.dumpb(database))
         return database
 
 
-def _key(expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int]) -> str:
-    whole = hashlib.blake2b(digest_size=20)
-    whole.update(f"{hyperscan.__version__}\0{platform.machine()}\0{len(expressions)}".encode())
-    for expression, number, flag in zip(expressions, ids, flags, strict=True):
-        whole.update(b"%d %d %d\0" % (number, flag, len(expression)))
-        whole.update(expression)
-    return whole.hexdigest()
+def _key(texts: Sequence[str], ids: Sequence[int], flags: Sequence[int]) -> str:
+    made_of = [hyperscan.__version__, platform.machine(), list(ids), list(flags), list(texts)]
+    return hashlib.blake2b(repr(made_of).encode(), digest_size=20).hexdigest()
+
+
+def _escaped(text: str) -> bytes:
+    r"""Return a pattern for the bytes of a text, each that is no letter of ASCII or digit as ``\xNN``."""
+    data = text.encode("utf-8", "surrogatepass")
+    return b"".join(
+        bytes((byte,)) if byte < 128 and chr(byte).isalnum() else b"\\x%02x" % byte for byte in data
+    )
 
 
 def _load(path: Path) -> Any:

@@ -12,6 +12,7 @@ from citysoc.detectors.sigma.field import Memory
 from citysoc.detectors.sigma.index import Index, places
 from citysoc.detectors.sigma.kinds import Sight, by_runner, matches
 from citysoc.detectors.sigma.match import View, moment_of, predicate, teller, with_plain_names
+from citysoc.detectors.sigma.needs import needs
 from citysoc.detectors.sigma.nodes import fields_of
 from citysoc.flow import UNKNOWN_AGENCY, Finding
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from citysoc.detectors.sigma.index import Candidates
     from citysoc.detectors.sigma.kinds import Group, Kind, Origin
     from citysoc.detectors.sigma.match import Predicate, Teller
+    from citysoc.detectors.sigma.needs import Need
     from citysoc.flow import Event
 
 _Parts: TypeAlias = "Sequence[Sequence[Mapping[str, Sequence[str]]]]"
@@ -49,7 +51,7 @@ class Rule:
         plan: what ``plan.compile_document`` made of it.
     """
 
-    __slots__ = ("_asks", "_tell", "_test", "codes", "entity", "group_by", "plan", "tags")
+    __slots__ = ("_asks", "_needs", "_tell", "_test", "codes", "entity", "group_by", "plan", "tags")
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self.plan = plan
@@ -59,6 +61,7 @@ class Rule:
         self.group_by: tuple[str, ...] = tuple(plan["group_by"])
         self.tags: tuple[str, ...] = tuple(plan["tags"])
         self._asks: frozenset[str] | None = None
+        self._needs: tuple[list[Need], bool] | None = None
         self._test: Predicate | None = None
         self._tell: Teller | None = None
 
@@ -67,6 +70,12 @@ class Rule:
         if self._asks is None:
             self._asks = frozenset({*fields_of(self.plan["test"]), *self.entity, *self.group_by})
         return self._asks
+
+    def needs(self) -> tuple[list[Need], bool]:
+        """Return what an event must have for it to match, and whether that is all; most rules belong to two routes."""
+        if self._needs is None:
+            self._needs = needs(self.plan["test"])
+        return self._needs
 
     def matches(self, view: View) -> bool:
         """Return whether an event matches."""
@@ -92,7 +101,7 @@ class Route:
 
     def __init__(self, rules: Sequence[Rule], memory: Memory, store: Databases) -> None:
         self.rules = rules
-        self.index = Index([rule.plan["test"] for rule in rules], memory, store=store)
+        self.index = Index([rule.needs() for rule in rules], memory, store=store)
 
 
 class SigmaDetector:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.sigma.databases import Databases
     from citysoc.detectors.sigma.field import Bits
+    from citysoc.detectors.sigma.needs import Need
     from citysoc.detectors.sigma.plan import Node
 
 Candidates: TypeAlias = tuple[int, ...]
@@ -97,7 +98,7 @@ class Index:
     """Finds the candidates among some rules; a rule is its place in the sequence.
 
     Args:
-        tests: for each rule its test, as a plan has it.
+        tests: for each rule its test, as a plan has it; or the needs of it.
         memory: bounds what this index and others remember together.
         fast: use Hyperscan if it is there.
         store: where databases are kept.
@@ -105,7 +106,7 @@ class Index:
 
     def __init__(
         self,
-        tests: Sequence[Node],
+        tests: Sequence[Node | tuple[list[Need], bool]],
         memory: Memory | None = None,
         *,
         fast: bool = True,
@@ -116,7 +117,7 @@ class Index:
         self._exact = 0
         for rule, test in enumerate(tests):
             bit = 1 << rule
-            found, exact = needs(test)
+            found, exact = needs(test) if isinstance(test, list) else test
             self._exact |= bit if exact and found else 0
             for place, need in enumerate(found):
                 self._free[place] ^= bit

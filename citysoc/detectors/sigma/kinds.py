@@ -31,6 +31,8 @@ class Part(Protocol):
     """What makes some fields of the events of a kind."""
 
     keys: tuple[str, ...]
+    kept: type | None
+    """The type of values that the only field has as they are, where there is such."""
 
     def make(self, row: Mapping[str, Any]) -> Event | None:
         """Return the fields of a record's event; None where the whole event must be made to know."""
@@ -206,6 +208,8 @@ class _Made:
     def classes(self, rows: Sequence[Mapping[str, Any]]) -> list[int] | None:
         column = list(map(self._get, rows))
         types = set(map(type, column))
+        if types == {self._part.kept} and types != {str}:  # an empty text may count as absent
+            return list(self._field.classes(column))
         if not types.issubset({str, int}):  # 1, 1.0 and true are one key
             return self._classes(rows)
         known = self._known

@@ -23,10 +23,10 @@ from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.text import compose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _Search: TypeAlias = "Callable[[str], Sequence[int] | None]"
-Hits: TypeAlias = "dict[int, list[int] | None]"
+Hits: TypeAlias = "dict[int, Sequence[int] | None]"
 """From the number of a value to the places of the texts and patterns that it has; None where that is not known."""
 
 _MEMORY_BYTES = 256 << 20
@@ -41,8 +41,6 @@ _BEFORE = frozenset({"is", "starts"})
 _AFTER = frozenset({"is", "ends"})
 _CODED = tuple(f"\\u{digit}" for digit in "0123456789abcdefABCDEF")
 """How a letter begins that JSON writes by its number."""
-_EDGES = re.compile(r"\\[AzZ]|\(\?[a-zA-Z]*-")
-"""What binds a pattern to the edges of the whole block, whatever its flags."""
 PADDING = b"\n" * 64
 """Stands after whatever Hyperscan reads, longer than what its builds read at once."""
 _MATCHES_A_VALUE = 64
@@ -52,8 +50,6 @@ _MATCHES = 4096
 
 class Finder:
     """The search for texts and patterns in folded values.
-
-    Of texts it says exactly, of patterns at least those that a value has.
 
     Args:
         wanted: texts, each with how it must stand in a value (is, starts, ends, has), and patterns, each with ``re``
@@ -79,7 +75,6 @@ class Finder:
         self._fast = fast and databases.hyperscan is not None
         self._block = self._scan_block() if self._fast else None
         self._look = _re2_patterns(patterns) if patterns else None
-        self._in_blocks = not any(_EDGES.search(pattern) for _place, _flags, pattern in patterns)
 
     def one(self, folded: str, text: str | None) -> Sequence[int] | None:
         """Return the places of what a value may have; None where the search failed and nothing is known.
@@ -102,7 +97,7 @@ class Finder:
             folded: the folded values.
             values: as they are.
         """
-        if self._block is None or not self._in_blocks:
+        if self._block is None:
             return None
         found = self._block(block, _MATCHES + _MATCHES_A_VALUE * len(values))
         if found is None:
@@ -114,23 +109,12 @@ class Finder:
                 own.setdefault(bisect_left(ends, end - 1), []).append(place)
         hits: Hits = dict(own)
         if self._look is not None:
-            for number, more in self._sift(self._look, values, 0):
-                hits[number] = None if more is None else [*own.get(number, ()), *more]
+            for number, more in enumerate(map(self._look, values)):
+                if more is None:
+                    hits[number] = None
+                elif more:
+                    hits[number] = [*own.get(number, ()), *more]
         return hits
-
-    def _sift(
-        self, look: _Search, values: Sequence[str], first: int
-    ) -> Iterator[tuple[int, Sequence[int] | None]]:
-        """Yield the patterns of values: most blocks have none, and those that have are divided."""
-        found = look("\n".join(values))
-        if found is not None and not found:
-            return
-        if len(values) == 1:
-            yield first, found
-            return
-        step = max(1, len(values) // 8)
-        for begin in range(0, len(values), step):
-            yield from self._sift(look, values[begin : begin + step], first + begin)
 
     @functools.cached_property
     def _search(self) -> _Search:
@@ -142,9 +126,7 @@ class Finder:
             return lambda _value: ()
         flag = databases.hyperscan.HS_FLAG_SINGLEMATCH
         try:
-            database = self._store.database(
-                list(map(_escaped, self._texts)), self._ids, [flag] * len(self._ids)
-            )
+            database = self._store.database(self._texts, self._ids, [flag] * len(self._ids))
         except databases.hyperscan.error:
             return None
         return _scanner(database)
@@ -154,7 +136,7 @@ class Finder:
         if not self._texts:
             return lambda _block, _limit: []
         try:
-            database = self._store.database(list(map(_escaped, self._texts)), self._ids, [0] * len(self._ids))
+            database = self._store.database(self._texts, self._ids, [0] * len(self._ids))
         except databases.hyperscan.error:
             return None
         scan = database.scan
@@ -221,7 +203,7 @@ class Glance:
             len(run) < _SHORTEST_RUN or NUMERIC.issuperset(run) or _ADDRESS.issuperset(run) for run in runs
         ):
             return
-        expressions = list(map(_escaped, [*runs, *_CODED]))
+        expressions = [*runs, *_CODED]
         flags = [databases.hyperscan.HS_FLAG_CASELESS] * len(runs) + [0] * len(_CODED)
         database = (store or Databases()).database(expressions, list(range(len(expressions))), flags)
         self._scan = database.scan
@@ -261,14 +243,6 @@ class Glance:
         self._found.append(end)
 
 
-def _escaped(text: str) -> bytes:
-    r"""Return a pattern for the bytes of a text, each that is no letter of ASCII or digit as ``\xNN``."""
-    data = text.encode("utf-8", "surrogatepass")
-    return b"".join(
-        bytes((byte,)) if byte < 128 and chr(byte).isalnum() else b"\\x%02x" % byte for byte in data
-    )
-
-
 def _re2(ids: Sequence[int], texts: Sequence[str]) -> _Search:
     patterns = _set()
     for text in texts:
@@ -278,13 +252,10 @@ def _re2(ids: Sequence[int], texts: Sequence[str]) -> _Search:
 
 
 def _re2_patterns(patterns: Sequence[tuple[int, str, str]]) -> _Search:
-    """Return a search that finds at least the patterns that a text has.
-
-    It takes many texts with a line feed between each two as well: a pattern then finds the edges of each, too.
-    """
+    """Return the search for patterns in a text; exact, if it can say anything."""
     found = _set()
     for _place, flags, pattern in patterns:
-        found.Add(f"(?{flags}{'' if 'm' in flags else 'm'}){pattern}")
+        found.Add(f"(?{flags}){pattern}" if flags else pattern)
     found.Compile()
     return _of_set(found, [place for place, _flags, _pattern in patterns], "")
 
