@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from citysoc.parsers.rough import Rough
 
 _log = telemetry.logger("pipeline.work")
-_AT_ONCE = 1000
+_AT_ONCE = 2000
 """So many records are looked at together that they stay near the processor."""
 _COLLECT_EVERY = 100_000
 """So many new objects that may be in cycles: about a dozen batches."""

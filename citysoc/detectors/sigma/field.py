@@ -38,6 +38,10 @@ _MAX_CHARS = 4096
 _ENTRY_BYTES = 160
 """What remembering a text costs beside its letters."""
 _MAX_CLASSES = 20_000
+_NEVER_AGAIN = 0.95
+"""A column with so many new values, of all, is one whose values do not come again."""
+_FICKLE = 8
+_ASK_AGAIN = 128
 _BETWEEN = "\0"
 
 
@@ -147,11 +151,17 @@ class Field:
         self._known: dict[Any, int] = {}
         self._earlier: dict[Any, int] = {}
         self._mixed = False
+        self._fickle = 0
+        """How often nearly all values were new: where it is often, they are not remembered."""
         self._memory = memory
         memory.join(self)
 
     def classes(self, column: Sequence[Any]) -> list[int]:
         """Return the class of each value of a column."""
+        if self._fickle >= _FICKLE and len(column) > 1:
+            self._fickle += 1
+            if self._fickle % _ASK_AGAIN and set(map(type, column)) == {str}:
+                return self._look(column)
         if self._mixed:
             column = list(map(_as_text, column))
         try:
@@ -167,18 +177,25 @@ class Field:
         if not self._mixed and not {str, type(None)}.issuperset(map(type, fresh)):
             self._mixed = True
             return self.classes(column)
-        new = []
-        for value in fresh:
-            if value is None:
-                fresh[value] = self._known[None] = self._decide(None)
-            elif type(value) is _Other:
-                fresh[value] = self._decide(value.value)
-            else:
-                known = fresh[value] = self._earlier.get(value, 0)
-                if not known:
-                    new.append(value)
+        if self._mixed or None in fresh:
+            for value in fresh:
+                if value is None:
+                    fresh[value] = self._known[None] = self._decide(None)
+                elif type(value) is _Other:
+                    fresh[value] = self._decide(value.value)
+        if self._earlier:
+            fresh.update(
+                (value, known)
+                for value, known in zip(fresh, map(self._earlier.get, fresh), strict=True)
+                if known
+            )
+        new = [value for value, number in fresh.items() if not number]
         if new:
             fresh.update(zip(new, self._look(new), strict=True))
+        if len(new) > _NEVER_AGAIN * len(column):
+            self._fickle += len(column) > _FICKLE
+        else:
+            self._fickle = 0
         kept = [value for value in fresh if type(value) is str and len(value) <= _MAX_CHARS]
         self._known.update(zip(kept, map(fresh.__getitem__, kept), strict=True))
         self._memory.take(kept)
