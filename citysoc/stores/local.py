@@ -6,6 +6,7 @@ version of the table from its first row to its last.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -16,7 +17,7 @@ from citysoc.errors import StoreError, UsageError
 from citysoc.i18n import _
 from citysoc.stores import local_compact, local_retain, local_verify
 from citysoc.stores.base import Metric, News, Question, Status
-from citysoc.stores.local_files import present
+from citysoc.stores.local_files import present, row_bytes
 from citysoc.stores.local_groups import groups
 from citysoc.stores.local_place import Folder
 from citysoc.stores.local_read import (
@@ -150,12 +151,12 @@ class LocalStore:
         grouping = groups(by, metrics, interval_seconds, timezone)
         files = self._table.snapshot().between(question.since, question.until)
         needed = columns(node) | grouping.columns | {"@timestamp", "citysoc.unparsed", "agency.id"}
-        while paths := self._paths(files):
+        while paths := self.paths(files):
             bind = Parameters()
             rows = source(paths, needed, bind)
             statement = grouping.statement(rows, where(question, node, bind), bind, limit)
             try:
-                return grouping.rows(list(self._run(statement, bind, paths)))
+                return grouping.rows(list(self.run(statement, bind, paths)))
             except DamagedError:  # without the files that are now known
                 continue
         return grouping.empty()
@@ -172,7 +173,7 @@ class LocalStore:
         return None
 
     def _get(self, event_id: str, files: Sequence[DataFile]) -> Event | None:
-        while paths := self._paths(files):
+        while paths := self.paths(files):
             bind = Parameters()
             # First where, then what: that one row is then read with all its columns.
             rows = source(paths, {"event.id"}, bind)
@@ -180,7 +181,7 @@ class LocalStore:
                 f'SELECT filename AS f FROM {rows} WHERE "event.id" = {bind(event_id)}::VARCHAR LIMIT 1'  # noqa: S608  values are bound
             )
             try:
-                found = [row["f"] for batch in self._run(statement, bind, paths) for row in batch.to_pylist()]
+                found = [row["f"] for batch in self.run(statement, bind, paths) for row in batch.to_pylist()]
                 return self._one(found[0], event_id) if found else None
             except DamagedError:
                 continue
@@ -200,7 +201,7 @@ class LocalStore:
             )
         files = [file for file in files if file.overlaps(question.since, question.until)]
         asked = self._asked(question, node, fields, newest_first=False)
-        return News(list(events(read(asked, files, self._paths, self._run, None), fields)), mark)
+        return News(list(events(read(asked, files, self, None), fields)), mark)
 
     def status(self) -> Status:
         """Return the store's size."""
@@ -260,7 +261,7 @@ class LocalStore:
         Raises:
             UsageError: it is not one SELECT, or not valid SQL, or takes too long.
         """
-        paths = self._paths(self._table.snapshot().files)
+        paths = self.paths(self._table.snapshot().files)
         connection = connect(self.place.folder, self._memory_bytes, self._threads, paths)
         return ask(connection, statement, timeout_seconds)
 
@@ -306,15 +307,15 @@ class LocalStore:
         if asked.after is not None and not asked.newest_first:
             since = max(since, asked.after[0]) if since else asked.after[0]
         files = self._table.snapshot().between(since, until)
-        return read(asked, files, self._paths, self._run, limit)
+        return read(asked, files, self, limit)
 
     def _one(self, path: str, event_id: str) -> Event | None:
         bind = Parameters()
-        rows = source([path], present([path]), bind)
+        rows = source([path], self.columns([path]), bind)
         statement = f'SELECT * FROM {rows} WHERE "event.id" = {bind(event_id)}::VARCHAR LIMIT 1'  # noqa: S608  values are bound
-        return next(events(self._run(statement, bind, [path]), ()), None)
+        return next(events(self.run(statement, bind, [path]), ()), None)
 
-    def _paths(self, files: Sequence[DataFile]) -> list[str]:
+    def paths(self, files: Sequence[DataFile]) -> list[str]:
         """Return where the sound ones of the files can be read; the others are left out, and that is told."""
         known = [file for file in files if file.name not in self._damaged]
         paths = []
@@ -332,18 +333,34 @@ class LocalStore:
                 self._database = connect(self.place.folder, self._memory_bytes, self._threads)
             return self._database.cursor()
 
-    def _run(self, statement: str, bind: Parameters, paths: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def run(self, statement: str, bind: Parameters, paths: list[str]) -> Iterator[pa.RecordBatch]:
         """Yield what a statement over files gives.
 
         Raises:
             DamagedError: some of the files are damaged, and now known.
             StoreError: it cannot be answered for another reason.
         """
+        with self._reading(paths):
+            yield from self._cursor().sql(statement, params=bind.values).to_arrow_reader(BATCH_ROWS)
+
+    def columns(self, paths: list[str]) -> list[str]:
+        """Return the columns that at least one of the files has."""
+        with self._reading(paths):
+            return present(paths)
+
+    def row_bytes(self, paths: list[str]) -> float:
+        """Return how long the rows of the file with the longest are on average, unpacked."""
+        with self._reading(paths):
+            return max(map(row_bytes, paths), default=0)
+
+    @contextlib.contextmanager
+    def _reading(self, paths: Sequence[str]) -> Iterator[None]:
+        """Turn what the libraries raise on reading files inside the block into our own errors."""
         import duckdb
         import pyarrow as pa
 
         try:
-            yield from self._cursor().sql(statement, params=bind.values).to_arrow_reader(BATCH_ROWS)
+            yield
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             if self._blame(paths):
                 raise DamagedError(_("Files of the store are damaged."), where=self.place.uri) from error

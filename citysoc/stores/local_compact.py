@@ -15,6 +15,7 @@ from citysoc import clock
 from citysoc.errors import StoreError
 from citysoc.i18n import _
 from citysoc.stores.local_files import columns_of, repeating, unpacked_bytes
+from citysoc.stores.local_verify import cut_short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -53,20 +54,34 @@ def compact(table: Table, *, stopped: Callable[[], bool] = lambda: False) -> int
     import pyarrow as pa
 
     fewer = 0
+    failed: StoreError | None = None
     sealed_before = clock.now() - OVER
     files = sorted(table.snapshot().files, key=lambda f: (f.day, f.first, f.name))
     for day, group in itertools.groupby(files, key=lambda f: f.day):
         over = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC) + dt.timedelta(days=1) < sealed_before
-        for chunk in _chunks(table, _chosen(list(group), over=over)):
+        for chunk in _chunks(table, _chosen(_sound(table, group), over=over)):
             if stopped():
                 return fewer
-            if len(chunk) > 1 or (over and not chunk[0].sealed):
+            if len(chunk) < 2 and (not over or chunk[0].sealed):
+                continue
+            try:
                 new = rewritten(table, chunk, "s" if over else "m")
                 table.replace(chunk, [new] if new else [], data_change=False)
                 fewer += len(chunk) - 1
-                pa.default_memory_pool().release_unused()
+            except StoreError as error:  # one damaged file must not keep all others small
+                failed = failed or error
+            pa.default_memory_pool().release_unused()
     table.vacuum()
+    if failed is not None:
+        raise failed
     return fewer
+
+
+def _sound(table: Table, files: Iterable[DataFile]) -> list[DataFile]:
+    """Return the files that are whole at a glance; the others wait for ``verify --isolate``."""
+    listed = list(files)
+    paths = table.place.local([file.name for file in listed])
+    return [file for file, path in zip(listed, paths, strict=True) if cut_short(file, path) is None]
 
 
 def _chosen(files: Sequence[DataFile], *, over: bool) -> list[DataFile]:
@@ -87,7 +102,7 @@ def _chunks(table: Table, files: Iterable[DataFile]) -> Iterator[list[DataFile]]
     gathered: list[DataFile] = []
     rows = size = 0
     for file in sorted(files, key=lambda f: (f.first, f.name)):
-        unpacked = unpacked_bytes(table.place.local([file.name])[0])
+        unpacked = _unpacked(table.place.local([file.name])[0])
         if gathered and (rows + file.rows > FULL_ROWS or size + unpacked > FULL_BYTES):
             yield gathered
             gathered, rows, size = [], 0, 0
@@ -96,6 +111,15 @@ def _chunks(table: Table, files: Iterable[DataFile]) -> Iterator[list[DataFile]]
         size += unpacked
     if gathered:
         yield gathered
+
+
+def _unpacked(path: str) -> int:
+    import pyarrow as pa
+
+    try:
+        return unpacked_bytes(path)
+    except (pa.ArrowException, OSError):
+        return 0  # its rewriting will say what is wrong
 
 
 def rewritten(

@@ -246,6 +246,14 @@ def unpacked_bytes(path: str) -> int:
     return sum(facts.row_group(n).total_byte_size for n in range(facts.num_row_groups))
 
 
+def row_bytes(path: str) -> float:
+    """Return how long a file's rows are on average before they are packed."""
+    import pyarrow.parquet as pq
+
+    rows: int = pq.read_metadata(path).num_rows
+    return unpacked_bytes(path) / max(rows, 1)
+
+
 def repeating(names: Sequence[str]) -> list[str]:
     """Return those columns of texts that are kept as dictionaries."""
     from citysoc.ecs.schema import schema

@@ -10,18 +10,18 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from citysoc import clock
 from citysoc.ecs.fields import EXTRA, FIELDS
 from citysoc.ecs.schema import from_row, schema
 from citysoc.errors import StoreError
-from citysoc.stores.local_files import filled, present, unpacked_bytes
+from citysoc.stores.local_files import filled
 from citysoc.stores.local_sql import source
 from citysoc.stores.query_sql import Parameters, quote, wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
@@ -30,7 +30,20 @@ if TYPE_CHECKING:
     from citysoc.stores.local_files import DataFile
     from citysoc.stores.query import Node
 
-    Run = Callable[[str, Parameters, list[str]], Iterator[pa.RecordBatch]]
+    class Reader(Protocol):
+        """Reads files; raises ``DamagedError`` when some are damaged and known from then on."""
+
+        def paths(self, files: Sequence[DataFile]) -> list[str]:
+            """Return where those files that are not known to be damaged can be read."""
+
+        def run(self, statement: str, bind: Parameters, paths: list[str]) -> Iterator[pa.RecordBatch]:
+            """Yield what a statement over files gives."""
+
+        def columns(self, paths: list[str]) -> list[str]:
+            """Return the columns that at least one of the files has."""
+
+        def row_bytes(self, paths: list[str]) -> float:
+            """Return how long the rows of the file with the longest are on average."""
 
 
 class DamagedError(StoreError):
@@ -111,19 +124,14 @@ def where(question: Question, node: Node, bind: Parameters) -> str:
 
 
 def read(
-    asked: Asked,
-    files: Sequence[DataFile],
-    paths: Callable[[Sequence[DataFile]], list[str]],
-    run: Run,
-    limit: int | None,
+    asked: Asked, files: Sequence[DataFile], reader: Reader, limit: int | None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of an answer in order, window by window, so that memory and the wait for the first are bounded.
 
     Args:
         asked: the question.
         files: where its rows may be.
-        paths: returns where files can be read.
-        run: runs a statement.
+        reader: reads them.
         limit: at most so many rows.
     """
     question = asked.question
@@ -136,9 +144,9 @@ def read(
         )
         overlapping = [file for file in files if file.overlaps(since, until)]
         now = dataclasses.replace(asked, question=part)
-        while inside := paths(overlapping):
+        while inside := reader.paths(overlapping):
             try:
-                for batch in _window(now, inside, run, left):
+                for batch in _window(now, inside, reader, left):
                     yield batch
                     if left is not None:
                         left -= batch.num_rows
@@ -155,14 +163,15 @@ def _last(batch: pa.RecordBatch) -> tuple[dt.datetime, str]:
     return batch["@timestamp"][end].as_py(), batch["event.id"][end].as_py()
 
 
-def _window(asked: Asked, paths: list[str], run: Run, limit: int | None) -> Iterator[pa.RecordBatch]:
-    shown = [name for name in asked.shown if name in present(paths)]
+def _window(asked: Asked, paths: list[str], reader: Reader, limit: int | None) -> Iterator[pa.RecordBatch]:
+    have = set(reader.columns(paths))
+    shown = [name for name in asked.shown if name in have]
     if limit is not None and limit <= _LIMIT_ROWS:
-        yield from _first(asked, paths, shown, run, limit)
+        yield from _first(asked, paths, shown, reader, limit)
         return
     left = limit
-    for piece in _pieces(asked, paths, run):
-        for batch in _piece(asked, piece, paths, shown, run):
+    for piece in _pieces(asked, paths, reader):
+        for batch in _piece(asked, piece, paths, shown, reader):
             yield batch if left is None else batch.slice(0, left)
             if left is not None:
                 left -= batch.num_rows
@@ -171,7 +180,7 @@ def _window(asked: Asked, paths: list[str], run: Run, limit: int | None) -> Iter
 
 
 def _first(
-    asked: Asked, paths: list[str], shown: Sequence[str], run: Run, limit: int
+    asked: Asked, paths: list[str], shown: Sequence[str], reader: Reader, limit: int
 ) -> Iterator[pa.RecordBatch]:
     """Yield the first rows of a window: their times and ids are found first, so that few rows are read whole."""
     order = _order(newest_first=asked.newest_first)
@@ -181,7 +190,7 @@ def _first(
     if not narrow:
         places = ["@timestamp", "event.id", "filename"]
         statement = f"{_select(asked, paths, places, bind)} ORDER BY {order} LIMIT {bind(limit)}"
-        found = [row for batch in run(statement, bind, paths) for row in batch.to_pylist()]
+        found = [row for batch in reader.run(statement, bind, paths) for row in batch.to_pylist()]
         if not found:
             return
         bind = Parameters()
@@ -191,12 +200,13 @@ def _first(
         if None not in ids:
             further.append(f'"event.id" IN ({", ".join(f"{bind(each)}::VARCHAR" for each in ids)})')
         paths = sorted({row["filename"] for row in found})
-        shown = [name for name in shown if name in present(paths)]
+        have = set(reader.columns(paths))
+        shown = [name for name in shown if name in have]
     statement = f"{_select(asked, paths, shown, bind, further)} ORDER BY {order} LIMIT {bind(limit)}"
-    yield from run(statement, bind, paths)
+    yield from reader.run(statement, bind, paths)
 
 
-def _pieces(asked: Asked, paths: list[str], run: Run) -> Iterator[_Piece]:
+def _pieces(asked: Asked, paths: list[str], reader: Reader) -> Iterator[_Piece]:
     """Yield where to cut a window so that each piece fits into memory with all its columns."""
     bind = Parameters()
     rows = source(paths, asked.needed, bind)
@@ -204,32 +214,29 @@ def _pieces(asked: Asked, paths: list[str], run: Run) -> Iterator[_Piece]:
     statement = (
         f'SELECT "@timestamp" AS t, "event.id" AS i FROM (SELECT "@timestamp", "event.id",'  # noqa: S608  names are quoted, values bound
         f" row_number() OVER (ORDER BY {order}) AS n FROM {rows}"
-        f" WHERE {' AND '.join(asked.tests(bind))}) WHERE n % {bind(_piece_rows(asked, paths))} = 1 ORDER BY n"
+        f" WHERE {' AND '.join(asked.tests(bind))}) WHERE n % {bind(_piece_rows(asked, paths, reader))} = 1 ORDER BY n"
     )
-    cuts = [(row["t"], row["i"]) for batch in run(statement, bind, paths) for row in batch.to_pylist()]
+    cuts = [(row["t"], row["i"]) for batch in reader.run(statement, bind, paths) for row in batch.to_pylist()]
     for begin, end in itertools.pairwise([*cuts, None]):
         yield _Piece(begin, end)
 
 
-def _piece_rows(asked: Asked, paths: list[str]) -> int:
+def _piece_rows(asked: Asked, paths: list[str], reader: Reader) -> int:
     """Return how many rows a piece may have; long rows make short pieces."""
-    import pyarrow.parquet as pq
-
     if len(asked.shown) < len(schema().names) // 4 and not {"event.original", EXTRA} & set(asked.shown):
         return _PIECE_ROWS
-    width = max(unpacked_bytes(path) / max(pq.read_metadata(path).num_rows, 1) for path in paths)
-    return min(_PIECE_ROWS, max(1000, int(_PIECE_BYTES / max(width, 1))))
+    return min(_PIECE_ROWS, max(1000, int(_PIECE_BYTES / max(reader.row_bytes(paths), 1))))
 
 
 def _piece(
-    asked: Asked, piece: _Piece, paths: list[str], shown: Sequence[str], run: Run
+    asked: Asked, piece: _Piece, paths: list[str], shown: Sequence[str], reader: Reader
 ) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     bind = Parameters()
     statement = _select(asked, paths, shown, bind, piece.tests(asked.newest_first, bind))
-    if not (found := list(run(statement, bind, paths))):
+    if not (found := list(reader.run(statement, bind, paths))):
         return
     rows = pa.Table.from_batches(found)
     found.clear()

@@ -20,6 +20,7 @@ from tests.bench.correlator import correlator, correlator_state
 from tests.bench.elastic import elastic_store
 from tests.bench.sigma import sigma_network, sigma_start, sigma_windows
 from tests.bench.sigma_peers import sigma_peers
+from tests.bench.store import store_local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,6 +95,7 @@ ALL: tuple[Callable[[int], Iterator[Row]], ...] = (
     first_answer,
     small_file,
     end_to_end,
+    store_local,
     sigma_start,
     sigma_windows,
     sigma_network,

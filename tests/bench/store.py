@@ -38,6 +38,11 @@ def local_store(events: int, *, days: int = 30, directory: Path | None = None) -
         yield from _asked(home)
 
 
+def store_local(records: int) -> Iterator[Row]:
+    """Measure the local store with ten times the records of the other measurements, over ten days."""
+    yield from local_store(10 * records, days=10)
+
+
 def _written(home: Path, template: Path, days: int) -> Iterator[Row]:
     import pyarrow.parquet as pq
     import zstandard
@@ -88,15 +93,15 @@ asked = {
     "address, agency, 7 days: 100 events": lambda: len(list(store.search(
         Question(f"source.ip:{address}", day, week, agency), limit=100))),
     "address, agency, 7 days: count": lambda: store.count(Question(f"source.ip:{address}", day, week, agency)),
-    "address, 30 days: count": lambda: store.count(Question(f"source.ip:{address}", first, month)),
+    "address, all days: count": lambda: store.count(Question(f"source.ip:{address}", first, month)),
     "newest 100 events": lambda: len(list(store.search(Question(), limit=100))),
     "substring, 1 day": lambda: store.count(Question("policyid=77", day, one)),
-    "substring, 30 days": lambda: store.count(Question("policyid=77", first, month)),
+    "substring, all days": lambda: store.count(Question("policyid=77", first, month)),
     "Vietnamese substring, 1 day": lambda: store.count(Question('"đã CÁCH ly"', day, one)),
-    "Vietnamese substring, 30 days": lambda: store.count(Question('"đã CÁCH ly"', first, month)),
-    "agency and class, 30 days": lambda: len(store.aggregate(
+    "Vietnamese substring, all days": lambda: store.count(Question('"đã CÁCH ly"', first, month)),
+    "agency and class, all days": lambda: len(store.aggregate(
         Question("", first, month), by=["agency.id", "citysoc.class"])),
-    "p95 and cardinality by class, 30 days": lambda: len(store.aggregate(
+    "p95 and cardinality by class, all days": lambda: len(store.aggregate(
         Question("", first, month), by=["citysoc.class"],
         metrics=[Metric("p95", "source.bytes"), Metric("cardinality", "source.ip")])),
     "one event by its id": lambda: store.get(known) is not None,
@@ -121,10 +126,10 @@ GOALS = {
     "address, agency, 7 days: 100 events": "< 0.5 s",
     "address, agency, 7 days: count": "< 0.5 s",
     "substring, 1 day": "< 1 s",
-    "substring, 30 days": "< 10 s",
+    "substring, all days": "< 10 s",
     "Vietnamese substring, 1 day": "< 1 s",
-    "Vietnamese substring, 30 days": "< 10 s",
-    "agency and class, 30 days": "< 1.5 s",
+    "Vietnamese substring, all days": "< 10 s",
+    "agency and class, all days": "< 1.5 s",
 }
 WRITING = """
 import sys, time

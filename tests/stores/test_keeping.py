@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import shutil
 import subprocess
@@ -296,3 +297,39 @@ def test_the_commands_keep_and_tell(tmp_path, capsys):
     shutil.rmtree(home / "data")
     assert call(*at, "restore", tmp_path / "kept")[0] == 0
     assert ids(LocalStore(home / "data" / "events", threads=1)) == ["new"]
+
+
+def test_the_service_lets_another_process_merge_files(tmp_path):
+    from citysoc import service
+    from citysoc.config.load import load
+
+    home = tmp_path / "city"
+    assert cli._run(["--lang", "en", "--quiet", "init", str(home), "--small"]) == 0
+    config = load(home)
+    store = LocalStore(config.store_path, threads=1)
+    assert asyncio.run(service._compacted_apart(config)) == 0
+    for number in range(1, 11):
+        store.append(to_table([{"@timestamp": NOW, "event.id": str(number)}]), number)
+    assert asyncio.run(service._compacted_apart(config)) == 9
+    assert (store.status().files, store.status().events, store.last_commit()) == (1, 10, 10)
+    for number in range(11, 21):
+        store.append(to_table([{"@timestamp": NOW, "event.id": str(number)}]), number)
+    damaged = next(config.store_path.glob("*/a-*.parquet"))
+    damaged.write_bytes(b"PAR1")
+    assert asyncio.run(service._compacted_apart(config)) > 0
+    assert store.last_commit() == 20
+
+
+def test_a_damaged_file_keeps_no_other_file_small(store, tmp_path):
+    for number in range(1, 11):
+        store.append(to_table([event(0, event__id=f"a{number}"), event(2, event__id=f"b{number}")]), number)
+    for path in list((tmp_path / "data" / "events").glob("citysoc.day=2026-10-20/*.parquet"))[:1]:
+        data = path.read_bytes()
+        path.write_bytes(data[:4] + bytes(len(data) - 8) + data[-4:])
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.compact()
+    assert len(list((tmp_path / "data" / "events").glob("citysoc.day=2026-10-18/s-*.parquet"))) == 1
+    assert store.count(Question()) == 19
+    assert len(store.verify(isolate=True)) == 1
+    store.compact()
+    assert (store.status().files, store.count(Question()), store.verify()) == (2, 19, [])
