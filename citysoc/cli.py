@@ -27,6 +27,7 @@ COMMANDS = {
     "alerts": "What the rules found, and what became of it.",
     "incidents": "Alerts that belong together, with their clocks.",
     "rules": "Check, test and explain detection rules.",
+    "anomaly": "The model that finds who left their own habit.",
     "agencies": "The registry of agencies.",
     "sources": "The streams of logs: who speaks, who is silent, what became of each record.",
     "reports": "The monthly report.",

@@ -68,6 +68,9 @@ SPARE_THREADS = 12
 KEPT_MESSAGES_DAYS = 90
 KEPT_COUNTERS_DAYS = 800
 """Two years and a month: reports compare with the year before."""
+SCORING_CRON = {"minute": 7}
+"""Each hour, when the hour before has come in."""
+LEARNING_CRON = {"day_of_week": "sun", "hour": 4}
 RETENTION_CRON = {"hour": 3, "minute": 15}
 
 
@@ -312,6 +315,14 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
         )
         return ", ".join(f"{each.rule.name}: {each.rows} removed" for each in gone) or None
 
+    async def scoring(_since: dt.datetime, until: dt.datetime) -> str | None:
+        return await asyncio.to_thread(
+            anomaly.scheduled_score, service.config, service.store, service.state, until
+        )
+
+    async def learning(_since: dt.datetime, until: dt.datetime) -> str | None:
+        return await asyncio.to_thread(anomaly.scheduled_train, service.config, service.store, until)
+
     async def report(_since: dt.datetime, until: dt.datetime) -> str | None:
         return await asyncio.to_thread(service.report, until)
 
@@ -329,6 +340,8 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
             "compact", compaction, every_seconds=service.config.settings.store.compact_every_seconds
         ),
         schedule.Job("retain", retention, cron=RETENTION_CRON),
+        schedule.Job("anomaly score", scoring, cron=SCORING_CRON),
+        schedule.Job("anomaly train", learning, cron=LEARNING_CRON),
         schedule.Job("report", report, cron={"hour": int(hour), "minute": int(minute)}),
         schedule.Job("report delivery", report_delivery, every_seconds=REPORT_DELIVERY_SECONDS),
     ]

@@ -50,6 +50,7 @@ _PAIRS = (
     ("agency", "name", "agency", "parent", "parent IS NOT NULL AND NOT nxdomain"),
     ("agency", "port", "agency", "port::VARCHAR", "src_in AND port < 32768"),
     ("agency", "malware", "agency", "malware", "malware IS NOT NULL"),
+    ("malware", "host", "malware", "host", "malware IS NOT NULL AND host IS NOT NULL"),
 )
 """What is remembered: kind, dimension, entity, value, which facts."""
 

@@ -8,7 +8,6 @@ hours and nothing else, whichever store it came to, and no mark of "up to here" 
 from __future__ import annotations
 
 import datetime as dt
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -209,7 +208,7 @@ def _write_manifest(folder: Path, day: int, hours: Mapping[str, int]) -> None:
     path = folder / f"{_name(day)}.json"
     new = path.with_name(path.name + ".new")
     new.write_bytes(orjson.dumps({"version": VERSION, "hours": hours}, option=orjson.OPT_SORT_KEYS))
-    os.replace(new, path)
+    new.replace(path)
 
 
 def _name(day: int) -> str:

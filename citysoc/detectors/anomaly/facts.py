@@ -113,7 +113,7 @@ SELECT known.hour, moment, agency, level, host, account, src, dst, port, src_in,
   names.parent, coalesce(names.odd, 0) AS odd, nxdomain, malware, result, status,
   guard_off AS protection_off, 0 AS stale, calendar.closed, calendar.night
 FROM known JOIN calendar ON calendar.hour = known.hour LEFT JOIN names ON names.name = known.asked
-"""
+"""  # noqa: S608  put together of constants
 
 _REPORTED = """
 INSERT INTO facts BY NAME
@@ -222,7 +222,8 @@ def _names(db: duckdb.DuckDBPyConnection) -> pa.Table:
     rows = db.execute(
         'SELECT DISTINCT lower(rtrim(coalesce("dns.question.name", "tls.client.server_name", "url.domain"),'
         ' \'.\')) AS name FROM all_events WHERE coalesce("dns.question.name", "tls.client.server_name",'
-        f' "url.domain") IS NOT NULL ORDER BY name LIMIT {MAX_NAMES}'
+        ' "url.domain") IS NOT NULL ORDER BY name LIMIT ?',
+        [MAX_NAMES],
     ).fetchall()
     names = [name for (name,) in rows]
     return pa.table(

@@ -29,6 +29,39 @@ _NEW = {
 _FIRST = {"first_peers": "peer", "first_programs": "program", "first_malware": "malware"}
 """Feature to dimension: new to the whole city."""
 
+_BITS = (
+    " q AS (SELECT *, CASE WHEN lag(day) OVER w = day - 1 THEN lag(mask) OVER w ELSE 0 END AS earlier"
+    " FROM p WINDOW w AS (PARTITION BY agency, entity, value ORDER BY day)),"
+)
+"""Each pair of a day with its hours of the day before."""
+_TRAILING = {
+    "faithful_hours": (
+        "CREATE TEMP TABLE {name}_v AS WITH p AS (SELECT agency, entity, value, mask, day,"  # noqa: S608  constants
+        " count(*) OVER (PARTITION BY value, day) AS hosts FROM read_parquet($paths)"
+        " WHERE kind = 'host' AND dimension = 'peer' AND day >= $first // 24 - 1),"
+        + _BITS
+        + " h AS (SELECT agency, entity, day * 24 + bit AS hour,"
+        " bit_count(mask & ((2 << bit) - 1)) + bit_count(earlier >> (bit + 1)) AS n"
+        " FROM q, (SELECT unnest(range(24))::INTEGER AS bit)"
+        " WHERE hosts <= {rare} AND bit_count(mask) + bit_count(earlier) >= 3 AND mask & (1 << bit) <> 0)"
+        " SELECT agency, entity, hour::INTEGER AS hour, max(n) AS v FROM h"
+        " WHERE hour >= $first AND hour < $last GROUP BY ALL"
+    ),
+    "outbreak_hosts": (
+        "CREATE TEMP TABLE {name}_v AS WITH o AS (SELECT agency, entity, value, mask, day FROM"
+        " read_parquet($paths) WHERE kind = 'malware' AND day >= $first // 24 - 1),"
+        " p AS (SELECT agency, entity, value, bit_or(mask) AS mask, bit_or(carried) AS earlier, day FROM"
+        " (SELECT agency, entity, value, mask, 0 AS carried, day FROM o UNION ALL"
+        " SELECT agency, entity, value, 0, mask, day + 1 FROM o) GROUP BY ALL),"
+        " h AS (SELECT agency, entity, day * 24 + bit AS hour, count(*) AS n, bool_or(mask & (1 << bit) <> 0) AS now"
+        " FROM p, (SELECT unnest(range(24))::INTEGER AS bit)"
+        " WHERE (mask & ((2 << bit) - 1)) | (earlier >> (bit + 1)) <> 0 GROUP BY ALL)"
+        " SELECT agency, agency AS entity, hour::INTEGER AS hour, max(n) AS v FROM h"
+        " WHERE now AND hour >= $first AND hour < $last GROUP BY ALL"
+    ),
+}
+"""Features over the last 24 hours."""
+
 _HOUR = "(day * 24 + log2((mask & -mask)::DOUBLE)::INTEGER)::INTEGER"
 """The hour of the lowest bit."""
 
@@ -70,7 +103,7 @@ def read(folder: Path, kind: Kind, first: int, last: int, *, memory: str = "700M
             if name in hourly:
                 columns.append(name)
                 continue
-            _remembered(db, name, kind, pairs, first, last)
+            _remembered(db, name, kind, pairs, (first, last))
             joins.append(f"LEFT JOIN {name}_v USING (agency, entity, hour)")
             columns.append(f"coalesce({name}_v.v, 0)::FLOAT AS {name}")
         return db.sql(
@@ -79,54 +112,46 @@ def read(folder: Path, kind: Kind, first: int, last: int, *, memory: str = "700M
         ).to_arrow_table()
 
 
-def _remembered(db: object, name: str, kind: Kind, pairs: list[str], first: int, last: int) -> None:
+def _remembered(db: object, name: str, kind: Kind, pairs: list[str], span: tuple[int, int]) -> None:
     """Make the table ``<name>_v`` of one feature that needs memory."""
-    if name == "faithful_hours":
-        _faithful(db, name, pairs, first, last)
+    first, last = span
+    if name in _TRAILING:
+        statement = _TRAILING[name].format(name=name, rare=RARE_HOSTS)
+        db.execute(statement, {"paths": pairs, "first": first, "last": last})  # type: ignore[attr-defined]  # as below
         return
     dimension = _NEW.get(name) or _FIRST[name]
     chosen = (
         "SELECT agency, entity, value, mask, day FROM read_parquet($paths)"
         " WHERE kind = $kind AND dimension = $dimension"
     )
-    begun = f"(SELECT min(day) + {WARM_UP_DAYS} FROM p)"
     if name in _NEW:
         found = (
             "SELECT agency, entity, mask, day FROM (SELECT *,"
             " lag(day) OVER (PARTITION BY agency, entity, value ORDER BY day) AS before,"
             " min(day) OVER (PARTITION BY agency, entity) AS met,"
-            f" min(day) OVER (PARTITION BY agency) + {WARM_UP_DAYS} AS warm FROM p)"
-            f" WHERE (before IS NULL OR day - before > {DAYS}) AND day > met AND day >= warm"
+            " min(day) OVER (PARTITION BY agency) + $warm AS warm FROM p)"
+            " WHERE (before IS NULL OR day - before > $days) AND day > met AND day >= warm"
         )
     else:
         found = (
             "SELECT p.agency, p.entity, p.mask, p.day FROM p JOIN (SELECT value, day,"
             " lag(day) OVER (PARTITION BY value ORDER BY day) AS before FROM (SELECT DISTINCT value, day FROM p)) c"
-            f" ON c.value = p.value AND c.day = p.day WHERE (before IS NULL OR p.day - before > {DAYS})"
-            f" AND p.day >= {begun}"
+            " ON c.value = p.value AND c.day = p.day WHERE (before IS NULL OR p.day - before > $days)"
+            " AND p.day >= (SELECT min(day) + $warm FROM p)"
         )
     db.execute(  # type: ignore[attr-defined]  # a DuckDB connection, which is imported where it is opened
         f"CREATE TEMP TABLE {name}_v AS WITH p AS ({chosen}), n AS ({found})"  # noqa: S608  our own names
         f" SELECT agency, entity, {_HOUR} AS hour, count(*) AS v FROM n"
         " GROUP BY ALL HAVING hour >= $first AND hour < $last",
-        {"paths": pairs, "kind": kind, "dimension": dimension, "first": first, "last": last},
-    )
-
-
-def _faithful(db: object, name: str, pairs: list[str], first: int, last: int) -> None:
-    db.execute(  # type: ignore[attr-defined]  # as above
-        f"CREATE TEMP TABLE {name}_v AS WITH p AS (SELECT agency, entity, value, mask, day,"  # noqa: S608
-        " count(*) OVER (PARTITION BY value, day) AS hosts FROM read_parquet($paths)"
-        " WHERE kind = 'host' AND dimension = 'peer' AND day >= $first // 24 - 1),"
-        " q AS (SELECT *, CASE WHEN lag(day) OVER w = day - 1 THEN lag(mask) OVER w ELSE 0 END AS earlier"
-        " FROM p WINDOW w AS (PARTITION BY agency, entity, value ORDER BY day)),"
-        " h AS (SELECT agency, entity, day * 24 + bit AS hour,"
-        " bit_count(mask & ((2 << bit) - 1)) + bit_count(earlier >> (bit + 1)) AS n"
-        " FROM q, (SELECT unnest(range(24))::INTEGER AS bit)"
-        f" WHERE hosts <= {RARE_HOSTS} AND bit_count(mask) + bit_count(earlier) >= 3 AND mask & (1 << bit) <> 0)"
-        " SELECT agency, entity, hour::INTEGER AS hour, max(n) AS v FROM h"
-        " WHERE hour >= $first AND hour < $last GROUP BY ALL",
-        {"paths": pairs, "first": first, "last": last},
+        {
+            "paths": pairs,
+            "kind": kind,
+            "dimension": dimension,
+            "first": first,
+            "last": last,
+            "warm": WARM_UP_DAYS,
+            "days": DAYS,
+        },
     )
 
 

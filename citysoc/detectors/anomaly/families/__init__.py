@@ -31,7 +31,7 @@ HOURLY = (
 )
 """Features of one hour's events alone."""
 
-REMEMBERED = (*novelty.FEATURES, *beaconing.REMEMBERED)
+REMEMBERED = (*novelty.FEATURES, *antivirus.REMEMBERED, *beaconing.REMEMBERED)
 """Features that need what was seen in the days before."""
 
 FEATURES = (*HOURLY, *REMEMBERED)

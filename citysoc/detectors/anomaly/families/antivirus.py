@@ -76,3 +76,16 @@ FEATURES = (
         "event.dataset:avreport.update",
     ),
 )
+
+REMEMBERED = (
+    Feature(
+        "outbreak_hosts",
+        "antivirus",
+        "machines",
+        "max over malware of the machines where it was found in the last 24 hours",
+        "machines with the same malware in 24 hours",
+        "số máy nhiễm cùng một mã độc trong 24 giờ",
+        ("agency",),
+        "event.category:malware",
+    ),
+)

@@ -1,0 +1,253 @@
+"""From scores to anomalies: what is beyond the threshold, folded, explained, told as findings."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from citysoc.detectors.anomaly.baseline import UNUSUAL_HOUR
+from citysoc.detectors.anomaly.days import moment_of
+from citysoc.detectors.anomaly.facts import local
+from citysoc.detectors.anomaly.families import BY_NAME
+from citysoc.detectors.anomaly.feature import FAMILIES
+from citysoc.detectors.anomaly.model import family_of
+from citysoc.flow import UNKNOWN_AGENCY, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from citysoc.detectors.anomaly.feature import Kind
+    from citysoc.detectors.anomaly.model import KindModel, Model, Scored
+
+RULE = "citysoc.anomaly."
+"""Ids of the rules begin so; the family follows."""
+SHOWN = 5
+DAY_SECONDS = 86_400
+
+TITLES = {
+    "volume": ("Unusual Amount of Activity", "Lượng hoạt động bất thường"),
+    "spread": ("Unusually Many Places Touched", "Chạm tới nhiều nơi bất thường"),
+    "failure": ("Unusually Many Failures", "Số lần thất bại bất thường"),
+    "novelty": ("Something Seen for the First Time", "Xuất hiện điều chưa từng thấy"),
+    "rhythm": ("Activity at an Unusual Hour", "Hoạt động vào giờ bất thường"),
+    "names": ("Names Made by a Program", "Tên miền do máy sinh ra"),
+    "bytes": ("Unusual Amount of Data Sent", "Lượng dữ liệu gửi đi bất thường"),
+    "antivirus": ("Unusual Antivirus Events", "Sự kiện phòng chống mã độc bất thường"),
+    "beaconing": ("Calls Home at Even Intervals", "Gọi ra ngoài đều đặn bất thường"),
+    "tunnel": ("Data Hidden in Names", "Dữ liệu ẩn trong tên miền"),
+}
+"""Family to the title in English and Vietnamese."""
+TAGS = {
+    "failure": ("attack.credential-access", "attack.t1110"),
+    "bytes": ("attack.exfiltration", "attack.t1048"),
+    "beaconing": ("attack.command-and-control", "attack.t1071"),
+    "tunnel": ("attack.exfiltration", "attack.t1048"),
+    "names": ("attack.command-and-control", "attack.t1568"),
+    "spread": ("attack.discovery", "attack.t1046"),
+}
+LEVELS = ((6.0, "high"), (3.0, "medium"))
+"""Points above the threshold from which on an anomaly has a level; low below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One feature of an anomaly.
+
+    Args:
+        feature: its name.
+        value: what it was, in its unit.
+        expected: what was expected.
+        limit: expected and two scales.
+        nats: its surprise.
+    """
+
+    feature: str
+    value: float
+    expected: float
+    limit: float
+    nats: float
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """An entity that left its habit in one hour.
+
+    Args:
+        id: stable: kind, agency, entity, hour.
+        kind: of entity.
+        agency: its agency; the unknown one for an address outside that touches many.
+        entity: its name.
+        hour: hours since 1970.
+        score: see ``model``.
+        family: the family that contributes most.
+        reasons: its features, the most surprising first.
+    """
+
+    id: str
+    kind: Kind
+    agency: str
+    entity: str
+    hour: int
+    score: float
+    family: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def pattern(self) -> tuple[str, str, str]:
+        """What feedback is about: agency, entity, family."""
+        return self.agency, self.entity, self.family
+
+
+def found(
+    model: Model, kind: Kind, scored: Scored, *, lowered: Mapping[tuple[str, str, str], float] = {}
+) -> list[Anomaly]:
+    """Return the anomalies among scored rows, in the order of the rows.
+
+    Args:
+        model: the model.
+        kind: of the rows.
+        scored: the rows.
+        lowered: pattern to what feedback takes off.
+    """
+    import numpy as np
+
+    anomalies = []
+    for row in np.flatnonzero(scored.score >= model.threshold):
+        one = explained(model.kinds[kind], kind, scored, int(row))
+        need = model.threshold + model.raised.get(one.agency, 0.0) + lowered.get(one.pattern, 0.0)
+        if one.score >= need:
+            anomalies.append(one)
+    return anomalies
+
+
+def explained(model: KindModel, kind: Kind, scored: Scored, row: int) -> Anomaly:
+    """Return a row as an anomaly with its reasons, whatever its score."""
+    import numpy as np
+
+    agency = scored.table["agency"][row].as_py() or UNKNOWN_AGENCY
+    entity, hour = scored.table["entity"][row].as_py(), int(scored.table["hour"][row].as_py())
+    family = FAMILIES[int(np.argmax(scored.families[row]))]
+    columns = model.columns
+    order = np.argsort(-scored.features[row], kind="stable")
+    leading = sorted(order, key=lambda n: (family_of(columns[n]) != family, -scored.features[row, n]))[:1]
+    chosen = [*leading, *(n for n in order if n not in leading)][:SHOWN]
+    reasons = tuple(
+        Reason(
+            feature=columns[n],
+            value=_value(scored, columns[n], row, n),
+            expected=round(float(scored.judged.expected[row, n]), 2),
+            limit=round(float(scored.judged.limit[row, n]), 2),
+            nats=round(float(scored.features[row, n]), 1),
+        )
+        for n in chosen
+        if scored.features[row, n] > 1
+    )
+    key = f"{kind}\0{agency}\0{entity}\0{hour}".encode()
+    return Anomaly(
+        id=hashlib.blake2b(key, digest_size=8).hexdigest(),
+        kind=kind,
+        agency=agency,
+        entity=entity,
+        hour=hour,
+        score=round(float(scored.score[row]), 3),
+        family=family,
+        reasons=reasons,
+    )
+
+
+def _value(scored: Scored, column: str, row: int, place: int) -> float:
+    if column == UNUSUAL_HOUR:
+        return round(float(scored.judged.residual[row, place]), 2)
+    return round(float(scored.table[column][row].as_py()), 2)
+
+
+def folded(anomalies: Iterable[Anomaly]) -> list[Anomaly]:
+    """Return for each agency, family and local day the strongest anomaly; addresses outside each on their own.
+
+    This is what becomes one alert: the measure of the budget.
+    """
+    best: dict[tuple[Any, ...], Anomaly] = {}
+    for one in anomalies:
+        key = fold_key(one)
+        if key not in best or (one.score, best[key].id) > (best[key].score, one.id):
+            best[key] = one
+    return sorted(best.values(), key=lambda a: (a.hour, a.id))
+
+
+def fold_key(one: Anomaly) -> tuple[Any, ...]:
+    """Return what anomalies of one alert have in common."""
+    own = one.entity if one.kind == "outside" else ""
+    return one.agency, own, one.family, local(one.hour).date()
+
+
+def query(one: Anomaly) -> str:
+    """Return the question that finds the events behind an anomaly, without its hour."""
+    text = _quoted(one.entity)
+    who = {
+        "agency": f"agency.id:{text}",
+        "host": f"(host.name:{text} OR host.name:{_bare(one.entity)}.* OR source.ip:{text} OR destination.ip:{text})",
+        "account": f"user.name:{text}",
+        "outside": f"(source.ip:{text} OR destination.ip:{text})",
+    }[one.kind]
+    if one.kind == "host" and not _is_address(one.entity):
+        who = f"(host.name:{text} OR host.name:{_bare(one.entity)}.*)"
+    elif one.kind == "host":
+        who = f"(source.ip:{text} OR destination.ip:{text})"
+    about = next((BY_NAME[r.feature].query for r in one.reasons if r.feature in BY_NAME), "")
+    return f"{who} AND {about}" if about else who
+
+
+def _is_address(text: str) -> bool:
+    return ":" in text or text.replace(".", "").isdigit()
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _bare(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else f"\\{c}" for c in text)
+
+
+def level_of(one: Anomaly, threshold: float) -> str:
+    """Return the level of an anomaly by how far it is beyond the threshold."""
+    return next((level for points, level in LEVELS if one.score >= threshold + points), "low")
+
+
+def finding(one: Anomaly, *, threshold: float, event_id: str = "") -> Finding:
+    """Return an anomaly as a finding: alerts, correlations and incidents take it like a rule's.
+
+    Args:
+        one: the anomaly.
+        threshold: the model's.
+        event_id: one of the events behind it; its own id where none was found.
+    """
+    title, title_vi = TITLES[one.family]
+    matched: dict[str, Any] = {"anomaly.id": one.id, "anomaly.score": one.score, "anomaly.kind": one.kind}
+    for reason in one.reasons:
+        matched[f"anomaly.{reason.feature}"] = reason.value
+        matched[f"anomaly.{reason.feature}.expected"] = reason.expected
+    return Finding(
+        rule=RULE + one.family,
+        title=title,
+        title_vi=title_vi,
+        level=level_of(one, threshold),
+        agency=one.agency,
+        event_id=event_id or one.id,
+        timestamp=moment_of(one.hour),
+        matched={**matched, "entity": one.entity},
+        tags=TAGS.get(one.family, ()),
+        group={"source.ip": one.entity} if one.kind == "outside" else {},
+        window_seconds=DAY_SECONDS,
+        entity=entity_text(one),
+    )
+
+
+def entity_text(one: Anomaly) -> str:
+    """Return an entity as alerts write it: ``host:…``, ``ip:…``, ``user:…``."""
+    if one.kind == "agency":
+        return f"agency:{one.entity}"
+    if one.kind == "account":
+        return f"user:{one.entity}"
+    return f"ip:{one.entity}" if one.kind == "outside" or _is_address(one.entity) else f"host:{one.entity}"

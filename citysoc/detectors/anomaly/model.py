@@ -1,0 +1,276 @@
+"""The model: baseline, surprise of every feature, an ensemble for every family, one calibrated score.
+
+From a row's residuals (``baseline``) to its score, for each kind of entity on its own:
+
+1. each feature's residual becomes a surprise in nats against the held-out quiet days (``surprise``);
+2. *common cause*: when n other agencies have as large a surprise in the same feature and hour, ln(1 + n) is
+   taken off: what happens everywhere at once (payday, a change of passwords) is not one entity's doing;
+3. a family's surprise is the mean of the largest feature's, of the two largest features', and of the
+   ensemble's (``core``, fitted on the family's residuals);
+4. the sum over families of what is beyond ``ORDINARY`` nats becomes the score by the same calibration:
+   ``-ln(rows a day in the city that are expected to be as surprising in quiet times)``.
+
+So a score of 0 is expected once a day, of 3 once in 20 days, in the whole city, for each kind of entity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from citysoc.detectors.anomaly import baseline, core, surprise
+from citysoc.detectors.anomaly.baseline import UNUSUAL_HOUR, Baseline
+from citysoc.detectors.anomaly.families import BY_NAME
+from citysoc.detectors.anomaly.feature import FAMILIES
+from citysoc.detectors.anomaly.history import features_of
+from citysoc.detectors.anomaly.surprise import Surprise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+    import pyarrow as pa
+
+    from citysoc.detectors.anomaly.core import Ensemble
+    from citysoc.detectors.anomaly.feature import Kind
+
+ORDINARY = 4.0
+"""Nats of a family that need no explanation: one row in fifty."""
+CANDIDATE = 3.0
+"""Only rows with a feature beyond so many nats are shown to the ensembles."""
+UNIT = 0.5
+"""Residuals that differ by less, in scales, are alike."""
+BEYOND = 5.0
+"""Nats by which something may be rarer than all that the quiet days can show."""
+HELD_BYTES = 200 << 20
+"""So much of the feature table is kept in memory between the passes of a training."""
+FAMILY_TREES = 40
+"""Trees of each family's forest: there are some forty forests, and each row asks all that concern it."""
+SAMPLE = 4000
+"""Rows an ensemble is fitted on: half of all, half of the candidates."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindModel:
+    """The model of one kind of entity.
+
+    Args:
+        baseline: what is usual.
+        features: the surprise of each column of the residuals.
+        ensembles: family to the ensemble over its residuals.
+        families: family to the surprise of the ensemble's scores.
+        total: the surprise of the sum over families.
+        rows_a_day: rows a quiet day has.
+    """
+
+    baseline: Baseline
+    features: tuple[Surprise, ...]
+    ensembles: dict[str, Ensemble]
+    families: dict[str, Surprise]
+    total: Surprise
+    rows_a_day: float
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the residuals."""
+        return (*self.baseline.names, UNUSUAL_HOUR)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Rows with their scores.
+
+    Args:
+        table: the rows.
+        score: see the module.
+        features: (rows, columns) surprises, common causes taken off.
+        families: (rows, families) surprises, in the order of ``FAMILIES``.
+        judged: residuals and expectations.
+    """
+
+    table: pa.Table
+    score: np.ndarray
+    features: np.ndarray
+    families: np.ndarray
+    judged: baseline.Judged
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A trained model.
+
+    Args:
+        kinds: one for each kind of entity.
+        threshold: scores from here on are anomalies.
+        raised: agency to what its anomalies need beyond the threshold (fairness).
+        facts: what the file says about it: window, version, seed, metrics.
+    """
+
+    kinds: dict[Kind, KindModel]
+    threshold: float
+    raised: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def family_of(column: str) -> str:
+    """Return the family of a column of the residuals."""
+    return "rhythm" if column == UNUSUAL_HOUR else BY_NAME[column].family
+
+
+def fit_kind(
+    kind: Kind,
+    read: Callable[[int, int], Iterable[pa.Table]],
+    *,
+    first: int,
+    quiet: int,
+    last: int,
+    seed: int,
+) -> tuple[KindModel, list[Scored]]:
+    """Fit the model of one kind; return it with the held-out rows' scores.
+
+    Args:
+        kind: of entity.
+        read: gives the rows of a half-open span of hours in pieces.
+        first: the window's first hour.
+        quiet: from here on rows are held out of the baseline and calibrate the scores.
+        last: the hour after the window's last.
+        seed: of everything that is drawn.
+    """
+    import numpy as np
+
+    names = features_of(kind)
+    usual = baseline.fit(_again(read, first, quiet), names, first, quiet)
+    tables = list(read(quiet, last))
+    judged = [baseline.judge(usual, table) for table in tables]
+    residual = _stacked([one.residual for one in judged], len(names) + 1)
+    features = tuple(surprise.learn(residual[:, n], unit=UNIT, beyond=BEYOND) for n in range(len(names) + 1))
+    columns = (*names, UNUSUAL_HOUR)
+    rough = np.column_stack([see(residual[:, n]) for n, see in enumerate(features)])
+    ensembles, families = _ensembles(columns, residual, rough, seed)
+    days = max((last - quiet) / 24, 1 / 24)
+    nothing = surprise.learn(np.zeros(1))
+    first_pass = KindModel(usual, features, ensembles, families, nothing, max(len(residual) / days, 1.0))
+    sums = [_summed(first_pass, table, one) for table, one in zip(tables, judged, strict=True)]
+    total = surprise.learn(_stacked([s[0] for s in sums], 0), unit=UNIT, beyond=BEYOND)
+    fitted = KindModel(usual, features, ensembles, families, total, first_pass.rows_a_day)
+    offset = np.log(fitted.rows_a_day)
+    scored = [
+        Scored(table, total(points) - offset, seen, grouped, one)
+        for table, one, (points, seen, grouped) in zip(tables, judged, sums, strict=True)
+    ]
+    return fitted, scored
+
+
+def _again(
+    read: Callable[[int, int], Iterable[pa.Table]], first: int, last: int
+) -> Callable[[], Iterable[pa.Table]]:
+    """Return what gives the rows of a span each time it is called; few rows are read only once."""
+    held: list[pa.Table] = []
+    for table in read(first, last):
+        held.append(table)
+        if sum(one.nbytes for one in held) > HELD_BYTES:
+            del held[:]
+            return lambda: read(first, last)
+    return lambda: held
+
+
+def score(model: KindModel, table: pa.Table) -> Scored:
+    """Return whole hours of rows with their scores."""
+    import numpy as np
+
+    judged = baseline.judge(model.baseline, table)
+    points, seen, grouped = _summed(model, table, judged)
+    return Scored(table, model.total(points) - np.log(model.rows_a_day), seen, grouped, judged)
+
+
+def _stacked(parts: list[np.ndarray], width: int) -> np.ndarray:
+    import numpy as np
+
+    empty = np.zeros((0, width)) if width else np.zeros(0)
+    return np.concatenate(parts) if parts else empty
+
+
+def _ensembles(
+    columns: tuple[str, ...], residual: np.ndarray, rough: np.ndarray, seed: int
+) -> tuple[dict[str, Ensemble], dict[str, Surprise]]:
+    """Fit an ensemble for every family that has two features and something to learn from."""
+    import numpy as np
+
+    rng = np.random.default_rng([seed, len(columns)])
+    ensembles, families = {}, {}
+    for family in FAMILIES:
+        mine = [n for n, column in enumerate(columns) if family_of(column) == family]
+        if len(mine) < 2 or len(residual) < 100:
+            continue
+        candidates = np.flatnonzero((rough[:, mine] > CANDIDATE).any(axis=1))
+        if len(candidates) < 20:
+            continue
+        some = rng.choice(len(residual), min(len(residual), SAMPLE // 2), replace=False)
+        odd = rng.choice(candidates, min(len(candidates), SAMPLE // 2), replace=False)
+        rows = residual[np.concatenate([some, odd])][:, mine]
+        ensemble, _ = core.fit(rows, seed, trees=FAMILY_TREES, part=4)
+        shown = rng.choice(candidates, min(len(candidates), 8000), replace=False)
+        seen = surprise.learn(ensemble.score(residual[shown][:, mine]), beyond=BEYOND)
+        # Of all rows only the candidates are shown to it: being one is worth -ln(share) by itself.
+        share = len(candidates) / len(residual)
+        ensembles[family] = ensemble
+        families[family] = Surprise(
+            seen.knots, seen.nats - np.log(share), seen.edge, seen.scale, seen.most - np.log(share)
+        )
+    return ensembles, families
+
+
+def _summed(
+    model: KindModel, table: pa.Table, judged: baseline.Judged
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each row's points, its features' surprises and its families' surprises."""
+    import numpy as np
+
+    residual = judged.residual
+    if not len(residual):
+        return np.zeros(0), np.zeros((0, len(model.columns))), np.zeros((0, len(FAMILIES)))
+    seen = np.column_stack([see(residual[:, n]) for n, see in enumerate(model.features)])
+    seen = common_cause(seen, table)
+    grouped = np.zeros((len(seen), len(FAMILIES)))
+    for place, family in enumerate(FAMILIES):
+        mine = [n for n, column in enumerate(model.columns) if family_of(column) == family]
+        if not mine:
+            continue
+        largest = np.sort(seen[:, mine], axis=1)[:, ::-1]
+        best, both = largest[:, 0], largest[:, :2].mean(axis=1)
+        grouped[:, place] = (best + both) / 2
+        rows = np.flatnonzero(best > CANDIDATE)
+        if family in model.ensembles and len(rows):
+            whole = model.families[family](model.ensembles[family].score(residual[rows][:, mine]))
+            # A common cause takes off from the ensemble's word what it took off the features'.
+            grouped[rows, place] = (best[rows] + both[rows] + np.minimum(whole, best[rows] + 2)) / 3
+    return np.maximum(grouped - ORDINARY, 0).sum(axis=1), seen, grouped
+
+
+def common_cause(seen: np.ndarray, table: pa.Table) -> np.ndarray:
+    """Take off ``ln(1 + n)`` where n other agencies have as large a surprise, less a nat, in the same hour.
+
+    Args:
+        seen: (rows, columns) surprises.
+        table: the rows' keys; all rows of an hour must be there.
+    """
+    import numpy as np
+
+    hours = table["hour"].to_numpy()
+    agency = np.asarray(table["agency"].combine_chunks().dictionary_encode().indices)
+    if not len(np.unique(agency)) > 1:  # addresses outside belong to no agency: each is its own
+        agency = np.arange(len(hours))
+    result = seen.copy()
+    for column in range(seen.shape[1]):
+        rows = np.flatnonzero(seen[:, column] > CANDIDATE)
+        rows = rows[np.lexsort((-seen[rows, column], hours[rows]))]
+        for same in np.split(rows, np.flatnonzero(np.diff(hours[rows])) + 1):
+            if len(same) < 2:
+                continue
+            value = seen[same, column]
+            new = np.zeros(len(same), bool)
+            new[np.unique(agency[same], return_index=True)[1]] = True
+            alike = np.searchsorted(-value, 1.0 - value, side="right") - 1
+            others = np.cumsum(new)[alike] - 1
+            result[same, column] = np.maximum(value - np.log1p(others), 0)
+    return result

@@ -1,0 +1,215 @@
+"""What the schedule and the commands do: refresh the table, train and promote, score and tell."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from citysoc import telemetry
+from citysoc.alerts.intake import take
+from citysoc.detectors.anomaly import anomalies, days, files, journal, train
+from citysoc.errors import StoreError
+from citysoc.stores.base import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from citysoc.config.load import Config
+    from citysoc.detectors.anomaly.anomalies import Anomaly
+    from citysoc.detectors.anomaly.model import Model
+    from citysoc.flow import Finding
+    from citysoc.state import State
+    from citysoc.stores.base import EventStore
+
+_log = telemetry.logger("anomaly")
+
+WINDOW = dt.timedelta(days=30)
+LATE = dt.timedelta(hours=26)
+"""The hourly scoring looks back so far for late data."""
+STALE = dt.timedelta(days=14)
+"""A model that is older is said to be stale."""
+DRIFTED = 2.0
+"""When the last day brings so many times the budget, or less than its inverse, habits have drifted."""
+KEPT = dt.timedelta(days=100)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training brought: the new model, whether it is in use now, and the replay's figures."""
+
+    model: Model
+    promoted: bool
+    compared: dict[str, Any]
+
+
+def table_folder(config: Config) -> Path:
+    """Return where the feature table is."""
+    return config.data_dir / "anomaly" / "features"
+
+
+def model_folder(config: Config) -> Path:
+    """Return where the models are."""
+    return config.data_dir / "anomaly"
+
+
+def networks(config: Config) -> list[str]:
+    """Return the registry's networks."""
+    return [str(network) for agency in config.registry for network in agency.networks]
+
+
+def refresh(
+    config: Config,
+    store: EventStore,
+    since: dt.datetime,
+    until: dt.datetime,
+    moved: Callable[[int], None] = lambda _: None,
+) -> days.Refreshed:
+    """Bring the feature table of a span up to date."""
+    return days.refresh(
+        store, table_folder(config), since=since, until=until, networks=networks(config), moved=moved
+    )
+
+
+def train_and_promote(
+    config: Config,
+    store: EventStore,
+    *,
+    since: dt.datetime,
+    until: dt.datetime,
+    seed: int = 1,
+    budget: float = 20.0,
+    force: bool = False,
+    moved: Callable[[int], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Train on a span; put the model into use when it is not worse than the one in use.
+
+    Args:
+        config: the configuration.
+        store: the events.
+        since: begin of the window.
+        until: its end.
+        seed: of everything drawn.
+        budget: alerts a day.
+        force: put it into use in any case.
+        moved: told how many events were read for the table.
+        progress: told the stage.
+
+    Raises:
+        StoreError: there is too little data.
+    """
+    refresh(config, store, since, until, moved)
+    folder = table_folder(config)
+    fresh = train.train(
+        folder,
+        first=days.hour_of(since),
+        last=days.hour_of(until),
+        seed=seed,
+        budget=budget,
+        progress=progress,
+    )
+    try:
+        old: Model | None = files.load(model_folder(config))
+    except StoreError:
+        old = None
+    good, compared = train.better(fresh, old, folder)
+    promoted = good or force
+    files.save(
+        replace(fresh, facts={**fresh.facts, "compared": compared}),
+        model_folder(config),
+        name="model" if promoted else "refused",
+    )
+    _log.info("model.trained", promoted=promoted, **{k: v["average_precision"] for k, v in compared.items()})
+    return Trained(fresh, promoted, compared)
+
+
+def score(
+    config: Config,
+    store: EventStore,
+    state: State,
+    *,
+    since: dt.datetime,
+    until: dt.datetime,
+    now: dt.datetime,
+    tell: bool = True,
+) -> tuple[list[Anomaly], int]:
+    """Score whole hours and tell what is new as alerts.
+
+    Args:
+        config: the configuration.
+        store: the events.
+        state: opened for writing when ``tell``.
+        since: the first hour.
+        until: hours that end by then.
+        now: the present.
+        tell: write anomalies down and raise alerts.
+
+    Returns:
+        All anomalies of the span, and how many of them are new.
+    """
+    trained = files.load(model_folder(config))
+    refresh(config, store, since, until)
+    found = train.score_span(
+        trained,
+        table_folder(config),
+        days.hour_of(since),
+        days.hour_of(until),
+        lowered=journal.lowered(state),
+    )
+    if not tell:
+        return found, 0
+    findings = {one.id: _finding(store, one, trained) for one in _untold(state, found)}
+    settings = config.settings
+    with state.transaction() as db:
+        new = journal.write(db, found, model=str(trained.facts.get("digest", "")), now=now)
+        told = [findings[one.id] for one in new if one.id in findings]
+        take(db, told, policy=settings.alerts, webhooks=settings.webhooks, now=now)
+    _log.info("span.scored", anomalies=len(found), new=len(new))
+    return found, len(new)
+
+
+def _untold(state: State, found: Sequence[Anomaly]) -> list[Anomaly]:
+    known = {row["id"] for row in state.rows("SELECT id FROM anomalies")}
+    return [one for one in found if one.id not in known]
+
+
+def _finding(store: EventStore, one: Anomaly, trained: Model) -> Finding:
+    """Return an anomaly as a finding with one of its events as the sample."""
+    begin = days.moment_of(one.hour)
+    question = Question(anomalies.query(one), begin, begin + dt.timedelta(hours=1))
+    sample = next(iter(store.search(question, fields=("event.id",), limit=1)), None)
+    return anomalies.finding(
+        one, threshold=trained.threshold, event_id=str(sample["event.id"]) if sample else ""
+    )
+
+
+def scheduled_score(config: Config, store: EventStore, state: State, until: dt.datetime) -> str | None:
+    """Score the last hours, late data included; return one line, None when there is no model."""
+    if files.facts(model_folder(config)) is None:
+        return None
+    found, new = score(config, store, state, since=until - LATE, until=until, now=until)
+    return f"{new} new anomalies of {len(found)}" if new else None
+
+
+def scheduled_train(config: Config, store: EventStore, until: dt.datetime) -> str | None:
+    """Train on the last 30 days; return one line, None when there is too little data."""
+    days.prune(table_folder(config), until - KEPT)
+    status = store.status()
+    if status.first is None or until - status.first < dt.timedelta(days=train.LEAST_DAYS + 1):
+        return None
+    trained = train_and_promote(config, store, since=until - WINDOW, until=until)
+    precision = trained.compared["new"]["average_precision"]
+    verdict = "in use" if trained.promoted else "refused: worse than the model in use"
+    return f"average precision {precision:.3f} on the replay, {verdict}"
+
+
+def health(facts: dict[str, Any], told_last_day: int, now: dt.datetime) -> list[str]:
+    """Return what is wrong with the model in use: ``stale``, ``drift``; nothing when all is well."""
+    until = dt.datetime.fromisoformat(facts["window"]["until"])
+    wrong = ["stale"] if now - until > STALE else []
+    budget = max(float(facts.get("budget", 20)), 1)
+    if told_last_day > DRIFTED * budget:
+        wrong.append("drift")
+    return wrong
