@@ -25,6 +25,7 @@ from citysoc.collectors.syslog import SyslogCollector
 from citysoc.config.load import resolve_secret
 from citysoc.config.models import FilesSource, SyslogSource
 from citysoc.config.streams import streams
+from citysoc.detectors.anomaly import run as anomaly
 from citysoc.errors import SourceError, StoreError
 from citysoc.flow import UNKNOWN_AGENCY
 from citysoc.notify.webhook import deliver
@@ -315,14 +316,6 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
         )
         return ", ".join(f"{each.rule.name}: {each.rows} removed" for each in gone) or None
 
-    async def scoring(_since: dt.datetime, until: dt.datetime) -> str | None:
-        return await asyncio.to_thread(
-            anomaly.scheduled_score, service.config, service.store, service.state, until
-        )
-
-    async def learning(_since: dt.datetime, until: dt.datetime) -> str | None:
-        return await asyncio.to_thread(anomaly.scheduled_train, service.config, service.store, until)
-
     async def report(_since: dt.datetime, until: dt.datetime) -> str | None:
         return await asyncio.to_thread(service.report, until)
 
@@ -340,8 +333,7 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
             "compact", compaction, every_seconds=service.config.settings.store.compact_every_seconds
         ),
         schedule.Job("retain", retention, cron=RETENTION_CRON),
-        schedule.Job("anomaly score", scoring, cron=SCORING_CRON),
-        schedule.Job("anomaly train", learning, cron=LEARNING_CRON),
+        *_anomaly_jobs(service),
         schedule.Job("report", report, cron={"hour": int(hour), "minute": int(minute)}),
         schedule.Job("report delivery", report_delivery, every_seconds=REPORT_DELIVERY_SECONDS),
     ]
@@ -394,6 +386,21 @@ async def _compacted_apart(config: Config) -> int:
     if process.returncode:
         raise StoreError(err.decode(errors="replace").strip()[-_ERROR_LENGTH:], transient=True)
     return int(orjson.loads(out)["fewer"])
+
+
+def _anomaly_jobs(service: Service) -> list[schedule.Job]:
+    async def scoring(_since: dt.datetime, until: dt.datetime) -> str | None:
+        return await asyncio.to_thread(
+            anomaly.scheduled_score, service.config, service.store, service.state, until
+        )
+
+    async def learning(_since: dt.datetime, until: dt.datetime) -> str | None:
+        return await asyncio.to_thread(anomaly.scheduled_train, service.config, service.store, until)
+
+    return [
+        schedule.Job("anomaly score", scoring, cron=SCORING_CRON),
+        schedule.Job("anomaly train", learning, cron=LEARNING_CRON),
+    ]
 
 
 def _pulling(

@@ -29,11 +29,6 @@ _NEW = {
 _FIRST = {"first_peers": "peer", "first_programs": "program", "first_malware": "malware"}
 """Feature to dimension: new to the whole city."""
 
-_BITS = (
-    " q AS (SELECT *, CASE WHEN lag(day) OVER w = day - 1 THEN lag(mask) OVER w ELSE 0 END AS earlier"
-    " FROM p WINDOW w AS (PARTITION BY agency, entity, value ORDER BY day)),"
-)
-"""Each pair of a day with its hours of the day before."""
 _TRAILING = {
     "faithful_hours": (
         "CREATE TEMP TABLE {name}_v AS WITH p AS (SELECT agency, entity, value, mask, day,"  # noqa: S608  constants

@@ -30,6 +30,8 @@ LATE = dt.timedelta(hours=26)
 """The hourly scoring looks back so far for late data."""
 STALE = dt.timedelta(days=14)
 """A model that is older is said to be stale."""
+FRESH = dt.timedelta(days=6)
+"""A model that is younger is not trained again by the schedule."""
 DRIFTED = 2.0
 """When the last day brings so many times the budget, or less than its inverse, habits have drifted."""
 KEPT = dt.timedelta(days=100)
@@ -194,7 +196,10 @@ def scheduled_score(config: Config, store: EventStore, state: State, until: dt.d
 
 
 def scheduled_train(config: Config, store: EventStore, until: dt.datetime) -> str | None:
-    """Train on the last 30 days; return one line, None when there is too little data."""
+    """Train on the last 30 days; return one line, None when there is too little data or the model is fresh."""
+    told = files.facts(model_folder(config))
+    if told is not None and until - dt.datetime.fromisoformat(told["window"]["until"]) < FRESH:
+        return None
     days.prune(table_folder(config), until - KEPT)
     status = store.status()
     if status.first is None or until - status.first < dt.timedelta(days=train.LEAST_DAYS + 1):
