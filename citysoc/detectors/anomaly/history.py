@@ -31,11 +31,12 @@ _FIRST = {"first_peers": "peer", "first_programs": "program", "first_malware": "
 
 _TRAILING = {
     "faithful_hours": (
-        "CREATE TEMP TABLE {name}_v AS WITH p AS (SELECT agency, entity, value, mask, day,"  # noqa: S608  constants
+        "CREATE TEMP TABLE {name}_v AS WITH p AS (SELECT agency, entity, value, mask, day,"
         " count(*) OVER (PARTITION BY value, day) AS hosts FROM read_parquet($paths)"
         " WHERE kind = 'host' AND dimension = 'peer' AND day >= $first // 24 - 1),"
-        + _BITS
-        + " h AS (SELECT agency, entity, day * 24 + bit AS hour,"
+        " q AS (SELECT *, CASE WHEN lag(day) OVER w = day - 1 THEN lag(mask) OVER w ELSE 0 END AS earlier"
+        " FROM p WINDOW w AS (PARTITION BY agency, entity, value ORDER BY day)),"
+        " h AS (SELECT agency, entity, day * 24 + bit AS hour,"
         " bit_count(mask & ((2 << bit) - 1)) + bit_count(earlier >> (bit + 1)) AS n"
         " FROM q, (SELECT unnest(range(24))::INTEGER AS bit)"
         " WHERE hosts <= {rare} AND bit_count(mask) + bit_count(earlier) >= 3 AND mask & (1 << bit) <> 0)"
