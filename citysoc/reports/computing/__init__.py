@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from citysoc.reports.computing import antivirus, cases, handling, quality
-from citysoc.reports.computing.sources import CASES, Answers, Sources
+from citysoc.reports.computing.sources import ATTACKS, Answers, Sources
 from citysoc.reports.figures import Figures
 from citysoc.reports.periods import before, year_before
 
@@ -41,31 +41,33 @@ def compute(
     """
     sources = Sources(config, state, store, period, min(now, period.until), agency)
     earlier = tuple(
-        other if sources.count(CASES, other) else None for other in (before(period), year_before(period))
+        other if sources.count("", other) else None for other in (before(period), year_before(period))
     )
     quiet, streams = quality.streams(sources)
     hours = cases.by_half_hour(sources)
-    agencies = handling.agency_table(sources, quiet)
+    groups = cases.grouped(sources)
+    by_agency = cases.summed(groups, lambda group: group.agency)
+    agencies = handling.agency_table(sources, by_agency, quiet)
     return Figures(
         period=period,
         as_of=quality.as_of(sources),
         agencies=len(sources.agencies()),
-        **cases.totals(sources, earlier),
+        **cases.totals(sources, groups, earlier),
         **handling.totals(sources, earlier),
-        classes=cases.classes(sources, earlier),
-        outcomes=sources.top(CASES, "citysoc.outcome", limit=None),
+        classes=cases.classes(sources, groups, earlier),
+        outcomes=cases.ranked(cases.summed(groups, lambda group: group.outcome), None),
         days=cases.days(sources),
         hours=cases.per_hour_of_day(hours),
         office_share=cases.office_share(hours),
         hour_types=cases.hour_types(hours),
-        details=cases.details(sources),
+        details=cases.details(sources, groups),
         agency_levels=handling.agency_levels(sources, agencies),
         levels=handling.grouped_alerts(sources, "level"),
         rules=handling.grouped_alerts(sources, "rule", label="title", limit=10),
-        busiest=sources.named(sources.top(CASES, "agency.id")),
+        busiest=sources.named(cases.ranked(by_agency)),
         table=agencies,
         attackers=cases.attackers(sources),
-        targets=sources.top("citysoc.threat:attack", "destination.ip"),
+        targets=sources.top(ATTACKS, "destination.ip"),
         incident_rows=handling.incident_rows(sources),
         **antivirus.figures(sources),
         streams=streams,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from citysoc.enrich.taxonomy import HANDLED
 from citysoc.enrich.working_hours import in_office_hours, is_working_day
 from citysoc.reports.computing.places import Places
-from citysoc.reports.computing.sources import CASES, Earlier, Sources
+from citysoc.reports.computing.sources import ATTACKS, CASES, TOP, Earlier, Sources
 from citysoc.reports.figures import ClassDetail, ClassRow, Compared, Ranked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from citysoc.reports.figures import Period
 
@@ -28,39 +30,69 @@ Hours = list[tuple[dt.datetime, int]]
 """Local half hours and their events."""
 
 
-def totals(sources: Sources, earlier: Earlier) -> dict[str, Any]:
-    """Return the counts of events, by the three words, beside those of earlier periods."""
-    words = [_words(sources, period) if period else None for period in (sources.period, *earlier)]
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Events that are alike in agency, class, word and outcome; None where they have none."""
 
-    def summed(*names: str) -> Compared:
+    agency: str | None
+    code: str
+    threat: str | None
+    outcome: str | None
+    count: int
+
+
+def grouped(sources: Sources) -> tuple[Group, ...]:
+    """Return the period's events with a class or a word, in groups: most questions are sums of these."""
+    names = ("agency.id", "citysoc.class", "citysoc.threat", "citysoc.outcome")
+    return tuple(
+        Group(row[names[0]], row[names[1]] or UNCLASSIFIED, row[names[2]], row[names[3]], row["count"])
+        for row in sources.groups(f"_exists_:citysoc.class OR {CASES}", names)
+    )
+
+
+def summed(groups: Iterable[Group], key: Callable[[Group], str | None]) -> dict[str, int]:
+    """Return cases by what ``key`` says of their group; those without it are left out."""
+    found: Counter[str] = Counter()
+    for group in groups:
+        if group.threat and (name := key(group)) is not None:
+            found[name] += group.count
+    return dict(found)
+
+
+def ranked(counts: Mapping[str, int], limit: int | None = TOP) -> tuple[Ranked, ...]:
+    """Return the names with most events; of equal ones the first of the alphabet."""
+    order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Ranked(name, name, count) for name, count in order[:limit] if name)
+
+
+def totals(sources: Sources, groups: Sequence[Group], earlier: Earlier) -> dict[str, Any]:
+    """Return the counts of events, by the three words, beside those of earlier periods."""
+    now = summed(groups, lambda group: group.threat)
+    words = [now, *(_words(sources, period) if period else None for period in earlier)]
+
+    def compared(*names: str) -> Compared:
         value, before, year_before = (
-            sum(found[name] for name in names) if found else None for found in words
+            sum(found.get(name, 0) for name in names) if found is not None else None for found in words
         )
         return Compared(value or 0, before, year_before)
 
     return {
         "records": sources.compared(lambda period: sources.count("", period), earlier),
-        "cases": summed(*WORDS),
-        **{word: summed(word) for word in WORDS},
-        "policy": sources.count("citysoc.class:POLICY"),
+        "cases": compared(*WORDS),
+        **{word: compared(word) for word in WORDS},
+        "policy": sum(group.count for group in groups if group.code == "POLICY"),
     }
 
 
 def _words(sources: Sources, period: Period) -> dict[str, int]:
     rows = sources.groups(CASES, ["citysoc.threat"], period=period)
-    found = {row["citysoc.threat"]: row["count"] for row in rows}
-    return {word: found.get(word, 0) for word in WORDS}
+    return {row["citysoc.threat"]: row["count"] for row in rows}
 
 
-def classes(sources: Sources, earlier: Earlier) -> tuple[ClassRow, ...]:
+def classes(sources: Sources, groups: Sequence[Group], earlier: Earlier) -> tuple[ClassRow, ...]:
     """Return one row a class that has events now or had them in the period before, most first."""
-    counts: dict[str, int] = {}
-    stopped: dict[str, int] = {}
-    for row in sources.groups(CASES, ["citysoc.class", "citysoc.outcome"]):
-        code = row["citysoc.class"] or UNCLASSIFIED
-        counts[code] = counts.get(code, 0) + row["count"]
-        if row["citysoc.outcome"] in HANDLED:
-            stopped[code] = stopped.get(code, 0) + row["count"]
+    counts = summed(groups, lambda group: group.code)
+    stopped = summed(groups, lambda group: group.code if group.outcome in HANDLED else None)
     before, year_before = (_by_class(sources, period) for period in earlier)
     total = sum(counts.values())
     return tuple(
@@ -87,18 +119,23 @@ def _count_of(found: Mapping[str, int] | None, code: str) -> int | None:
     return None if found is None else found.get(code, 0)
 
 
-def details(sources: Sources) -> tuple[ClassDetail, ...]:
+def details(sources: Sources, groups: Sequence[Group]) -> tuple[ClassDetail, ...]:
     """Return the agencies and sources with most events of each class that has a part of its own."""
-    found = {row.key for row in sources.top(CASES, "citysoc.class", limit=None)}
+    found = summed(groups, lambda group: group.code)
     return tuple(
-        ClassDetail(
-            code,
-            sources.named(sources.top(f"citysoc.class:{code}", "agency.id", limit=NAMED)),
-            sources.top(f"citysoc.class:{code}", "source.ip", limit=NAMED),
-        )
+        ClassDetail(code, _agencies(sources, groups, code), _sources(sources, code))
         for code in DETAILED
         if code in found
     )
+
+
+def _agencies(sources: Sources, groups: Sequence[Group], code: str) -> tuple[Ranked, ...]:
+    counts = summed(groups, lambda group: group.agency if group.code == code else None)
+    return sources.named(ranked(counts, NAMED))
+
+
+def _sources(sources: Sources, code: str) -> tuple[Ranked, ...]:
+    return sources.top(f"{CASES} AND citysoc.class:{code}", "source.ip", limit=NAMED)
 
 
 def attackers(sources: Sources) -> tuple[Ranked, ...]:
@@ -106,7 +143,7 @@ def attackers(sources: Sources) -> tuple[Ranked, ...]:
     with Places(sources.config) as places:
         return tuple(
             Ranked(row.key, row.label, row.count, place=places.of(row.key))
-            for row in sources.top("citysoc.threat:attack", "source.ip")
+            for row in sources.top(ATTACKS, "source.ip")
         )
 
 

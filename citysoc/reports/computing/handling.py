@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from citysoc.reports.computing.sources import CASES, Earlier, Sources
 from citysoc.reports.figures import AgencyRow, IncidentRow, LevelRow, Ranked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from citysoc.reports.computing.sources import Earlier, Sources
     from citysoc.reports.figures import Period, StreamRow
 
 _IN_PERIOD = "first_seen >= ? AND first_seen < ?"
@@ -56,10 +56,11 @@ def grouped_alerts(
     )
 
 
-def agency_table(sources: Sources, quiet: Sequence[StreamRow]) -> tuple[AgencyRow, ...]:
+def agency_table(
+    sources: Sources, cases: Mapping[str, int], quiet: Sequence[StreamRow]
+) -> tuple[AgencyRow, ...]:
     """Return one row an agency of the registry, in its order."""
     records = {row["agency.id"]: row["count"] for row in sources.groups("", ["agency.id"])}
-    cases = {row["agency.id"]: row["count"] for row in sources.groups(CASES, ["agency.id"])}
     alerts = {row.key: row.count for row in grouped_alerts(sources, "agency")}
     incidents = _incidents_by_agency(sources)
     silent: dict[str, int] = {}

@@ -14,6 +14,8 @@ from citysoc.stores.base import Metric
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import pyarrow as pa
+
     from citysoc.flow import Event
     from citysoc.stores.base import EventStore, Question
 
@@ -30,7 +32,7 @@ class Parted:
 
     store: EventStore
     _groups: dict[Any, dict[str, list[Mapping[str, Any]]]] = field(default_factory=dict)
-    _events: dict[Any, dict[str, list[Event]]] = field(default_factory=dict)
+    _rows: dict[Any, dict[str, pa.Table]] = field(default_factory=dict)
 
     def count(self, question: Question) -> int:
         """Return how many events match."""
@@ -75,22 +77,39 @@ class Parted:
         return found
 
     def search(
-        self,
-        question: Question,
-        *,
-        fields: Sequence[str] = (),
-        newest_first: bool = True,
-        limit: int | None = None,
+        self, question: Question, *, fields: Sequence[str] = (), newest_first: bool = True
     ) -> Iterator[Event]:
         """Yield what ``EventStore.search`` yields."""
-        if question.agency is None or limit is not None:
-            yield from self.store.search(question, fields=fields, newest_first=newest_first, limit=limit)
+        return self.store.search(question, fields=fields, newest_first=newest_first)
+
+    def scan(self, question: Question, *, fields: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield what ``EventStore.scan`` yields, with the agency as a further column."""
+        if question.agency is None:
+            yield from self.store.scan(question, fields=fields)
             return
         city = replace(question, agency=None)
-        key = (city, tuple(fields), newest_first)
-        if key not in self._events:
-            found: dict[str, list[Event]] = {}
-            for event in self.store.search(city, fields=[*fields, AGENCY], newest_first=newest_first):
-                found.setdefault(str(event.get(AGENCY)), []).append(event)
-            self._events[key] = found
-        yield from self._events[key].get(question.agency, [])
+        key = (city, tuple(fields))
+        if key not in self._rows:
+            self._rows[key] = _by_agency(self.store.scan(city, fields=[*fields, AGENCY]))
+        if (rows := self._rows[key].get(question.agency)) is not None:
+            yield from rows.to_batches()
+
+
+def _by_agency(batches: Iterator[pa.RecordBatch]) -> dict[str, pa.Table]:
+    """Return the rows of each agency in the order they have; texts that repeat are held once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    held = list(batches)
+    if not held:
+        return {}
+    rows = pa.Table.from_batches(held)
+    agencies = pc.fill_null(rows[AGENCY], "").combine_chunks()
+    order = pc.array_sort_indices(agencies)  # stable
+    rows, agencies = rows.take(order), agencies.take(order)
+    runs = pc.run_end_encode(agencies)
+    starts = [0, *runs.run_ends.to_pylist()]
+    return {
+        name: rows.slice(start, end - start)
+        for name, start, end in zip(runs.values.to_pylist(), starts, starts[1:], strict=False)
+    }

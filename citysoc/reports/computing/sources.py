@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import pyarrow as pa
+
     from citysoc.config.load import Config
     from citysoc.config.models import Agency
     from citysoc.flow import Event
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
 TOP = 10
 CASES = "_exists_:citysoc.threat"
-DETECTIONS = "event.dataset:antivirus.detection"
+ATTACKS = f"{CASES} AND citysoc.threat:attack"
+DETECTIONS = "_exists_:threat.software.name AND event.dataset:antivirus.detection"
+"""What is there is asked first: it leaves a thirtieth of the events to be compared."""
 
 
 class Answers(Protocol):
@@ -46,6 +50,9 @@ class Answers(Protocol):
         self, question: Question, *, fields: Sequence[str] = (), newest_first: bool = True
     ) -> Iterator[Event]:
         """Yield matching events ordered by time."""
+
+    def scan(self, question: Question, *, fields: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield matching events as Arrow batches, oldest first."""
 
 
 Earlier = tuple["Period | None", ...]
