@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ def render(document: Document) -> bytes:
     return text.encode("utf-8")
 
 
+@cache
 def _environment() -> jinja2.Environment:
     import jinja2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -16,9 +17,14 @@ if TYPE_CHECKING:
 
 def integer(value: int) -> str:
     """Return a whole number: 5.661 in Vietnamese, 5,661 in English."""
+    return _integer(value, language())
+
+
+@lru_cache(maxsize=10_000)
+def _integer(value: int, locale: str) -> str:
     from babel.numbers import format_decimal
 
-    return str(format_decimal(value, locale=language()))
+    return str(format_decimal(value, locale=locale))
 
 
 def percent(value: float | None, *, signed: bool = False) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from citysoc.i18n import _
 from citysoc.reports import pdf
 from citysoc.reports.blocks import Cards, Chart, Paragraph, Subheading, Table, shown
-from citysoc.reports.word.skeleton import TEXT_WIDTH_MM, centred, pad, typeface
+from citysoc.reports.word import markup
+from citysoc.reports.word.skeleton import TEXT_WIDTH_MM, centred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from citysoc.reports.blocks import Annex, Block, Document, Section
 
 _TABLE_POINTS, _SMALL_POINTS = 11.5, 9.5
+WHOLE_ROWS = 13
+"""Tables of at most so many rows are not broken over pages."""
 
 
 class Writer:
@@ -32,6 +35,8 @@ class Writer:
     def __init__(self, page: Page) -> None:
         self._page = page
         self._place: Any = None
+        self._styles = {str(style.name): str(style.style_id) for style in page.styles}
+        self._grid = self._styles.get("Table Grid", "")
 
     def sections(self, placeholder: Line, sections: Sequence[Section]) -> None:
         """Replace a paragraph by sections."""
@@ -60,10 +65,12 @@ class Writer:
         self._place.addprevious(element)
         return element
 
-    def _line(self, text: str = "", style: str | None = None) -> Any:
-        line = self._page.add_paragraph(text, style=style if style in self._page.styles else None)
-        self._moved(line._p)  # noqa: SLF001  see _begin
-        return line
+    def _line(self, text: str = "", style: str = "", **form: Any) -> Any:
+        """Add a paragraph in a style of the template, or in that of the text where there is none such."""
+        from docx.text.paragraph import Paragraph as Line
+
+        made = markup.paragraph(text, markup.Form(self._styles.get(style, ""), **form))
+        return Line(self._moved(markup.element(made)), self._page._body)  # noqa: SLF001  python-docx only appends
 
     def _heading(self, text: str, level: int) -> None:
         self._line(text, f"Heading {level}")
@@ -72,8 +79,7 @@ class Writer:
         if isinstance(block, Subheading):
             self._heading(block.text, 2)
         elif isinstance(block, Paragraph):
-            line = self._line()
-            line.add_run(block.text).italic = block.note or None
+            self._line(block.text, italic=block.note)
         elif isinstance(block, Cards):
             self._cards(block)
         elif isinstance(block, Chart):
@@ -110,149 +116,70 @@ class Writer:
         numbers.set(qn("w:start"), "1")
 
     def _cards(self, block: Cards) -> None:
-        from docx.shared import Mm
-
-        table = self._grid(1, len(block.cards))
-        for cell, (label, figure) in zip(table.rows[0].cells, block.cards, strict=True):
-            cell.width = Mm(TEXT_WIDTH_MM / len(block.cards))
-            centred(cell, figure, 18, first=True, bold=True)
-            centred(cell, label, 11)
+        widths = [markup.TEXT_WIDTH // len(block.cards)] * len(block.cards)
+        centre: dict[str, Any] = {"align": "center", "tight": True}
+        number, words = markup.Form(points=18, bold=True, **centre), markup.Form(points=11, **centre)
+        cells = [
+            markup.cell(
+                markup.paragraph(figure, number, outer=False) + markup.paragraph(label, words, outer=False),
+                width,
+            )
+            for width, (label, figure) in zip(widths, block.cards, strict=True)
+        ]
+        self._moved(markup.element(markup.table(markup.row("".join(cells)), widths, self._grid)))
         self._gap()
 
     def _chart(self, block: Chart) -> None:
-        from docx.enum.text import WD_ALIGN_PARAGRAPH
         from docx.shared import Mm
 
-        line = self._line()
-        line.alignment = WD_ALIGN_PARAGRAPH.CENTER
-        line.paragraph_format.first_line_indent = Mm(0)
-        line.paragraph_format.keep_with_next = True
+        line = self._line(align="center", tight=True, keep=True)
         picture = line.add_run().add_picture(io.BytesIO(pdf.picture(block.svg)), width=Mm(TEXT_WIDTH_MM - 2))
         picture._inline.docPr.set("descr", block.caption)  # noqa: SLF001  for screen readers; no door for it
-        caption = self._line(block.caption, "Caption")
-        caption.alignment = WD_ALIGN_PARAGRAPH.CENTER
-
-    def _grid(self, rows: int, columns: int) -> Any:
-        style = "Table Grid" if "Table Grid" in self._page.styles else None
-        table = self._page.add_table(rows=rows, cols=columns, style=style)
-        table.autofit = False
-        pad(table, 57)
-        self._moved(table._tbl)  # noqa: SLF001  see _begin
-        return table
+        self._line(block.caption, "Caption", align="center")
 
     def _table(self, block: Table) -> None:
         if not block.rows:
             self._line(_("{what}: nothing recorded.").format(what=block.caption))
             return
-        self._line(block.caption, "Caption").paragraph_format.keep_with_next = True
-        texts = [[shown(cell) for cell in row] for row in block.rows]
-        foot = [[shown(cell) for cell in block.foot]] if block.foot else []
-        rows = [[column.title for column in block.columns], *texts, *foot]
-        table = self._grid(1, len(block.columns))
-        self._moved(_filled(table, block, rows, has_foot=bool(foot)))
+        self._line(block.caption, "Caption", keep=True)
+        self._moved(markup.element(_table(block, self._grid)))
         self._gap()
 
     def _gap(self) -> None:
         """Keep two tables apart: Word joins tables without a paragraph between them."""
-        from docx.shared import Pt
-
-        form = self._line().paragraph_format
-        form.space_after, form.line_spacing = Pt(0), Pt(8)
+        self._line(line=8)
 
 
-def _filled(table: Any, block: Table, rows: Sequence[Sequence[str]], *, has_foot: bool) -> Any:
-    """Write rows into a table of one row; return its element.
-
-    A cell of the first row of each kind is made by python-docx and then copied: a table of 500 rows takes
-    a tenth of the time.
-    """
-    total = sum(column.width for column in block.columns)
-    widths = [round(TEXT_WIDTH_MM * 56.7 * column.width / total) for column in block.columns]
-    aligns = [column.align for column in block.columns]
+def _table(block: Table, style: str) -> str:
+    """Return a table as markup; one of few rows stays on one page, of others the head is never alone."""
     points = _SMALL_POINTS if block.small else _TABLE_POINTS
-    grid = table._tbl  # noqa: SLF001  rows are copied as elements
-    _keep_whole(table.rows[0]._tr)  # noqa: SLF001  as above
-    for width, column in zip(widths, table.columns, strict=True):
-        column.width = width * 635  # twentieths of a point in EMU
-    head = table.rows[0]._tr  # noqa: SLF001  as above
-    _prepare(table.rows[0], ["center"] * len(widths), widths, points, bold=True, shaded=True)
-    body = copy.deepcopy(head)
-    grid.append(body)
-    _prepare(table.rows[1], aligns, widths, points)
-    last = copy.deepcopy(body)
-    grid.append(last)
-    _prepare(table.rows[2], aligns, widths, points, bold=True)
-    grid.remove(body)
-    grid.remove(last)
-    _write(head, rows[0])
-    _repeat(head)
-    for number, row in enumerate(rows[1:], start=1):
-        element = copy.deepcopy(last if has_foot and number == len(rows) - 1 else body)
-        _write(element, row)
-        grid.append(element)
-    return grid
-
-
-def _prepare(
-    row: Any,
-    aligns: Sequence[str],
-    widths: Sequence[int],
-    points: float,
-    *,
-    bold: bool = False,
-    shaded: bool = False,
-) -> None:
-    from docx.enum.text import WD_ALIGN_PARAGRAPH
-    from docx.shared import Mm
-
-    names = {
-        "left": WD_ALIGN_PARAGRAPH.LEFT,
-        "right": WD_ALIGN_PARAGRAPH.RIGHT,
-        "center": WD_ALIGN_PARAGRAPH.CENTER,
-    }
-    for cell, align, width in zip(row.cells, aligns, widths, strict=True):
-        cell.width = width * 635
-        paragraph = cell.paragraphs[0]
-        paragraph.alignment = names[align]
-        form = paragraph.paragraph_format
-        form.first_line_indent, form.space_after, form.line_spacing = Mm(0), 0, 1.0
-        run = paragraph.runs[0] if paragraph.runs else paragraph.add_run("")
-        run.text = "x"
-        typeface(run.font, points, bold=bold or None)
-        _shade(cell, shaded=shaded)
-
-
-def _shade(cell: Any, *, shaded: bool) -> None:
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
-
-    properties = cell._tc.get_or_add_tcPr()  # noqa: SLF001  python-docx has no door for shading
-    for old in properties.findall(qn("w:shd")):
-        properties.remove(old)
-    if shaded:
-        shading = OxmlElement("w:shd")
-        for name, value in (("val", "clear"), ("color", "auto"), ("fill", "ECECEC")):
-            shading.set(qn(f"w:{name}"), value)
-        properties.append(shading)
-
-
-def _write(row: Any, texts: Sequence[str]) -> None:
-    from docx.oxml.ns import qn
-
-    for place, text in zip(row.iter(qn("w:t")), texts, strict=True):
-        place.text = text
-        place.set(qn("xml:space"), "preserve")
-
-
-def _keep_whole(row: Any) -> None:
-    """Let no row break over pages."""
-    from docx.oxml import OxmlElement
-
-    row.get_or_add_trPr().append(OxmlElement("w:cantSplit"))
-
-
-def _repeat(row: Any) -> None:
-    """Let a row stand at the top of every page of its table."""
-    from docx.oxml import OxmlElement
-
-    row.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
+    widths = markup.widths_of(block.columns)
+    texts = [[shown(cell) for cell in row] for row in (*block.rows, *([block.foot] if block.foot else ()))]
+    head = [
+        markup.cell(
+            markup.paragraph(
+                column.title,
+                markup.Form(align="center", points=points, bold=True, tight=True, keep=True),
+                outer=False,
+            ),
+            width,
+            shaded=True,
+        )
+        for column, width in zip(block.columns, widths, strict=True)
+    ]
+    rows = [markup.row("".join(head), head=True)]
+    for number, row in enumerate(texts, start=1):
+        last = number == len(texts)
+        keep = not last and (len(texts) <= WHOLE_ROWS or number == len(texts) - 1)
+        forms = [
+            markup.Form(
+                align=column.align, points=points, bold=last and bool(block.foot), tight=True, keep=keep
+            )
+            for column in block.columns
+        ]
+        cells = (
+            markup.cell(markup.paragraph(text, form, outer=False), width)
+            for text, form, width in zip(row, forms, widths, strict=True)
+        )
+        rows.append(markup.row("".join(cells)))
+    return markup.table("".join(rows), widths, style)

@@ -8,6 +8,7 @@ Measures: A4, margins 20 mm above and below, 30 mm left, 15 mm right; Times New 
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _MOTTO_RULE_MM = 58
 """About as long as the motto in bold 13 pt, as the decree asks."""
 
 
+@cache
 def template() -> bytes:
     """Return the template as DOCX."""
     import docx
@@ -179,7 +181,7 @@ def pad(table: Any, twips: int) -> None:
         margin.set(qn("w:w"), str(twips))
         margin.set(qn("w:type"), "dxa")
         margins.append(margin)
-    table._tbl.tblPr.append(margins)  # noqa: SLF001  python-docx has no door for cell margins
+    table._tbl.tblPr.insert_element_before(margins, "w:tblLook", "w:tblCaption")  # noqa: SLF001  python-docx has no door for cell margins
 
 
 def centred(
