@@ -345,8 +345,11 @@ class _Parser:
             )
 
     def _range(self, field: str, match: re.Match[str]) -> Node:
-        low = self._bound(field, _bound_text(match, 2), upper=False, inclusive=match[1] == "[")
-        high = self._bound(field, _bound_text(match, 3), upper=True, inclusive=match[4] == "]")
+        texts = (_bound_text(match, 2), _bound_text(match, 3))
+        # Between 1 and b there is text, also in a field that may hold numbers.
+        text = any(t.literal is not None and not values.NUMBER.fullmatch(t.literal) for t in texts)
+        low = self._bound(field, texts[0], upper=False, inclusive=match[1] == "[", text=text)
+        high = self._bound(field, texts[1], upper=True, inclusive=match[4] == "]", text=text)
         return self._between(field, low, high, match.start())
 
     def _compare(self, field: str, sign: str, text: _Text) -> Node:
@@ -356,17 +359,19 @@ class _Parser:
             return self._between(field, (None, True), bound, text.column)
         return self._between(field, bound, (None, True), text.column)
 
-    def _bound(self, field: str, text: _Text, *, upper: bool, inclusive: bool) -> tuple[Any, bool]:
-        """Return one bound and whether it counts itself."""
+    def _bound(
+        self, field: str, bound: _Text, *, upper: bool, inclusive: bool, text: bool = False
+    ) -> tuple[Any, bool]:
+        """Return one bound and whether it counts itself; with ``text`` no bound of a keyword is a number."""
         kind = _kind(field)
-        if text.pattern == (Gap.ANY,):
+        if bound.pattern == (Gap.ANY,):
             return None, True
-        if text.literal is None or field in ("agency", "_exists_") or kind in ("text", "boolean"):
-            _refuse(_("{field} cannot be asked for a range like this.").format(field=field), text.column)
+        if bound.literal is None or field in ("agency", "_exists_") or kind in ("text", "boolean"):
+            _refuse(_("{field} cannot be asked for a range like this.").format(field=field), bound.column)
         if kind == "keyword":
-            numeric = field not in FIELDS and values.NUMBER.fullmatch(text.literal)
-            return (float(text.literal) if numeric else text.literal), inclusive
-        value = self._convert(field, kind, text)
+            numeric = not text and field not in FIELDS and values.NUMBER.fullmatch(bound.literal)
+            return (float(bound.literal) if numeric else bound.literal), inclusive
+        value = self._convert(field, kind, bound)
         if kind == "date":  # all of the named day counts, or none of it
             return value[upper == inclusive], not upper
         if kind == "ip":

@@ -179,3 +179,12 @@ def test_duckdb_folds_every_letter_alike():
     rows = connection.sql(f"SELECT x, {folded('x')} AS y FROM letters").to_arrow_table().to_pylist()
     assert [row for row in rows if row["y"] != fold(row["x"])] == []
     connection.close()
+
+
+def test_a_range_with_one_bound_of_text_is_a_range_of_text():
+    node = parse('zeek.n:["1" TO b]')
+    assert (node.low, node.high) == ("1", "b")
+    node = parse("zeek.n:[1 TO 20]")
+    assert (node.low, node.high) == (1.0, 20.0)
+    node = parse("zeek.n:[* TO b]")
+    assert (node.low, node.high) == (None, "b")
