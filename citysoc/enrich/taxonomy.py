@@ -6,11 +6,10 @@ The data is ``classes.yml``. Names are data, not messages: reports in either lan
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
+from citysoc.enrich.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,18 +43,14 @@ class ThreatClass(Named):
     Args:
         law: letters of Article 18.1 of Law 116/2025/QH15.
         rsit: values of the Reference Security Incident Taxonomy.
+        severity: how bad a case of it is where the device does not say.
         threat: which of the three words counts it; None where none does.
     """
 
     law: tuple[str, ...]
     rsit: tuple[str, ...]
+    severity: str
     threat: Threat | None
-
-
-def _read() -> dict[str, Any]:
-    text = Path(__file__).with_name("classes.yml").read_bytes()
-    data: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: TID251  safe
-    return data
 
 
 def _classes(entries: list[dict[str, Any]]) -> Mapping[str, ThreatClass]:
@@ -70,7 +65,7 @@ def _names(entries: dict[str, dict[str, str]]) -> Mapping[str, Named]:
     return MappingProxyType({code: Named(code, **names) for code, names in entries.items()})
 
 
-_DATA = _read()
+_DATA = table("classes.yml")
 CLASSES = _classes(_DATA["classes"])
 """The classes by code, in the order of the reports."""
 THREATS = _names(_DATA["threats"])
