@@ -28,6 +28,7 @@ COMMANDS = {
     "incidents": "Alerts that belong together, with their clocks.",
     "rules": "Check, test and explain detection rules.",
     "anomaly": "The model that finds who left their own habit.",
+    "intel": "Feeds of indicators: addresses, names, files known to be bad.",
     "agencies": "The registry of agencies.",
     "sources": "The streams of logs: who speaks, who is silent, what became of each record.",
     "reports": "The monthly report.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,11 @@ from citysoc.errors import ConfigError, InputError
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from citysoc.commands.context import App
     from citysoc.config.load import Config
+    from citysoc.detectors.intel import Matcher
     from citysoc.detectors.sigma import Check, Loaded
     from citysoc.pipeline import Work
 
@@ -66,7 +68,21 @@ def work_of(config: Config) -> Work:
         disabled=rules.disabled,
         min_level=rules.min_level,
         agency_facts=facts(config.registry),
+        intel=matcher_of(config),
         **house_words_of(config),
+    )
+
+
+def matcher_of(config: Config) -> Callable[[], Matcher]:
+    """Return what makes, in a worker, what meets events with threat intelligence."""
+    from citysoc.detectors.intel import Matcher
+
+    intel = config.settings.intel
+    return partial(
+        Matcher,
+        config.data_dir / "intel",
+        window_seconds=intel.window_seconds,
+        min_confidence=intel.min_confidence,
     )
 
 

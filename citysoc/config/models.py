@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from citysoc.config.base import Identifier, Model, SecretReference
+from citysoc.config.intel import Intel
 from citysoc.config.reports import Reports
 from citysoc.flow import CITY_AGENCY, UNKNOWN_AGENCY
 from citysoc.i18n import _
@@ -461,6 +462,7 @@ class Settings(Model):
     alerts: Alerts = Alerts()
     webhooks: tuple[Webhook, ...] = ()
     reports: Reports = Reports()
+    intel: Intel = Intel()
 
     @field_validator("webhooks")
     @classmethod

@@ -40,7 +40,8 @@ def _read() -> tuple[str, Mapping[str, Field]]:
     for name, kind in data["ecs"].items():
         fields[name] = Field(name, kind.removesuffix("[]"), kind.endswith("[]"))
     for name, own in data["own"].items():
-        fields[name] = Field(name, own["type"], array=False, about=own["about"])
+        kind = own["type"]
+        fields[name] = Field(name, kind.removesuffix("[]"), kind.endswith("[]"), own["about"])
     return data["version"], MappingProxyType(fields)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from citysoc import telemetry
 from citysoc.detectors import sigma
@@ -25,14 +25,17 @@ from citysoc.state.values import micros
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from citysoc.detectors.correlate import Match
+    from citysoc.detectors.intel import Matcher
     from citysoc.flow import Batch, Event, Finding, Position
     from citysoc.parsers.rough import Rough
+
+T = TypeVar("T")
 
 _log = telemetry.logger("pipeline.work")
 _AT_ONCE = 2000
@@ -54,6 +57,7 @@ class Work:
         overrides: what the house decided about rules: states and levels.
         placeholders: the values of the placeholders of rules.
         timezone: the zone of hours and days that rules name.
+        intel: makes what meets events with threat intelligence; None: nothing does.
     """
 
     rules: tuple[Path, ...] = ()
@@ -64,6 +68,7 @@ class Work:
     overrides: Overrides = field(default_factory=Overrides)
     placeholders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     timezone: str = "Asia/Ho_Chi_Minh"
+    intel: Callable[[], Matcher] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,7 @@ class Worker:
 
     def __init__(self, work: Work) -> None:
         self._facts = work.agency_facts
+        self._intel = work.intel() if work.intel else None
         loaded = _load(work)
         self.detector = loaded.detector
         self.refused = _refused(loaded)
@@ -187,6 +193,8 @@ class Worker:
     def events(self, batch: Batch) -> list[Event]:
         """Return the events of a batch, parsed and enriched; quarantined records among them."""
         events = parse_batch(batch, agency_facts=self._facts.get(batch.agency, {}))
+        if self._intel:
+            self._known(_good(events), self._intel.mark)
         classify(events)
         return events
 
@@ -248,6 +256,14 @@ class Worker:
         _log.error("detector.gave_up", events=failed)
         return found
 
+    def _known(self, events: list[Event], step: Callable[[list[Event]], T]) -> T | None:
+        """Take one step of threat intelligence; what goes wrong in it is told, and stops nothing."""
+        try:
+            return step(events)
+        except Exception:  # noqa: BLE001  around one component: a bug in it must not stop the line
+            _log.exception("intel.failed")
+            return None
+
     def process(self, batches: list[Batch]) -> Processed:
         """Return batches as rows and findings."""
         findings: list[Finding] = []
@@ -259,6 +275,8 @@ class Worker:
             events = self.events(batch)
             good = _good(events)
             found = self._detect(good)
+            if self._intel:
+                found += self._known(good, self._intel.findings) or []
             own, fed = self._feeds.split(found, good, batch.stream)
             findings += own
             matches += fed

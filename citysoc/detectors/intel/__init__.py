@@ -1,0 +1,11 @@
+"""Threat intelligence: feeds of indicators, and events that meet them.
+
+``reading`` makes indicators of feeds, ``database`` keeps them, ``table`` is what all workers share of them,
+``matching`` marks events and makes findings, ``history`` asks the store about the past.
+"""
+
+from __future__ import annotations
+
+from citysoc.detectors.intel.matching import RULE, Matcher
+
+__all__ = ["RULE", "Matcher"]

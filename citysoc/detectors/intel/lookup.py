@@ -1,0 +1,261 @@
+"""Which values of events are indicators: each distinct value is examined once and remembered.
+
+What is examined meets the shared table first; only what the table does not rule out is looked up in ``intel.db``.
+Memories are bounded, and go when a new generation of the table comes.
+"""
+
+from __future__ import annotations
+
+import socket
+import zlib
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from citysoc.detectors.intel.table import SEEDS
+from citysoc.detectors.intel.values import canonical_domain, canonical_mail, masked, pack, split_url, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from citysoc.detectors.intel.database import Record
+    from citysoc.detectors.intel.table import Table
+
+Hits: TypeAlias = "dict[object, tuple[Record, ...]]"
+"""Value of an event to what is known of it."""
+Records: TypeAlias = "Callable[[list[tuple[str, str]]], list[Record]]"
+
+REMEMBERED = 1 << 17
+"""So many values of each kind are remembered."""
+_REMEMBERED_HITS = 1 << 15
+_MAX_VALUE = 4096
+_MAX_SUFFIXES = 12
+_HASH_LENGTHS = frozenset({32, 40, 64})
+_packed4 = partial(socket.inet_pton, socket.AF_INET)
+_DOMAIN, _URL, _HOST = SEEDS["domain"], SEEDS["url"], SEEDS["host"]
+
+
+class Memory:
+    """What was examined of one kind of value."""
+
+    __slots__ = ("clean", "hits")
+
+    def __init__(self) -> None:
+        self.clean: set[object] = set()
+        self.hits: Hits = {}
+
+    def news(self, values: set[object]) -> set[object]:
+        """Return the values that were not examined yet."""
+        return values - self.clean - self.hits.keys() if self.hits else values - self.clean
+
+    def learn(self, values: Iterable[object], hits: Hits) -> None:
+        """Remember what examining came to."""
+        if len(self.clean) > REMEMBERED:
+            self.clean.clear()
+        if len(self.hits) > _REMEMBERED_HITS:
+            self.hits.clear()
+        self.clean.update(values if not hits else (value for value in values if value not in hits))
+        self.hits.update(hits)
+
+    def known(self, values: set[object]) -> Hits:
+        """Return those of the values that are indicators."""
+        if not self.hits or values.isdisjoint(self.hits):
+            return {}
+        return {value: self.hits[value] for value in values if value in self.hits}
+
+
+class Lookup:
+    """Examines values against one generation of the table.
+
+    Args:
+        table: the generation.
+        records: gives what is known of kinds and values, those that are warned about left out.
+    """
+
+    def __init__(self, table: Table, records: Records) -> None:
+        self.table = table
+        self._records = records
+        self._addresses, self._domains, self._hashes, self._mails = Memory(), Memory(), Memory(), Memory()
+        self._hosts: dict[str, bool] = {}
+
+    def addresses(self, values: set[object]) -> Hits:
+        """Return those of the values that are addresses in a feed."""
+        return self._known(self._addresses, values, self._examine_addresses)
+
+    def domains(self, values: set[object]) -> Hits:
+        """Return those of the values that are domains in a feed, or below one, or addresses in a feed."""
+        return self._known(self._domains, values, self._examine_domains)
+
+    def hashes(self, values: set[object]) -> Hits:
+        """Return those of the values that are hashes in a feed."""
+        return self._known(self._hashes, values, self._examine_hashes)
+
+    def mails(self, values: set[object]) -> Hits:
+        """Return those of the values that are mail addresses in a feed, or of a domain in one."""
+        return self._known(self._mails, values, self._examine_mails)
+
+    def urls(self, values: set[object]) -> Hits:
+        """Return those of the values that are absolute URLs in a feed, or lead to a host in one.
+
+        URLs repeat little, their hosts much: so hosts are remembered.
+        """
+        hits: Hits = {}
+        hosts: dict[object, str] = {}
+        for value in values:
+            if type(value) is str and "://" in value[:32]:
+                netloc = value.split("/", 3)[2][:300]
+                hosts[value] = netloc
+        if not hosts:
+            return hits
+        suspect = self._suspect_hosts(set(hosts.values()))
+        for value, netloc in hosts.items():
+            if netloc in suspect and (found := self._of_url(str(value))):
+                hits[value] = found
+        return hits
+
+    def has_urls(self, host: object) -> bool:
+        """Return whether a feed may hold URLs of a host."""
+        if not isinstance(host, str) or len(host) > _MAX_VALUE:
+            return False
+        return self.table.may_hold(host.lower().rstrip(".").encode("utf-8", "replace"), _HOST)
+
+    def _known(
+        self, memory: Memory, values: set[object], examine: Callable[[Collection[object]], Hits]
+    ) -> Hits:
+        news = memory.news(values)
+        if news:
+            memory.learn(news, examine(news))
+        return memory.known(values)
+
+    # Addresses
+
+    def _examine_addresses(self, values: Collection[object]) -> Hits:
+        import numpy as np
+
+        table, listed = self.table, list(values)
+        try:
+            packed = b"".join(map(_packed4, listed))
+        except (OSError, TypeError, ValueError):
+            return self._examine_mixed(listed)
+        if not len(table.starts):
+            return {}
+        numbers = np.frombuffer(packed, ">u4").astype(np.uint32)
+        places = np.searchsorted(table.starts, numbers, side="right")
+        inside = (places > 0) & (numbers <= table.ends[places - 1])
+        return self._of_addresses(
+            {listed[n]: packed[4 * n : 4 * n + 4] for n in np.flatnonzero(inside).tolist()}
+        )
+
+    def _examine_mixed(self, listed: list[object]) -> Hits:
+        """Examine addresses of both versions, and what is none."""
+        four: dict[str, object] = {}
+        candidates: dict[object, bytes] = {}
+        for value in listed:
+            packed = pack(value) if isinstance(value, str) and len(value) < 64 else None
+            if packed is None:
+                continue
+            if len(packed) == 4:
+                four[unpack(packed)] = value
+            elif self._may_hold6(packed):
+                candidates[value] = packed
+        hits = self._of_addresses(candidates)
+        if four:
+            found = self._examine_addresses(four.keys())
+            hits |= {four[str(text)]: records for text, records in found.items()}
+        return hits
+
+    def _may_hold6(self, packed: bytes) -> bool:
+        seed = SEEDS["network"]
+        return any(
+            self.table.may_hold(masked(packed, length), seed + length) for length in self.table.prefixes6
+        )
+
+    def _of_addresses(self, candidates: dict[object, bytes]) -> Hits:
+        hits: Hits = {}
+        for value, packed in candidates.items():
+            lengths = range(8, 32) if len(packed) == 4 else self.table.prefixes6
+            wanted = [("network", f"{unpack(masked(packed, length))}/{length}") for length in lengths]
+            if found := self._records([("address", unpack(packed)), *wanted]):
+                hits[value] = tuple(found)
+        return hits
+
+    # Domains
+
+    def _examine_domains(self, values: Collection[object]) -> Hits:
+        hits: Hits = {}
+        bits, mask, crc = self.table.bits, self.table.mask, zlib.crc32
+        for value in values:
+            if not isinstance(value, str) or not value or len(value) > _MAX_VALUE:
+                continue
+            if value[-1].isdigit() or ":" in value:
+                host = value if ":" not in value or pack(value) else value.rpartition(":")[0]
+                if found := self.addresses({host}):
+                    hits[value] = found[host]
+                    continue
+            name = value.lower().rstrip(".") if value.isascii() else canonical_domain(value) or ""
+            raw = name.encode("ascii", "ignore")
+            candidates = []
+            for _number in range(_MAX_SUFFIXES):
+                place = crc(raw, _DOMAIN) & mask
+                if bits[place >> 3] >> (place & 7) & 1:
+                    candidates.append(("domain", raw.decode("ascii")))
+                raw = raw[raw.find(b".") + 1 :] if b"." in raw else b""
+                if b"." not in raw:
+                    break
+            if candidates and (found_of := self._records(candidates)):
+                hits[value] = tuple(found_of)
+        return hits
+
+    # Hashes and mail addresses
+
+    def _examine_hashes(self, values: Collection[object]) -> Hits:
+        folded = {v: v.lower() for v in values if isinstance(v, str) and len(v) in _HASH_LENGTHS}
+        may_hold, seed = self.table.may_hold, SEEDS["hash"]
+        hits: Hits = {}
+        for value, text in folded.items():
+            if may_hold(text.encode("utf-8", "replace"), seed) and (found := self._records([("hash", text)])):
+                hits[value] = tuple(found)
+        return hits
+
+    def _examine_mails(self, values: Collection[object]) -> Hits:
+        hits: Hits = {}
+        for value in values:
+            mail = canonical_mail(value) if isinstance(value, str) and "@" in value else None
+            if mail is None:
+                continue
+            domain = mail.rpartition("@")[2]
+            found = list(self.domains({domain}).get(domain, ()))
+            if self.table.may_hold(mail.encode("utf-8", "replace"), SEEDS["email"]):
+                found = [*self._records([("email", mail)]), *found]
+            if found:
+                hits[value] = tuple(found)
+        return hits
+
+    # URLs
+
+    def _suspect_hosts(self, netlocs: set[str]) -> set[str]:
+        """Return what stands before the path of URLs that need a closer look."""
+        known = self._hosts
+        suspect = set()
+        if len(known) > REMEMBERED:
+            known.clear()
+        for netloc in netlocs:
+            verdict = known.get(netloc)
+            if verdict is None:
+                url = split_url(f"http://{netloc}")
+                verdict = known[netloc] = url is not None and (
+                    self.table.may_hold(url.host.encode("utf-8", "replace"), _HOST)
+                    or bool(self.domains({url.host}))
+                )
+            if verdict:
+                suspect.add(netloc)
+        return suspect
+
+    def _of_url(self, text: str) -> tuple[Record, ...]:
+        url = split_url(text)
+        if url is None:
+            return ()
+        wanted = [("url", path) for path in dict.fromkeys((url.path + url.query, url.path))]
+        may_hold = self.table.may_hold
+        wanted = [one for one in wanted if may_hold(one[1].encode("utf-8", "replace"), _URL)]
+        found = self._records(wanted) if wanted else []
+        return (*found, *self.domains({url.host}).get(url.host, ()))
