@@ -16,6 +16,7 @@ from pydantic import BaseModel
 import citysoc.rules
 from citysoc.cli import COMMANDS, root
 from citysoc.config import models, reports
+from citysoc.detectors.anomaly.families import FEATURES
 from citysoc.detectors.sigma.load import documents, rule_files
 from citysoc.ecs import FIELDS
 from citysoc.flow import LEVELS
@@ -57,6 +58,18 @@ def parsers() -> str:
 def own_fields() -> str:
     """Return the rows of the fields that are not of ECS."""
     return "\n".join(f"| `{field.name}` | {field.about} |" for field in FIELDS.values() if field.about)
+
+
+def anomaly_features() -> str:
+    """Return the table of the anomaly model's features."""
+    rows = ["| feature | family | of | unit | what | formula |", "|---|---|---|---|---|---|"]
+    for feature in FEATURES:
+        formula = feature.formula.replace("|", "\\|")
+        kinds = ", ".join(feature.kinds)
+        rows.append(
+            f"| `{feature.name}` | {feature.family} | {kinds} | {feature.unit} | {feature.en} | `{formula}` |"
+        )
+    return "\n".join(rows)
 
 
 def settings() -> str:

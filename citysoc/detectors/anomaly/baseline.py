@@ -22,6 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from citysoc.detectors.anomaly.facts import closed, local
 
 if TYPE_CHECKING:
@@ -95,7 +97,10 @@ class Baseline:
         import numpy as np
 
         plain = {name: getattr(self, name) for name in self.__slots__ if name not in _TEXTS}
-        texts = {name: np.frombuffer("\n".join(getattr(self, name)).encode(), np.uint8) for name in _TEXTS}
+        texts = {
+            name: np.frombuffer(orjson.dumps([str(text) for text in getattr(self, name)]), np.uint8)
+            for name in _TEXTS
+        }
         return {**plain, **texts}
 
 
@@ -106,7 +111,7 @@ def from_parts(parts: dict[str, Any]) -> Baseline:
     """Return what ``Baseline.parts`` gave."""
     import numpy as np
 
-    texts = {name: bytes(parts[name]).decode().split("\n") if len(parts[name]) else [] for name in _TEXTS}
+    texts = {name: orjson.loads(bytes(parts[name])) for name in _TEXTS}
     plain = {name: value for name, value in parts.items() if name not in _TEXTS}
     plain["first"], plain["last"] = int(plain["first"]), int(plain["last"])
     return Baseline(
@@ -167,7 +172,7 @@ def fit(chunks: Callable[[], Iterable[pa.Table]], names: Sequence[str], first: i
         last: the hour after its last.
     """
     census = _census(chunks())
-    sums = _level_sums(chunks(), names, census)
+    sums = _level_sums(chunks(), names, census, _caps(chunks(), names))
     level_means, level_scales = _levels(sums, census)
     own = _own_sums(chunks(), names, census, level_means, level_scales)
     return _finish(names, (first, last), census, (level_means, level_scales), own)
@@ -242,6 +247,23 @@ def values(table: pa.Table, names: Sequence[str]) -> np.ndarray:
     return np.column_stack(columns)
 
 
+def _caps(chunks: Iterable[pa.Table], names: Sequence[str]) -> np.ndarray:
+    """Return beyond what a value counts no further among peers: a day in four weeks cannot move it.
+
+    The 95th percentile of all rows, twice its distance from the median, and a factor of seven.
+    """
+    import numpy as np
+
+    some = []
+    for table in chunks:
+        step = max(1, table.num_rows // 20_000)
+        some.append(values(table.take(np.arange(0, table.num_rows, step)), names))
+    if not some:
+        return np.zeros(len(names), np.float32)
+    middle, high = np.percentile(np.concatenate(some), [50, 95], axis=0)
+    return (high + 2 * (high - middle) + 2.0).astype(np.float32)
+
+
 def _sum_by(codes: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
     """Return the sums of rows by code: (size, columns)."""
     import numpy as np
@@ -256,7 +278,7 @@ def _sum_by(codes: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
 
 
 def _level_sums(
-    chunks: Iterable[pa.Table], names: Sequence[str], census: _Census
+    chunks: Iterable[pa.Table], names: Sequence[str], census: _Census, caps: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return for each level and slot: hours, sums; for each level and part: hours, sums, squares."""
     import numpy as np
@@ -268,7 +290,7 @@ def _level_sums(
     for table in chunks:
         entity = _numbers(census.entities, table)
         slot, part = slot_of(table["hour"].to_numpy())
-        t = values(table, names)
+        t = np.minimum(values(table, names), caps)
         by_slot, by_part = census.level[entity] * WEEK + slot, census.level[entity] * 3 + part
         n_slot += np.bincount(by_slot, minlength=levels * WEEK)
         n_part += np.bincount(by_part, minlength=levels * 3)

@@ -177,7 +177,7 @@ def _merge(folder: Path, day: int, hours: Sequence[int], parts: Sequence[tuple[p
         pairs = pa.concat_tables([_without(pq.read_table(pairs_path), hours), pairs])
     keys = ["kind", "agency", "entity", "dimension", "value", "day"]
     joined = pairs.group_by(keys, use_threads=False).aggregate([("mask", "sum")])
-    pairs = joined.rename_columns([*keys, "mask"]).cast(pairs.select([*keys, "mask"]).schema)
+    pairs = joined.rename_columns([*keys, "mask"]).select(pairs.column_names).cast(pairs.schema)
     order = [("kind", "ascending"), ("agency", "ascending"), ("entity", "ascending")]
     _write(rows.sort_by([*order, ("hour", "ascending")]), rows_path)
     _write(pairs.sort_by([*order, ("dimension", "ascending"), ("value", "ascending")]), pairs_path)
