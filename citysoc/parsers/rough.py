@@ -33,6 +33,8 @@ except ImportError:  # there is no wheel for this machine
     hyperscan = None
 
 _PARSER = "windows"
+_FIRST = 16
+"""If none of so many records is flat, the others are not looked at."""
 _BRACE = ord("{")
 _PADDING = b"\0" * 64
 """The library overlooks what stands at the very end."""
@@ -75,7 +77,10 @@ class Rough:
 
     def groups(self, begin: int, end: int) -> tuple[list[Group], list[int]]:
         """Return some of the records by their kinds, and the numbers of those that must be made into events."""
-        numbers, rows, rest = _flat(self._batch.records[begin:end])
+        records = self._batch.records[begin:end]
+        if not _flat(records[:_FIRST])[0]:  # a stream of nested records
+            return [], list(range(begin, begin + len(records)))
+        numbers, rows, rest = _flat(records)
         groups = []
         for names, recipe, own in windows.kinds(rows):
             kind = None if recipe is None else _kind(names, recipe)
