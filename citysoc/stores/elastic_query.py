@@ -37,6 +37,9 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _V4 = ipaddress.ip_network("::ffff:0:0/96")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
+_LONGEST_PATTERN = 200
+_MOST_GAPS = 40
+_MOST_SINGLE_GAPS = 8
 
 
 class Translation:
@@ -137,7 +140,10 @@ class Translation:
     def _text(self, leaf: Leaf, indexed: str, before: str, key: str) -> dict[str, Any]:
         """Return the condition on text: by the index, and by a script where that cannot be trusted."""
         odd = {"term": {ODD: key}}
-        by_index = {"bool": {"filter": [_indexed(leaf, indexed, before)], "must_not": [odd]}}
+        found = [_indexed(leaf, indexed, before)]
+        if isinstance(leaf, Contains | Wildcard) and _heavy(leaf):
+            found = [_indexed(_part(leaf), indexed, before), self.script(scripts.plain_text(leaf))]
+        by_index = {"bool": {"filter": found, "must_not": [odd]}}
         by_script = {"bool": {"filter": [odd, self.script(scripts.odd_text(leaf, key))]}}
         return _either([by_index, by_script])
 
@@ -190,6 +196,22 @@ def _indexed(leaf: Leaf, indexed: str, before: str) -> dict[str, Any]:
         case _:
             raise AssertionError(leaf)
     return {"wildcard": {indexed: {"value": _escaped(before) + pattern}}}
+
+
+def _heavy(leaf: Contains | Wildcard) -> bool:
+    """Return whether the cluster would refuse the pattern: it makes an automaton of it, of bounded size."""
+    parts = (leaf.text,) if isinstance(leaf, Contains) else leaf.pattern
+    longest = max((len(part) for part in parts if isinstance(part, str)), default=0)
+    gaps = [part for part in parts if isinstance(part, Gap)]
+    return longest > _LONGEST_PATTERN or len(gaps) > _MOST_GAPS or gaps.count(Gap.ONE) > _MOST_SINGLE_GAPS
+
+
+def _part(leaf: Contains | Wildcard) -> Contains | Wildcard:
+    """Return a lighter pattern that everything that the leaf finds has as well."""
+    parts = (leaf.text,) if isinstance(leaf, Contains) else leaf.pattern
+    # Folding a part of a text may differ from a part of the folded text at its edges.
+    longest = max((fold(part)[1:-1] for part in parts if isinstance(part, str)), key=len, default="")
+    return Wildcard(leaf.field, (Gap.ANY, longest[: _LONGEST_PATTERN // 2], Gap.ANY))
 
 
 def _escaped(text: str) -> str:

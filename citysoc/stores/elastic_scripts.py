@@ -44,8 +44,13 @@ int compare(int[] a, List b) {
   }
   return a.length - b.size();
 }
-boolean right(String s, Map p) {
-  int[] text = points(s);
+int[] lower(int[] text) {
+  for (int i = 0; i < text.length; i++) {
+    if (text[i] < 65536) { text[i] = (int)Character.toLowerCase((char)text[i]); }
+  }
+  return text;
+}
+boolean right(int[] text, Map p) {
   if (p.form != null) { return like(text, p.form); }
   if (p.low != null) { int d = compare(text, p.low); if (d < 0 || (d == 0 && !p.with_low)) { return false; } }
   if (p.high != null) { int d = compare(text, p.high); if (d > 0 || (d == 0 && !p.with_high)) { return false; } }
@@ -60,14 +65,34 @@ def own = params._source['citysoc.index'];
 if (own == null || own.folded == null) { return; }
 def texts = own.folded[params.field];
 if (texts == null) { return; }
-for (def text : texts) { if (right(text, params)) { emit(true); return; } }
+for (def text : texts) { if (right(points(text), params)) { emit(true); return; } }
+"""
+)
+
+_AS_IT_CAME = (
+    _FUNCTIONS
+    + f"""
+if (params.key == null) {{
+  def found = params._source[params.field];
+  if (found == null) {{ return; }}
+  for (def text : found instanceof List ? found : [found]) {{
+    if (right(lower(points(text.toString())), params)) {{ emit(true); return; }}
+  }}
+  return;
+}}
+for (def entry : params._source['{INDEX}']?.extra ?: []) {{
+  if (entry.startsWith(params.key) && right(lower(points(entry.substring(params.key.length()))), params)) {{
+    emit(true);
+    return;
+  }}
+}}
 """
 )
 
 _TEXT_OF_ADDRESS = (
     _FUNCTIONS
     + """
-for (def address : doc[params.field]) { if (right(address, params)) { emit(true); return; } }
+for (def address : doc[params.field]) { if (right(points(address), params)) { emit(true); return; } }
 """
 )
 
@@ -156,6 +181,12 @@ def _wanted(leaf: Leaf) -> dict[str, Any]:
 def odd_text(leaf: Leaf, key: str) -> dict[str, Any]:
     """Return a runtime field that is true where a value folded by us is what the leaf asks for."""
     return _runtime("boolean", _ODD, {"field": key, **_wanted(leaf)})
+
+
+def plain_text(leaf: Contains | Wildcard) -> dict[str, Any]:
+    """Return a runtime field that is true where a value that the server folds as we do has the leaf's form."""
+    key = None if leaf.field in FIELDS else extra_key(leaf.field) + SEPARATOR
+    return _runtime("boolean", _AS_IT_CAME, {"field": leaf.field, "key": key, **_wanted(leaf)})
 
 
 def address_text(leaf: Wildcard) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from citysoc.stores import elastic_mapping
 from citysoc.stores.base import Question
 from citysoc.stores.elastic_document import documents
 from citysoc.stores.query import fold
+from citysoc.stores.query_match import matches
+from citysoc.stores.query_parse import parse
 
 GOLDEN = Path(__file__).with_name("template.json")
 START = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
@@ -153,6 +155,41 @@ def test_long_and_strange_values_are_found_all_the_same(store):
         "E\u0302\u0301ch",
         "a\0b",
     ]
+
+
+@pytest.mark.elastic
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "a" * 3000,
+        "Ab" * 2000,
+        "a" + "?b" * 200,
+        "*x" + "?" * 30 + "y*",
+        "*".join("abcdefgh" * 6),
+        "Đ" * 300 + "*",
+        "*" + "?" * 50,
+    ],
+)
+def test_a_pattern_too_heavy_for_the_server_is_answered_all_the_same(store, pattern):
+    texts = ["a" * 4000, "aB" * 2500, "a" + "?b" * 200, "x" + "z" * 30 + "y", "abcdefgh" * 20, "đ" * 301, ""]
+    events = [
+        {
+            "@timestamp": START,
+            "event.id": str(n),
+            "event.original": text,
+            "user.name": text,
+            "zeek.note": text,
+        }
+        for n, text in enumerate(texts)
+    ]
+    store.append(to_table(events), 1)
+    store.refresh()
+    for field in ("event.original", "user.name", "zeek.note"):
+        query = f"{field}:{pattern}"
+        expected = [event["event.id"] for event in events if matches(parse(query), event)]
+        found = [e["event.id"] for e in store.search(Question(query), newest_first=False)]
+        assert found == expected
+        assert store.count(Question(f"NOT {query}")) == len(texts) - len(expected)
 
 
 if __name__ == "__main__":
