@@ -320,24 +320,25 @@ def show(app: App, *, value: str, format_: str | None) -> int:
     Networks that an address is in, and domains above a name, are shown too.
     """
     rows = [_told(record, clock.now()) for record in _known(app, [value])[0][1]]
-    emit(rows, _TOLD, format_)
+    emit(rows, _columns(), format_)
     return 0 if rows else 1
 
 
-_TOLD = (
-    Column("indicator", "Indicator"),
-    Column("kind", "Kind", kind="word"),
-    Column("feed", "Feed"),
-    Column("confidence", "Confidence", kind="number"),
-    Column("state", "State", kind="word"),
-    Column("expires", "Expires", kind="time"),
-    Column("name", "Malware", optional=True),
-    Column("tags", "Tags", optional=True),
-    Column("warning_list", "Warning list", optional=True),
-    Column("first_listed", "First listed", kind="time"),
-    Column("last_listed", "Last listed", kind="time"),
-    Column("note", "Note", kind="excerpt", optional=True),
-)
+def _columns() -> tuple[Column, ...]:
+    return (
+        Column("indicator", _("Indicator")),
+        Column("kind", _("Kind"), kind="word"),
+        Column("feed", _("Feed")),
+        Column("confidence", _("Confidence"), kind="number"),
+        Column("state", _("State"), kind="word"),
+        Column("expires", _("Expires"), kind="time"),
+        Column("name", _("Malware"), optional=True),
+        Column("tags", _("Tags"), optional=True),
+        Column("warning_list", _("Warning list"), optional=True),
+        Column("first_listed", _("First listed"), kind="time"),
+        Column("last_listed", _("Last listed"), kind="time"),
+        Column("note", _("Note"), kind="excerpt", optional=True),
+    )
 
 
 def _told(record: Record, now: dt.datetime) -> dict[str, Any]:
