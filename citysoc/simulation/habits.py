@@ -185,6 +185,8 @@ def together(blocks: list[dict[str, Any]], start: int) -> pa.Table:
 def _column(values: Any, kind: pa.DataType, count: int) -> pa.Array:
     import pyarrow as pa
 
+    if not count:
+        return pa.array([], kind)
     if isinstance(values, str | int):
         return pa.array([values], kind).take(pa.array([0] * count, pa.int32()))
     if isinstance(values, list) and pa.types.is_list(kind):
