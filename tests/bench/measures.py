@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from citysoc.config.load import load_agencies
 from citysoc.simulation.write import simulate
+from tests.bench.anomaly import anomaly_city, anomaly_sets
 from tests.bench.correlator import correlator, correlator_state
 from tests.bench.elastic import elastic_store
 from tests.bench.sigma import sigma_network, sigma_start, sigma_windows
@@ -95,6 +96,8 @@ ALL: tuple[Callable[[int], Iterator[Row]], ...] = (
     first_answer,
     small_file,
     end_to_end,
+    anomaly_sets,
+    anomaly_city,
     store_local,
     sigma_start,
     sigma_windows,
