@@ -29,7 +29,7 @@ from citysoc.detectors.anomaly import run as anomaly
 from citysoc.errors import SourceError, StoreError
 from citysoc.flow import UNKNOWN_AGENCY
 from citysoc.notify.webhook import deliver
-from citysoc.pipeline import Line
+from citysoc.pipeline import Line, intelligence
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.correlating import Correlating
 from citysoc.pipeline.pull import file_collectors, pull
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from citysoc.collectors.base import Emit
+    from citysoc.config.intel import Feed
     from citysoc.config.load import Config
     from citysoc.flow import Batch
     from citysoc.pipeline import Work
@@ -326,6 +327,7 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
     return [
         *found,
         *_cluster_jobs(service),
+        *_intel_jobs(service),
         schedule.Job("deliver", delivery, every_seconds=DELIVERY_SECONDS),
         schedule.Job("watch", watching, every_seconds=WATCH_SECONDS),
         schedule.Job("filters", filters, every_seconds=FILTERS_SECONDS),
@@ -400,6 +402,26 @@ def _anomaly_jobs(service: Service) -> list[schedule.Job]:
     return [
         schedule.Job("anomaly score", scoring, cron=SCORING_CRON),
         schedule.Job("anomaly train", learning, cron=LEARNING_CRON),
+    ]
+
+
+def _intel_jobs(service: Service) -> list[schedule.Job]:
+    """Return the refreshes of the configuration's feeds of indicators, one after the other."""
+    turn = asyncio.Lock()
+
+    def refreshing(feed: Feed) -> Callable[[dt.datetime, dt.datetime], Awaitable[str | None]]:
+        async def work(_since: dt.datetime, until: dt.datetime) -> str | None:
+            async with turn:
+                return await asyncio.to_thread(
+                    intelligence.scheduled, service.config, service.store, service.state, feed, until
+                )
+
+        return work
+
+    return [
+        schedule.Job(f"intel {feed.id}", refreshing(feed), every_seconds=feed.every_seconds)
+        for feed in service.config.settings.intel.feeds
+        if feed.enabled
     ]
 
 

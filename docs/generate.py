@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 import citysoc.rules
 from citysoc.cli import COMMANDS, root
-from citysoc.config import models, reports
+from citysoc.config import intel, models, reports
 from citysoc.detectors.anomaly.families import FEATURES
 from citysoc.detectors.sigma.load import documents, rule_files
 from citysoc.ecs import FIELDS
@@ -88,6 +88,8 @@ def settings() -> str:
         reports.MailTarget,
         reports.SftpTarget,
         reports.WebhookTarget,
+        intel.Intel,
+        intel.Feed,
         models.Agency,
         models.Antivirus,
         models.Contact,

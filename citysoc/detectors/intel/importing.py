@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
@@ -28,6 +29,10 @@ _log = telemetry.logger("detectors.intel")
 
 FORGOTTEN_SECONDS = 365 * 86_400
 """Indicators that expired so long ago are removed."""
+
+
+WAIT_SECONDS = 300.0
+"""So long an import waits for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +75,28 @@ def writing(folder: Path) -> Iterator[Database]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(
-                _("Another citysoc process is importing indicators."), where=str(folder), transient=True
-            ) from error
+        _wait(lock, folder)
         database = Database(database_path(folder))
         try:
             yield database
         finally:
             database.close()
+
+
+def _wait(lock: IO[str], folder: Path) -> None:
+    """Wait for whoever else imports, within bounds."""
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= until:
+                raise StoreError(
+                    _("Another citysoc process is importing indicators."), where=str(folder), transient=True
+                ) from error
+            time.sleep(0.1)
+        else:
+            return
 
 
 def import_file(
