@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -61,18 +62,67 @@ def bars(title: str, rows: Sequence[tuple[str, int, str]]) -> str:
         rows: label, value, and the value as text.
     """
     top = max((value for _, value, _ in rows), default=0) or 1
-    left, line = 300, 24
+    left, line = 300, 30
     parts = []
     for position, (label, value, text) in enumerate(rows):
-        y = position * line + 4
+        y = position * line + 6
         width = value * (_WIDTH - left - 80) / top
         parts.append(
-            f'<text x="{left - 8}" y="{y + 13}" text-anchor="end" class="label">{escape(_short(label))}'
-            f"<title>{escape(label)}</title></text>"
-            f'<rect x="{left}" y="{y}" width="{width:.1f}" height="17" fill="{_FILLS[0]}"/>'
+            f"{_label(label, left - 8, y + 9)}"
+            f'<rect x="{left}" y="{y}" width="{width:.1f}" height="18" fill="{_FILLS[0]}"/>'
             f'<text x="{left + width + 6:.1f}" y="{y + 13}" class="tick">{escape(text)}</text>'
         )
     return _svg(title, len(rows) * line + 8, parts)
+
+
+def small_columns(title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]]) -> str:
+    """Return small charts of columns below each other, each on its own scale with its largest value beside it.
+
+    Args:
+        title: what it shows, for screen readers.
+        columns: their labels, from left to right.
+        rows: label, and a value for each column.
+    """
+    left, right, line, high = 200, 70, 46, 34
+    step = (_WIDTH - left - right) / max(len(columns), 1)
+    parts = []
+    for position, (label, values) in enumerate(rows):
+        base = position * line + high + 6
+        top = max(values, default=0) or 1
+        parts.append(_label(label, left - 10, base - high / 2, letters=28))
+        parts.append(
+            f'<line x1="{left}" x2="{_WIDTH - right}" y1="{base}" y2="{base}" stroke="#555" stroke-width=".6"/>'
+        )
+        for place, (column, value) in enumerate(zip(columns, values, strict=True)):
+            tall = value * high / top
+            parts.append(
+                f'<rect x="{left + place * step + step * 0.12:.1f}" y="{base - tall:.1f}"'
+                f' width="{step * 0.76:.1f}" height="{tall:.1f}" fill="{_FILLS[0]}">'
+                f"<title>{escape(label)}, {escape(column)}: {integer(value)}</title></rect>"
+            )
+        parts.append(
+            f'<text x="{_WIDTH - right + 6}" y="{base - high + 8}" class="tick">{integer(max(values, default=0))}</text>'
+        )
+    bottom = len(rows) * line + 10
+    every = -(-len(columns) // 16)
+    for place, column in enumerate(columns):
+        if place % every == 0:
+            parts.append(
+                f'<text x="{left + place * step + step / 2:.1f}" y="{bottom}" text-anchor="middle" class="tick">'
+                f"{escape(column)}</text>"
+            )
+    return _svg(title, bottom + 8, parts)
+
+
+def _label(label: str, x: float, middle: float, *, letters: int = 44) -> str:
+    """Return a label that ends at ``x``, in two lines where it is long."""
+    lines = textwrap.wrap(label, letters, max_lines=2, placeholder="…") or [""]
+    top = middle + 4 - 6.5 * (len(lines) - 1)
+    said = "".join(
+        f'<text x="{x}" y="{top + 13 * number:.1f}" text-anchor="end" class="label">{escape(line)}</text>'
+        for number, line in enumerate(lines)
+    )
+    return f"<g><title>{escape(label)}</title>{said}</g>"
 
 
 def _svg(title: str, height: int, parts: Sequence[str]) -> str:
@@ -105,7 +155,3 @@ def _ticks(top: int) -> list[int]:
     size = 10 ** (len(str(top)) - 1)
     step = next(step for step in (size // 4, size // 2, size, 2 * size, 5 * size) if step and top / step <= 5)
     return list(range(0, top + 1, step))
-
-
-def _short(label: str, letters: int = 42) -> str:
-    return label if len(label) <= letters else label[: letters - 1].rstrip() + "…"

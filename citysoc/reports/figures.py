@@ -75,7 +75,10 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """Events of one class: how many, of these stopped by a device, and share of all in percent."""
+    """Events of one class: how many, of these stopped by a device, and share of all in percent.
+
+    Shares have one digit, and all together are 100.0.
+    """
 
     code: str
     events: Compared
@@ -241,6 +244,7 @@ class Figures:
         classes: cases by class, most first; an empty code is a case whose name says no class.
         outcomes: events by outcome.
         days: local date to events by the three words.
+        class_days: local date to events by class, without those that had none.
         hours: local hour of the day to events.
         office_share: share of events in Huế's working hours, percent.
         hour_types: events in office hours, outside of them on working days, and on days off.
@@ -280,6 +284,7 @@ class Figures:
     classes: tuple[ClassRow, ...]
     outcomes: tuple[Ranked, ...]
     days: dict[str, dict[str, int]]
+    class_days: dict[str, dict[str, int]]
     hours: dict[str, int]
     office_share: float
     hour_types: dict[str, int]

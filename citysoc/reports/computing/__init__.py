@@ -56,7 +56,7 @@ def compute(
         **handling.totals(sources, earlier),
         classes=cases.classes(sources, groups, earlier),
         outcomes=cases.ranked(cases.summed(groups, lambda group: group.outcome), None),
-        days=cases.days(sources),
+        **cases.days(sources),
         hours=cases.per_hour_of_day(hours),
         office_share=cases.office_share(hours),
         hour_types=cases.hour_types(hours),

@@ -13,6 +13,7 @@ from citysoc.enrich.working_hours import in_office_hours, is_working_day
 from citysoc.reports.computing.places import Places
 from citysoc.reports.computing.sources import ATTACKS, CASES, TOP, Earlier, Sources
 from citysoc.reports.figures import ClassDetail, ClassRow, Compared, Ranked
+from citysoc.reports.shares import shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -94,17 +95,15 @@ def classes(sources: Sources, groups: Sequence[Group], earlier: Earlier) -> tupl
     counts = summed(groups, lambda group: group.code)
     stopped = summed(groups, lambda group: group.code if group.outcome in HANDLED else None)
     before, year_before = (_by_class(sources, period) for period in earlier)
-    total = sum(counts.values())
+    codes = sorted(counts.keys() | (before or {}).keys(), key=lambda code: (-counts.get(code, 0), code))
     return tuple(
         ClassRow(
             code,
             Compared(counts.get(code, 0), _count_of(before, code), _count_of(year_before, code)),
             stopped.get(code, 0),
-            counts.get(code, 0) * 100 / total if total else 0.0,
+            share,
         )
-        for code in sorted(
-            counts.keys() | (before or {}).keys(), key=lambda code: (-counts.get(code, 0), code)
-        )
+        for code, share in zip(codes, shares([counts.get(code, 0) for code in codes]), strict=True)
     )
 
 
@@ -147,22 +146,25 @@ def attackers(sources: Sources) -> tuple[Ranked, ...]:
         )
 
 
-def days(sources: Sources) -> dict[str, dict[str, int]]:
-    """Return local dates to events by the three words, every date of the period."""
+def days(sources: Sources) -> dict[str, Any]:
+    """Return ``days`` and ``class_days``: for every local date of the period its events by word, and by class."""
     period = sources.period
     zone = ZoneInfo(period.timezone)
-    found: dict[str, dict[str, int]] = {}
+    words: dict[str, dict[str, int]] = {}
     day = period.since.astimezone(zone).date()
     last = (period.until - dt.timedelta(microseconds=1)).astimezone(zone).date()
     while day <= last:
-        found[day.isoformat()] = dict.fromkeys(WORDS, 0)
+        words[day.isoformat()] = dict.fromkeys(WORDS, 0)
         day += dt.timedelta(days=1)
-    rows = sources.groups(CASES, ["citysoc.threat"], interval_seconds=86_400, timezone=period.timezone)
-    for row in rows:
+    codes: dict[str, dict[str, int]] = {date: {} for date in words}
+    by = ["citysoc.class", "citysoc.threat"]
+    for row in sources.groups(CASES, by, interval_seconds=86_400, timezone=period.timezone):
         date = row["time"].astimezone(zone).date().isoformat()
-        if row["citysoc.threat"] in WORDS and date in found:
-            found[date][row["citysoc.threat"]] += row["count"]
-    return found
+        if row["citysoc.threat"] in WORDS and date in words:
+            code = row["citysoc.class"] or UNCLASSIFIED
+            words[date][row["citysoc.threat"]] += row["count"]
+            codes[date][code] = codes[date].get(code, 0) + row["count"]
+    return {"days": words, "class_days": codes}
 
 
 def by_half_hour(sources: Sources) -> Hours:

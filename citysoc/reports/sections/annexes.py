@@ -67,7 +67,7 @@ def _agencies(f: Figures) -> Table:
         "agencies",
         _("All agencies of the registry"),
         (
-            Column(_("No."), 0.7, "right"),
+            Column(_("No."), 0.75, "center"),
             Column(_("Agency"), 4),
             *(Column(head, 1.1, "right") for head in heads),
         ),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from citysoc.i18n import _
-from citysoc.reports import charts
+from citysoc.reports import charts, trend
 from citysoc.reports.blocks import Block, Chart, Column, Paragraph, Share, Subheading, Table
-from citysoc.reports.sections.words import called, change, moved, named_list, ranking
+from citysoc.reports.sections.words import called, change, moved, named_class, named_list, ranking
+from citysoc.reports.shares import shares
 from citysoc.reports.text import class_name, clean, integer, outcome_name, percent
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from citysoc.reports.figures import ClassDetail, ClassRow, Figures
 
+TREND_CLASSES = 8
+"""So many classes have days of their own drawn, those with most events."""
 FLAT = 40.0
 """One class, agency or source is named when it has at least this share, percent."""
 
@@ -27,7 +30,7 @@ def sentences(f: Figures) -> list[str]:
     first = known[0]
     found = [
         _("Most frequent was {name}: {count} events, {share} of all.").format(
-            name=class_name(first.code), count=integer(first.events.value), share=percent(first.share)
+            name=named_class(first.code), count=integer(first.events.value), share=percent(first.share)
         )
     ]
     if f.attackers and f.attack.value and f.attackers[0].count * 100 >= FLAT * f.attack.value:
@@ -43,7 +46,7 @@ def sentences(f: Figures) -> list[str]:
 def blocks(f: Figures) -> tuple[Block, ...]:
     """Return the tables of classes, one part a class of note, outcomes, addresses and hours."""
     parts = [
-        (_("By class of attack"), (_class_table(f),)),
+        (_("By class of attack"), (_class_table(f), *_class_trend(f))),
         *_details(f),
         (
             _("By outcome"),
@@ -77,7 +80,7 @@ def _class_table(f: Figures) -> Table:
         "classes",
         _("Events by class"),
         (
-            Column(_("No."), 0.6, "right"),
+            Column(_("No."), 0.75, "center"),
             Column(_("Class"), 3.6),
             Column(_("Number of events"), 1.2, "right"),
             Column(_("Share"), 1.15, "right"),
@@ -153,15 +156,43 @@ def _targets(f: Figures) -> Table:
 
 
 def _hours(f: Figures) -> tuple[Block, ...]:
+    kinds = tuple(zip(f.hour_types.items(), shares(list(f.hour_types.values())), strict=True))
     said = _(
         "{office} of the events fell into office hours, {outside} outside of them on working days, {day_off} on"
         " days off."
-    ).format(
-        **{kind: percent(count * 100 / f.cases.value) for kind, count in f.hour_types.items()},
+    ).format(**{kind: percent(share) for (kind, _count), share in kinds})
+    names = {
+        "office": _("Office hours"),
+        "outside": _("Outside of them on working days"),
+        "day_off": _("Days off"),
+    }
+    table = Table(
+        "hour_types",
+        _("Events by kind of hour"),
+        (
+            Column(_("Hours"), 4),
+            Column(_("Number of events"), 1.3, "right"),
+            Column(_("Share"), 1.3, "right"),
+        ),
+        tuple((names[kind], count, Share(share)) for (kind, count), share in kinds),
     )
     hours = {hour: (count,) for hour, count in f.hours.items()}
     drawn = charts.stacked_bars(_("Events by hour of the day"), hours, [_("Number of events")], height=180)
-    return Paragraph(said), Chart(drawn, _("Events by hour of the day"))
+    return Paragraph(said), table, Chart(drawn, _("Events by hour of the day"))
+
+
+def _class_trend(f: Figures) -> tuple[Block, ...]:
+    """Return the days of the classes with most events, each on a scale of its own."""
+    if not f.cases.value:
+        return ()
+    steps = trend.steps(f.class_days)
+    rows = [
+        (class_name(row.code), [counts[row.code] for counts in steps.values()])
+        for row in f.classes[:TREND_CLASSES]
+        if row.events.value
+    ]
+    caption = trend.class_caption(len(f.class_days))
+    return (Chart(charts.small_columns(caption, list(steps), rows), caption),)
 
 
 def _agencies(f: Figures) -> tuple[Block, ...]:

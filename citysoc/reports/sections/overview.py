@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from citysoc.i18n import _
-from citysoc.reports import charts
+from citysoc.reports import charts, trend
 from citysoc.reports.blocks import Block, Cards, Chart, Paragraph
-from citysoc.reports.sections.words import agency_names, change
-from citysoc.reports.text import class_name, date_in_words, integer, percent
+from citysoc.reports.sections.words import agency_names, change, named_class
+from citysoc.reports.text import date_in_words, integer, percent
 
 if TYPE_CHECKING:
     from citysoc.reports.figures import ClassRow, Figures
@@ -61,8 +61,12 @@ def blocks(f: Figures) -> tuple[Block, ...]:
     if not f.cases.value:
         return cards, words
     names = [_("Attacks"), _("Spyware"), _("Viruses")]
-    days = {day[-2:]: (parts["attack"], parts["spyware"], parts["virus"]) for day, parts in f.days.items()}
-    return cards, words, Chart(charts.stacked_bars(_("Events by day"), days, names), _("Events by day"))
+    bars = {
+        label: (parts["attack"], parts["spyware"], parts["virus"])
+        for label, parts in trend.steps(f.days).items()
+    }
+    caption = trend.caption(len(f.days))
+    return cards, words, Chart(charts.stacked_bars(caption, bars, names), caption)
 
 
 def _counted(f: Figures) -> str:
@@ -129,7 +133,7 @@ def _is_notable(row: ClassRow) -> bool:
 def _changes(rows: list[ClassRow]) -> str:
     return "; ".join(
         _("{name} from {before} to {now} events").format(
-            name=class_name(row.code), before=integer(row.events.before or 0), now=integer(row.events.value)
+            name=named_class(row.code), before=integer(row.events.before or 0), now=integer(row.events.value)
         )
         for row in rows
     )

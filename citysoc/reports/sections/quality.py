@@ -77,7 +77,7 @@ def _quiet(f: Figures) -> Table:
         "quiet",
         excerpt(_("Streams that do not speak as they should"), len(shown), len(f.quiet)),
         (
-            Column(_("No."), 0.6, "right"),
+            Column(_("No."), 0.75, "center"),
             Column(_("Agency"), 3.4),
             Column(_("Source"), 1.6),
             Column(_("State"), 1.4),

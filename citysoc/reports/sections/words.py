@@ -11,7 +11,7 @@ from citysoc.alerts.records import title_in
 from citysoc.i18n import _
 from citysoc.reports.blocks import Column, Table
 from citysoc.reports.figures import Ranked
-from citysoc.reports.text import clean, date, integer, long_month, percent
+from citysoc.reports.text import class_name, clean, date, integer, long_month, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,12 +109,18 @@ def ranking(
     return Table(
         name,
         caption,
-        (Column(_("No."), 0.6, "right"), Column(heads[0], 4), *figures),
+        (Column(_("No."), 0.75, "center"), Column(heads[0], 4), *figures),
         tuple(
             (number, label(row.label), row.count, *(row.more[key] for key in more))
             for number, row in enumerate(rows, start=1)
         ),
     )
+
+
+def named_class(code: str) -> str:
+    """Return a class inside of a sentence: with a small letter, but for abbreviations."""
+    name = class_name(code)
+    return name if name[1:2].isupper() else name[:1].lower() + name[1:]
 
 
 def named_list(rows: Sequence[Ranked]) -> str:

@@ -114,9 +114,11 @@ def table(rows: str, widths: Sequence[int], style: str) -> str:
     borders = "" if style else f"<w:tblBorders>{_BORDERS}</w:tblBorders>"
     grid = "".join(f'<w:gridCol w:w="{width}"/>' for width in widths)
     return (
-        f'<w:tbl {_SPACE}><w:tblPr>{lines}<w:tblW w:w="{sum(widths)}" w:type="dxa"/>{borders}'
+        f'<w:tbl {_SPACE}><w:tblPr>{lines}<w:tblW w:w="{sum(widths)}" w:type="dxa"/>'
+        f'<w:tblInd w:w="{_PADDING}" w:type="dxa"/>{borders}'
         '<w:tblLayout w:type="fixed"/><w:tblCellMar>'
-        f'<w:left w:w="{_PADDING}" w:type="dxa"/><w:right w:w="{_PADDING}" w:type="dxa"/></w:tblCellMar>'
+        f'<w:top w:w="20" w:type="dxa"/><w:left w:w="{_PADDING}" w:type="dxa"/>'
+        f'<w:bottom w:w="20" w:type="dxa"/><w:right w:w="{_PADDING}" w:type="dxa"/></w:tblCellMar>'
         f"</w:tblPr><w:tblGrid>{grid}</w:tblGrid>{rows}</w:tbl>"
     )
 

@@ -56,6 +56,7 @@ def _styles(page: Page) -> None:
         style = page.styles[f"Heading {level}"]
         typeface(style.font, TEXT_POINTS, bold=True)
         style.font.all_caps = level == 1
+        style.paragraph_format.alignment = WD_ALIGN_PARAGRAPH.LEFT
         style.paragraph_format.first_line_indent = Mm(12.7)
         style.paragraph_format.space_before, style.paragraph_format.space_after = Pt(before), Pt(6)
         style.paragraph_format.keep_with_next = True
