@@ -63,16 +63,16 @@ def test_files_become_events_alerts_and_a_report(city, elastic, prefix):
 def test_the_service_goes_on_while_the_cluster_is_away(city, elastic, prefix):
     with city.running() as service:
         (city.inbox() / "a.log").write_text(lines(0, 100))
-        wait_for(lambda: city.received() == 100, what="the first file")
+        wait_for(lambda: city.received() == 100, 180, what="the first file")
         with elastic.frozen():
             (city.inbox() / "b.log").write_text(lines(100, 300))
-            wait_for(lambda: city.received() == 300, what="the second file, into the spool")
+            wait_for(lambda: city.received() == 300, 180, what="the second file, into the spool")
             assert "store.away" in city.log()
             told = city.run("store", "status", code=4)
             assert "wait for the cluster" in told.stderr
             assert "has been away since" in city.run("sources", "status").stderr
-        wait_for(lambda: "store.back" in city.log(), 60, what="the cluster's return")
-        assert stop(service) == 0
+        wait_for(lambda: "store.back" in city.log(), 180, what="the cluster's return")
+        assert stop(service, 120) == 0
     assert Counter(city.originals()) == Counter(lines(0, 300).splitlines())
     assert city.rows("store", "status")[0]["waiting"] == 0
 
@@ -84,15 +84,15 @@ def test_a_service_killed_again_and_again_loses_and_doubles_nothing(city, elasti
     kills = 0
     while city.received() < 12_000:
         with city.running() as service:
-            ends = time.monotonic() + dice.uniform(2.0, 6.0) if kills < 5 else time.monotonic() + 90
+            ends = time.monotonic() + dice.uniform(2.0, 6.0) if kills < 5 else time.monotonic() + 240
             while time.monotonic() < ends and city.received() < 12_000:
                 time.sleep(0.05)
             service.kill()
             kills += 1
     before = city.log().count("service.started")
     with city.running() as service:
-        wait_for(lambda: city.log().count("service.started") > before, what="the last start")
-        assert stop(service) == 0
+        wait_for(lambda: city.log().count("service.started") > before, 180, what="the last start")
+        assert stop(service, 120) == 0
     assert kills >= 2
     assert Counter(city.originals()) == Counter(lines(0, 12_000).splitlines())
     assert city.figures("so-y-te/firewall")["received"] == 12_000
@@ -101,18 +101,18 @@ def test_a_service_killed_again_and_again_loses_and_doubles_nothing(city, elasti
 def test_alerts_are_copied_and_never_go_back(city, elastic, prefix):
     (city.inbox() / "a.log").write_text(lines(0, 50, port=6666))
     with city.running() as service:
-        copies = wait_for(lambda: copied(elastic, f"{prefix}-alerts"), 60, what="the copy of an alert")
+        copies = wait_for(lambda: copied(elastic, f"{prefix}-alerts"), 180, what="the copy of an alert")
         alert = city.rows("alerts", "list")[0]
         assert copies[alert["id"]]["title"] == alert["title"]
         assert copies[alert["id"]]["state"] == "new"
         city.run("alerts", "ack", alert["id"])
         wait_for(
             lambda: copied(elastic, f"{prefix}-alerts")[alert["id"]]["state"] == "acknowledged",
-            60,
+            180,
             what="the copy of the change",
         )
-        wait_for(lambda: copied(elastic, f"{prefix}-audit"), 60, what="the copy of the audit trail")
-        assert stop(service) == 0
+        wait_for(lambda: copied(elastic, f"{prefix}-audit"), 180, what="the copy of the audit trail")
+        assert stop(service, 120) == 0
 
 
 def copied(elastic, index):
