@@ -161,9 +161,7 @@ def _feed(
     from citysoc.config.intel import Feed
 
     id_ = name or _name_of(place)
-    base = next(
-        (one.model_dump(by_alias=True, exclude={"url", "path"}) for one in known if one.id == id_), {}
-    )
+    base = next((one.model_dump(exclude={"url", "path"}) for one in known if one.id == id_), {})
     values = {**base, **options, "id": id_}
     if "://" in place:
         values["url"] = place

@@ -49,7 +49,7 @@ class Feed(Model):
         every_seconds: how often to look for a new edition.
         replace: what the feed no longer names goes at once; false for feeds that name only what is new: it stays
             until it expires.
-        class: the class of what its indicators hit; told by their tags where none is given.
+        threat_class: the class of what its indicators hit; told by their tags where none is given.
         headers: headers of the request as references to secrets, for example an API key.
         ca_file: a certificate authority of one's own, relative to the configuration file.
         allow_private_network: whether the server may live on a private or loopback address.
@@ -66,7 +66,7 @@ class Feed(Model):
     expires_days: Annotated[int, Field(ge=1, le=3650)] = 30
     every_seconds: Annotated[int, Field(ge=60)] = 3600
     replace: bool = True
-    klass: Annotated[ThreatClass | None, Field(alias="class")] = None
+    threat_class: ThreatClass | None = None
     headers: dict[HeaderName, SecretReference] = Field(default_factory=dict)
     ca_file: Path | None = None
     allow_private_network: bool = False

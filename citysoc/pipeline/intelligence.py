@@ -77,7 +77,7 @@ def refresh(config: Config, feed: Feed, *, force: bool = False) -> Done:
     """
     folder = folder_of(config)
     origin = feed.url or str(feed.path)
-    terms = Terms(feed.id, origin, feed.confidence, feed.expires_days, feed.klass or "", feed.replace)
+    terms = Terms(feed.id, origin, feed.confidence, feed.expires_days, feed.threat_class or "", feed.replace)
     try:
         with importing.writing(folder) as database:
             try:

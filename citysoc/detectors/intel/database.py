@@ -313,12 +313,11 @@ class Database:
         found: list[Record] = []
         for start in range(0, len(wanted), _ASKED):
             part = wanted[start : start + _ASKED]
-            asked = ",".join(["(?,?)"] * len(part))
-            sql = f"{_KNOWN} WHERE (value, kind) IN (VALUES {asked})"
-            found += [
-                _record(row)
-                for row in self.rows(sql, [text for kind, value in part for text in (value, kind)])
-            ]
+            asked = set(part)
+            values = list({value for _kind, value in part})
+            # Asked by value alone, which the key begins with: pairs would be looked for in all rows.
+            sql = f"{_KNOWN} WHERE value IN ({','.join('?' * len(values))})"  # noqa: S608  placeholders only
+            found += [_record(row) for row in self.rows(sql, values) if (row["kind"], row["value"]) in asked]
         return sorted(found, key=lambda one: (-one.confidence, one.feed, -len(one.value), one.value))
 
 
