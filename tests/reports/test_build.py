@@ -1,0 +1,73 @@
+"""Reports of one agency and of all, and what was issued before."""
+
+from __future__ import annotations
+
+from citysoc.config.load import load
+from citysoc.ecs.schema import to_table
+from citysoc.reports import issued
+from citysoc.reports.build import build, month_period
+from citysoc.reports.each import build_each
+from citysoc.state import State
+from citysoc.stores.local import LocalStore
+from tests.reports.made import AGENCIES, NOW, SOURCES, ZONE, as_docx, docx_text, event, figures_of
+
+
+def test_a_report_of_one_agency_is_about_it_alone(city):
+    own = figures_of(city, agency="phuong-vy-da")
+    assert own.cases.value == 70
+    assert [row.id for row in own.table] == ["phuong-vy-da"]
+    assert own.incidents.value == 0
+    assert own.coverage.machines == 20
+    text = docx_text(as_docx(own))
+    assert "Sở Y tế" not in text
+    assert "Phường Vỹ Dạ" in text
+
+
+def test_uncleaned_machines_are_those_whose_last_word_is_failure(figures):
+    assert {row.host for row in figures.uncleaned} == {f"PC-{n}" for n in range(1, 7)}
+    assert figures.coverage.not_cleaned == 60
+
+
+def test_the_reports_of_all_agencies_say_what_each_ones_own_says(city):
+    """Asked once for the city and parted, or asked for each agency: the same figures."""
+    state = State(city.state_path)
+    try:
+        options = {"languages": ("vi",), "formats": ("html",), "now": NOW}
+        each = list(
+            build_each(city, state, LocalStore(city.store_path), month_period(2026, 10, ZONE), **options)
+        )
+    finally:
+        state.close()
+    assert [built.files[0].parent.name for built in each] == ["so-y-te", "phuong-vy-da"]
+    assert [built.figures for built in each] == [
+        figures_of(city, agency=name) for name in ("so-y-te", "phuong-vy-da")
+    ]
+
+
+def test_a_month_computed_again_says_what_changed_since_it_was_issued(tmp_path):
+    (tmp_path / "agencies.yaml").write_text(AGENCIES, encoding="utf-8")
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "all.yaml").write_text(SOURCES, encoding="utf-8")
+    (tmp_path / "citysoc.yaml").write_text("{}", encoding="utf-8")
+    config = load(tmp_path / "citysoc.yaml")
+    store = LocalStore(config.store_path)
+
+    def built():
+        state = State(config.state_path)
+        try:
+            options = {"languages": ("vi",), "formats": ("html",), "now": NOW}
+            return build(config, state, store, month_period(2026, 10, ZONE), **options)
+        finally:
+            state.close()
+
+    store.append(to_table([event(n) for n in range(5)]), 1)
+    first = built()
+    assert issued.issue(first.files[0].parent, now=NOW) == issued.issue(first.files[0].parent, now=NOW)
+    assert built().differences == ()
+    store.append(to_table([event(n) for n in range(5, 8)]), 2)
+    again = built()
+    assert issued.Difference("cases", "", 5, 8) in again.differences
+    assert issued.Difference("classes", "SCAN", 5, 8) in again.differences
+    page = again.files[1].read_text(encoding="utf-8")
+    assert "lượt tấn công, mã độc gián điệp và vi-rút: đã phát hành 5, nay 8" in page
+    assert "03/11/2026 07:00" in page, "when it was issued, in Huế's time"

@@ -1,0 +1,53 @@
+"""The report as PDF: pages, fonts, text."""
+
+from __future__ import annotations
+
+import io
+
+import pypdf
+import pypdfium2
+
+from citysoc.config.reports import Reports
+from tests.reports.made import as_pdf, pdf_text
+
+LETTERS = "ăâđêôơưắằẳẵặấầẩẫậếềểễệốồổỗộớờởỡợứừửữựỳỵỷỹý"
+
+
+def test_pdf_says_what_the_figures_say_in_both_languages(figures):
+    vi, en = " ".join(pdf_text(as_pdf(figures))), " ".join(pdf_text(as_pdf(figures, None, "en")))
+    assert "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM" in vi
+    assert "Tình hình bảo đảm an ninh mạng tháng 10 năm 2026" in vi
+    assert "ghi nhận 110 lượt" in vi
+    assert "VIII. NHIỆM VỤ" in vi
+    assert "Dò mật khẩu" in vi
+    assert "SOCIALIST REPUBLIC OF VIETNAM" in en
+    assert "110 events of attacks" in en
+
+
+def test_pdf_embeds_fonts_with_all_vietnamese_letters(figures):
+    content = as_pdf(figures, Reports(issuer=LETTERS, superior=LETTERS.upper()))
+    text = " ".join(pdf_text(content)).replace(" ", "").lower()
+    assert LETTERS in text
+    for page in pypdf.PdfReader(io.BytesIO(content)).pages:
+        for font in page["/Resources"].get("/Font", {}).values():
+            inner = font.get_object()["/DescendantFonts"][0].get_object()
+            assert "Tinos" in inner["/BaseFont"]
+            described = inner["/FontDescriptor"].get_object()
+            assert "/FontFile2" in described or "/FontFile3" in described
+
+
+def test_pdf_pages_are_a4_and_numbered_from_the_second_on(figures):
+    pages = pdf_text(as_pdf(figures))
+    size = pypdf.PdfReader(io.BytesIO(as_pdf(figures))).pages[0].mediabox
+    assert (round(float(size.width) / 72 * 25.4), round(float(size.height) / 72 * 25.4)) == (210, 297)
+    assert not pages[0].startswith("1 ")
+    assert pages[1].startswith("2 ")
+
+
+def test_pages_look_the_same_each_time(figures):
+    """Rendered as pictures: a page that changes by accident is a page that differs."""
+    first, second = (pypdfium2.PdfDocument(as_pdf(figures))[0].render(scale=1).to_numpy() for _ in range(2))
+    assert (first == second).all()
+    left_margin = first[:, : int(28 / 25.4 * 72)]
+    assert (left_margin > 250).all(), "nothing stands in the left margin of 30 mm"
+    assert (first < 128).any(), "the page is not empty"
