@@ -6,6 +6,8 @@ import functools
 from typing import TYPE_CHECKING
 
 from citysoc.clock import iso
+from citysoc.errors import StoreError
+from citysoc.i18n import _
 from citysoc.stores.local_compact import rewritten
 from citysoc.stores.local_sql import source
 from citysoc.stores.query import Everything, columns
@@ -80,17 +82,24 @@ def _matching(
     table: Table, cursor: Cursor, file: DataFile, before: dt.datetime, node: Node
 ) -> pa.ChunkedArray:
     """Return the numbers of the rows of a file that are to go."""
+    import duckdb
+
     bind = Parameters()
     needed = columns(node) | {"@timestamp", "citysoc.unparsed"}
-    rows = source(table.place.local([file.name]), needed, bind)
+    paths = table.place.local([file.name])
+    rows = source(paths, needed, bind)
     test = f'"@timestamp" < {bind(iso(before))}::TIMESTAMPTZ'
     if not isinstance(node, Everything):
         test += f' AND "citysoc.unparsed" IS NULL AND {wanted(node, bind)}'
-    found = cursor().sql(
-        f"SELECT file_row_number AS n FROM {rows} WHERE {test}",  # noqa: S608  names are quoted, values bound
-        params=bind.values,
-    )
-    return found.to_arrow_table()["n"]
+    statement = f"SELECT file_row_number AS n FROM {rows} WHERE {test}"  # noqa: S608  names are quoted, values bound
+    try:
+        return cursor().sql(statement, params=bind.values).to_arrow_table()["n"]
+    except duckdb.Error as error:
+        raise StoreError(
+            _("A file of the store cannot be read: {error}.").format(error=error),
+            where=paths[0],
+            hint=_("`citysoc store verify` names every damaged file."),
+        ) from error
 
 
 def _without(gone: pa.ChunkedArray, rows: pa.Table) -> pa.Table:

@@ -333,3 +333,12 @@ def test_a_damaged_file_keeps_no_other_file_small(store, tmp_path):
     assert len(store.verify(isolate=True)) == 1
     store.compact()
     assert (store.status().files, store.count(Question()), store.verify()) == (2, 19, [])
+
+
+def test_retention_names_a_damaged_file(store, tmp_path):
+    store.append(to_table(many(0, 100)), 1)
+    (path,) = (tmp_path / "data" / "events").glob("*/*.parquet")
+    path.write_bytes(b"PAR1PAR1PAR1")
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.retain(NOW + DAY, "event.original:line")
+    assert store.retain(NOW + DAY) == 100
