@@ -385,6 +385,7 @@ def remove(app: App, *, feed: str) -> None:
 @pass_app
 def warnings(app: App, *, format_: str | None) -> int:
     """Show the warning lists in use, and how many indicators each keeps out of matching."""
+    from citysoc.detectors.intel.warning_lists import SHIPPED
     from citysoc.pipeline import intelligence
 
     lists = intelligence.warnings_of(app.config)
@@ -396,7 +397,7 @@ def warnings(app: App, *, format_: str | None) -> int:
             "kinds": sorted(one.kinds),
             "entries": len(one.entries),
             "held": held.get(one.name, 0),
-            "path": one.path,
+            "path": "citysoc" if Path(one.path).is_relative_to(SHIPPED) else one.path,
         }
         for one in lists.lists
     ]

@@ -29,6 +29,12 @@ def _protocol(value: Any) -> str | None:
     return value.lower() if isinstance(value, str) and value != "failed" else None
 
 
+def _fingerprint(value: Any) -> str | None:
+    """Return a certificate's SHA-1 as ECS writes it, without colons; None where it is none."""
+    text = str(value)[:80].replace(":", "").upper()
+    return text if len(text) == 40 else None
+
+
 def _version(value: Any) -> str | None:
     return value.removeprefix("HTTP/") if isinstance(value, str) else None
 
@@ -70,6 +76,7 @@ _TABLE: Table = {
     "http.length": ("http.response.body.bytes", values.integer),
     "http.protocol": ("http.version", _version),
     "tls.sni": ("tls.client.server_name", None),
+    "tls.fingerprint": ("tls.server.hash.sha1", _fingerprint),
     "tls.subject": ("tls.server.subject", None),
     "tls.issuerdn": ("tls.server.issuer", None),
     "tls.version": ("tls.version", None),

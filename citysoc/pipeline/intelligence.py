@@ -92,12 +92,11 @@ def refresh(config: Config, feed: Feed, *, force: bool = False) -> Done:
                     database.note_refresh(feed.id, facts)
                     importing.publish(database, folder, warnings)
             except (CitysocError, OSError) as error:
-                database.note_refresh(
-                    feed.id, {"attempted_at": _now(), "error": str(error)[:500], "origin": origin}
-                )
+                facts = {"attempted_at": _now(), "error": str(error)[:500], "origin": origin}
+                configured = any(one.id == feed.id for one in config.settings.intel.feeds)
+                database.note_refresh(feed.id, facts, make=configured)
                 raise
     except (CitysocError, OSError) as error:
-        _log.warning("feed.failed", feed=feed.id, error=str(error))
         return Done(feed.id, error=str(error))
     _log.info("feed.refreshed", feed=feed.id, indicators=result.imported.total, new=result.imported.new)
     return Done(feed.id, result, problems=tuple(warnings.problems))

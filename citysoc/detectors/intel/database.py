@@ -268,16 +268,18 @@ class Database:
             db.execute("DELETE FROM feeds WHERE id = ?", (found[0],))
         return removed
 
-    def note_refresh(self, feed: str, values: dict[str, Any]) -> None:
-        """Write down how a refresh went; the feed is made known where it is new.
+    def note_refresh(self, feed: str, values: dict[str, Any], *, make: bool = True) -> None:
+        """Write down how a refresh went.
 
         Args:
             feed: its name.
             values: columns of ``feeds``.
+            make: whether the feed is made known where it is new.
         """
         names = ", ".join(f"{name} = ?" for name in values)
         with self.transaction() as db:
-            db.execute("INSERT INTO feeds (name) VALUES (?) ON CONFLICT DO NOTHING", (feed,))
+            if make:
+                db.execute("INSERT INTO feeds (name) VALUES (?) ON CONFLICT DO NOTHING", (feed,))
             sql = f"UPDATE feeds SET {names} WHERE name = ?"  # noqa: S608  names of our own columns
             db.execute(sql, (*values.values(), feed))
 

@@ -36,7 +36,7 @@ MAX_HITS = 8
 
 ADDRESSES = (
     *("source.ip", "destination.ip", "client.ip", "server.ip"),
-    *("source.nat.ip", "destination.nat.ip", "threat.indicator.ip"),
+    *("source.nat.ip", "destination.nat.ip"),
 )
 DOMAINS = (
     *("dns.question.name", "url.domain", "destination.domain", "source.domain"),

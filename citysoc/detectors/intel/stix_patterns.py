@@ -183,8 +183,10 @@ def _operand(reader: _Reader) -> list[str]:
 
 def _literal(reader: _Reader) -> str:
     kind, text = reader.take()
+    if kind in {"number", "word"}:  # of a path that is not looked up
+        return text
     if kind != "text":
-        raise Unsupported("pattern.literal" if kind in {"number", "word"} else "pattern.unreadable")
+        raise Unsupported("pattern.unreadable")
     return re.sub(r"\\(.)", r"\1", text[1:-1])
 
 

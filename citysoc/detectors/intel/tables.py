@@ -52,9 +52,8 @@ _NAMES = (
     "listingreason",
     "threat_name",
     "family",
-    "threat",
 )
-_TAGS = ("threat_type", "threat", "tags", "tag", "category", "ioc_type", "indicator_type")
+_TAGS = ("threat_type", "threat", "tags", "tag", "category")
 _NOTES = ("urlhaus_link", "reference", "link", "description", "comment", "note")
 _EMPTY = frozenset({"", "n/a", "none", "null", "-", "unknown"})
 
