@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -184,22 +185,24 @@ def fold_key(one: Anomaly) -> tuple[Any, ...]:
 def query(one: Anomaly) -> str:
     """Return the question that finds the events behind an anomaly, without its hour."""
     text = _quoted(one.entity)
-    who = {
-        "agency": f"agency.id:{text}",
-        "host": f"(host.name:{text} OR host.name:{_bare(one.entity)}.* OR source.ip:{text} OR destination.ip:{text})",
-        "account": f"user.name:{text}",
-        "outside": f"(source.ip:{text} OR destination.ip:{text})",
-    }[one.kind]
-    if one.kind == "host" and not _is_address(one.entity):
-        who = f"(host.name:{text} OR host.name:{_bare(one.entity)}.*)"
-    elif one.kind == "host":
+    if one.kind == "agency":
+        who = f"agency.id:{text}"
+    elif one.kind == "account":
+        who = f"user.name:{text}"
+    elif _is_address(one.entity):
         who = f"(source.ip:{text} OR destination.ip:{text})"
+    else:
+        who = f"(host.name:{text} OR host.name:{_bare(one.entity)}.*)"
     about = next((BY_NAME[r.feature].query for r in one.reasons if r.feature in BY_NAME), "")
     return f"{who} AND {about}" if about else who
 
 
 def _is_address(text: str) -> bool:
-    return ":" in text or text.replace(".", "").isdigit()
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _quoted(text: str) -> str:
