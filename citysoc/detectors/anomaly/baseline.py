@@ -40,10 +40,11 @@ K_SLOT = 4.0
 K_RATE = 3.0
 FLOOR = 0.3
 """The least scale, in units of log(1 + value)."""
-CLIP = 4.0
+CLIP = 3.0
 """Peer scales beyond which a value counts no further into a mean."""
-MOST_SHIFT = 1.0
-"""Peer scales by which the doings of one day can move an entity's expected value, with four weeks of history."""
+MOST_SHIFT = 1.5
+"""Peer scales by which the doings of one day can move an agency's expected value, with four weeks of history and six
+agencies or more of its level."""
 LEAST_HOURS = 3
 """Entities with fewer hours have no habit of their own: they are judged by their peers."""
 FARTHEST = 15.0
@@ -250,7 +251,7 @@ def values(table: pa.Table, names: Sequence[str]) -> np.ndarray:
 def _caps(chunks: Iterable[pa.Table], names: Sequence[str]) -> np.ndarray:
     """Return beyond what a value counts no further among peers: a day in four weeks cannot move it.
 
-    The 95th percentile of all rows, twice its distance from the median, and a factor of seven.
+    The 95th percentile of all rows, once more its distance from the median, and a factor of e.
     """
     import numpy as np
 
@@ -261,7 +262,7 @@ def _caps(chunks: Iterable[pa.Table], names: Sequence[str]) -> np.ndarray:
     if not some:
         return np.zeros(len(names), np.float32)
     middle, high = np.percentile(np.concatenate(some), [50, 95], axis=0)
-    return (high + 2 * (high - middle) + 2.0).astype(np.float32)
+    return (high + (high - middle) + 1.0).astype(np.float32)
 
 
 def _sum_by(codes: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:

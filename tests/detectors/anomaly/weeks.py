@@ -21,7 +21,7 @@ AGENCIES = tuple(
     Agency(
         id=f"co-quan-{n}",
         name=f"Cơ quan {n}",
-        level="commune" if n % 2 else "department",
+        level="commune",
         networks=(f"10.{n + 1}.0.0/24",),
     )
     for n in range(6)
