@@ -94,6 +94,13 @@ class Record(NamedTuple):
     origin: str
 
 
+def surest(record: Record) -> tuple[int, int, str, str]:
+    """Return a key that puts the most confident first, of these what names the smallest thing."""
+    _host, slash, length = record.value.partition("/") if record.kind == "network" else ("", "", "")
+    size = int(length) if slash else 1000 + len(record.value)
+    return -record.confidence, -size, record.feed, record.value
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How a feed's indicators are taken.
@@ -318,9 +325,9 @@ class Database:
             asked = set(part)
             values = list({value for _kind, value in part})
             # Asked by value alone, which the key begins with: pairs would be looked for in all rows.
-            sql = f"{_KNOWN} WHERE value IN ({','.join('?' * len(values))})"  # noqa: S608  placeholders only
+            sql = f"{_KNOWN} WHERE value IN ({','.join('?' * len(values))})"
             found += [_record(row) for row in self.rows(sql, values) if (row["kind"], row["value"]) in asked]
-        return sorted(found, key=lambda one: (-one.confidence, one.feed, -len(one.value), one.value))
+        return sorted(found, key=surest)
 
 
 _KNOWN = (

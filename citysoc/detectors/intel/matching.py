@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from citysoc import telemetry
 from citysoc.clock import UTC, iso
 from citysoc.detectors.intel.classes import class_of
-from citysoc.detectors.intel.database import Database
+from citysoc.detectors.intel.database import Database, surest
 from citysoc.detectors.intel.lookup import Lookup
 from citysoc.detectors.intel.table import load
 from citysoc.errors import StoreError
@@ -210,9 +210,7 @@ def _valid(event: Event, matched: Sequence[tuple[str, Record]]) -> list[tuple[st
     for field, record in matched:
         if record.expires is None or at < record.expires:
             chosen.setdefault((record.kind, record.value, record.feed), (field, record))
-    return sorted(
-        chosen.values(), key=lambda one: (-one[1].confidence, one[1].feed, -len(one[1].value), one[1].value)
-    )
+    return sorted(chosen.values(), key=lambda one: surest(one[1]))
 
 
 def _write(event: Event, matched: list[tuple[str, Record]]) -> None:
