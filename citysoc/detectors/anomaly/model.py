@@ -5,10 +5,10 @@ From a row's residuals (``baseline``) to its score, for each kind of entity on i
 1. each feature's residual becomes a surprise in nats against the held-out quiet days (``surprise``);
 2. *common cause*: when n other agencies have as large a surprise in the same feature and hour, ln(1 + n) is
    taken off: what happens everywhere at once (payday, a change of passwords) is not one entity's doing;
-3. a family's surprise is the mean of the largest feature's, of the two largest features', and of the
-   ensemble's (``core``, fitted on the family's residuals);
-4. the sum over families of what is beyond ``ORDINARY`` nats becomes the score by the same calibration:
-   ``-ln(rows a day in the city that are expected to be as surprising in quiet times)``.
+3. a family's surprise is made of the largest feature's (half), of the two largest features' and of the
+   ensemble's (``core``, fitted on the family's residuals; a quarter each);
+4. what is beyond ``ORDINARY`` nats, of the largest family whole and of the others half, becomes the score by
+   the same calibration: ``-ln(rows a day in the city that are expected to be as surprising in quiet times)``.
 
 So a score of 0 is expected once a day, of 3 once in 20 days, in the whole city, for each kind of entity.
 """
@@ -238,13 +238,15 @@ def _summed(
             continue
         largest = np.sort(seen[:, mine], axis=1)[:, ::-1]
         best, both = largest[:, 0], largest[:, :2].mean(axis=1)
-        grouped[:, place] = (best + both) / 2
+        grouped[:, place] = (3 * best + both) / 4
         rows = np.flatnonzero(best > CANDIDATE)
         if family in model.ensembles and len(rows):
             whole = model.families[family](model.ensembles[family].score(residual[rows][:, mine]))
             # A common cause takes off from the ensemble's word what it took off the features'.
-            grouped[rows, place] = (best[rows] + both[rows] + np.minimum(whole, best[rows] + 2)) / 3
-    return np.maximum(grouped - ORDINARY, 0).sum(axis=1), seen, grouped
+            grouped[rows, place] = (2 * best[rows] + both[rows] + np.minimum(whole, best[rows] + 2)) / 4
+    beyond = np.maximum(grouped - ORDINARY, 0)
+    # One family alone can say enough; the others' word counts half.
+    return (beyond.max(axis=1) + beyond.sum(axis=1)) / 2, seen, grouped
 
 
 def common_cause(seen: np.ndarray, table: pa.Table) -> np.ndarray:
