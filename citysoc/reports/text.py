@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -13,6 +14,11 @@ from citysoc.i18n import _, language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_ACCENT = "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_PILE = re.compile(f"({_ACCENT}{{3}}){_ACCENT}+")
+"""More accents on one letter than any language writes."""
 
 
 def integer(value: int) -> str:
@@ -89,9 +95,16 @@ def edge(moment: dt.datetime, zone: str, *, end: bool = False) -> str:
 
 
 def clean(text: str, letters: int = 300) -> str:
-    """Return hostile text fit for print: no control or direction-turning characters, a bounded length."""
-    kept = "".join(
-        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in unicodedata.normalize("NFC", text)
+    """Return hostile text fit for print.
+
+    No control or direction-turning characters, no piles of accents that tower over the lines above, a
+    bounded length.
+    """
+    kept = _PILE.sub(
+        r"\1",
+        "".join(
+            c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in unicodedata.normalize("NFC", text)
+        ),
     )
     return kept if len(kept) <= letters else kept[: letters - 1] + "…"
 
@@ -118,7 +131,7 @@ def class_name(code: str) -> str:
 
 
 def _named(words: Mapping[str, taxonomy.Named], code: str) -> str:
-    return words[code].name(language()) if code in words else code
+    return words[code].name(language()) if code in words else clean(code, 80)
 
 
 def entity_name(entity: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 import smtplib
 import ssl
 from email.message import EmailMessage
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from citysoc.reports.delivery import Package
 
 TIMEOUT_SECONDS = 60
+_ADDRESS = re.compile(r"[^@\s,;<>()]+@[^@\s,;<>()]+")
+"""What else stands in a registry as an address, a line break for example, is nobody's."""
 
 
 def deliver(config: Config, target: MailTarget, package: Package, *, now: dt.datetime) -> str:
@@ -56,7 +59,8 @@ def recipients(config: Config, target: MailTarget, package: Package) -> list[str
     if target.scope == "city":
         return list(target.to)
     agency = config.registry.by_id(package.agency)
-    return [contact.email for contact in agency.contacts if contact.email] if agency else []
+    found = [contact.email for contact in agency.contacts if contact.email] if agency else []
+    return [address for address in found if _ADDRESS.fullmatch(address)]
 
 
 def compose(

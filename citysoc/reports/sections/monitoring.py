@@ -144,7 +144,7 @@ def _attackers(f: Figures) -> Table:
         table.caption,
         (table.columns[0], Column(_("Address"), 2), Column(_("Country, network"), 3), table.columns[2]),
         tuple(
-            (number, clean(row.label), row.place or "–", row.count)
+            (number, clean(row.label), clean(row.place, 80) or "–", row.count)
             for number, row in enumerate(f.attackers, start=1)
         ),
     )
