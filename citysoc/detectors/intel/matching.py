@@ -16,6 +16,7 @@ from citysoc.detectors.intel.classes import class_of
 from citysoc.detectors.intel.database import Database, surest
 from citysoc.detectors.intel.lookup import Lookup
 from citysoc.detectors.intel.table import load
+from citysoc.enrich.outcomes import outcome_of
 from citysoc.errors import StoreError
 from citysoc.flow import LEVELS, UNKNOWN_AGENCY, Finding
 
@@ -307,7 +308,8 @@ def findings_of(
 
 def _finding(event: Event, several: Sequence[tuple[str, Record]], window_seconds: int) -> Finding:
     field, best = several[0]
-    blocked = event.get("citysoc.outcome") in _BLOCKED
+    action = event.get("event.action")
+    outcome = event.get("citysoc.outcome") or (outcome_of(action) if isinstance(action, str) else None)
     value = best.value if len(best.value) <= _MAX_TITLE_VALUE else f"{best.value[:_MAX_TITLE_VALUE]}…"
     named = f" ({best.name})" if best.name else ""
     title, title_vi = (text.format(value=value) + named for text in _TITLES[best.kind])
@@ -319,11 +321,11 @@ def _finding(event: Event, several: Sequence[tuple[str, Record]], window_seconds
         rule=f"{RULE}{best.feed}",
         title=title,
         title_vi=title_vi,
-        level=level_of(best.confidence, blocked=blocked),
+        level=level_of(best.confidence, blocked=outcome in _BLOCKED),
         agency=str(event.get("agency.id") or UNKNOWN_AGENCY),
         event_id=str(event.get("event.id") or ""),
         timestamp=moment if isinstance(moment, dt.datetime) else dt.datetime.fromtimestamp(0, UTC),
-        matched=_matched(event, field, several, klass),
+        matched=_matched(event, several, klass) | ({"citysoc.outcome": outcome} if outcome else {}),
         tags=("citysoc.intel", *((f"citysoc.{klass.lower()}",) if isinstance(klass, str) and klass else ())),
         group={"threat.indicator.name": best.value, "host": entity},
         window_seconds=window_seconds,
@@ -333,10 +335,8 @@ def _finding(event: Event, several: Sequence[tuple[str, Record]], window_seconds
     )
 
 
-def _matched(
-    event: Event, field: str, several: Sequence[tuple[str, Record]], klass: object
-) -> dict[str, Any]:
-    best = several[0][1]
+def _matched(event: Event, several: Sequence[tuple[str, Record]], klass: object) -> dict[str, Any]:
+    field, best = several[0]
     said: dict[str, Any] = {
         field: event.get(field),
         "threat.indicator.name": best.value,
@@ -349,7 +349,6 @@ def _matched(
         "citysoc.intel.malware": best.name,
         "citysoc.intel.tags": list(best.tags),
         "citysoc.intel.note": best.note,
-        "citysoc.outcome": event.get("citysoc.outcome"),
         "citysoc.class": klass,
         "source.ip": event.get("source.ip"),
         "destination.ip": event.get("destination.ip"),

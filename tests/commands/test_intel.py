@@ -1,0 +1,237 @@
+"""Feeds as a person handles them: taken, looked at, met by events, told to a receiver, taken away again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pytest
+from werkzeug import Response
+
+from citysoc import clock
+from citysoc.config.load import load
+from citysoc.pipeline import intelligence
+from citysoc.state import State
+from citysoc.stores.local import LocalStore
+
+HOOK = """\
+rules: {shipped: false}
+webhooks:
+  - {id: desk, url: "https://desk.invalid/", secret: "env:DESK", min_level: low}
+intel:
+  history_days: 30
+"""
+
+
+@pytest.fixture
+def feed(house):
+    def writing(text, name="feodo.csv"):
+        path = house.folder / name
+        path.write_text(text, "utf-8")
+        return path
+
+    return writing
+
+
+def connection(seconds=0, destination="45.61.8.8", source="10.1.1.5", **more):
+    moment = clock.now().replace(microsecond=0) - dt.timedelta(hours=1) + dt.timedelta(seconds=seconds)
+    return {
+        "@timestamp": clock.iso(moment),
+        "source.ip": source,
+        "destination.ip": destination,
+        "message": f"{seconds} {destination}",
+        **more,
+    }
+
+
+FEODO = (
+    "first_seen_utc,dst_ip,dst_port,malware\n2026-11-01,45.61.8.8,443,QakBot\n2026-11-01,8.8.8.8,443,QakBot\n"
+)
+
+
+def test_from_a_feed_to_an_alert_with_feed_and_end_and_to_its_receiver(house, feed):
+    house.settings(HOOK)
+    result = house.run(
+        "intel", "import", feed(FEODO), "--confidence", "85", "--expires-days", "7", "--no-history"
+    )
+    assert "feodo: 2 indicators (address 2), 2 new, 0 gone; form csv." in result.stderr
+    assert "1 are on warning lists" in result.stderr
+    house.ingest(
+        *(connection(n) for n in range(50)),
+        connection(60, source="10.1.1.6", **{"event.action": "deny"}),
+        connection(61, destination="8.8.8.8"),
+    )
+    alerts = house.rows("alerts", "list")
+    # One for the indicator and each host, not one for each event.
+    assert {(one["rule"], one["entity"], one["level"], one["count"]) for one in alerts} == {
+        ("intel:feodo", "ip:10.1.1.5", "high", 50),
+        ("intel:feodo", "ip:10.1.1.6", "medium", 1),
+    }
+    (id_,) = [one["id"] for one in alerts if one["count"] == 50]
+    shown = house.run("alerts", "show", id_, "-f", "table").stdout
+    ends = (clock.now() + dt.timedelta(days=7)).strftime("%Y-%m-%d")
+    assert "threat.feed.name=['feodo']" in shown.replace("\n", " ")
+    assert ends in shown
+    bodies = [json.loads(row["body"]) for row in house.state("SELECT body FROM outbox")]
+    told = [one["data"] for one in bodies if one["type"] == "alert.created" and one["data"]["id"] == id_]
+    assert told[0]["matched"]["threat.feed.name"] == ["feodo"]
+    assert told[0]["matched"]["citysoc.intel.expires"].startswith(ends)
+    assert told[0]["title"] == {
+        "en": "Known malicious address 45.61.8.8 (QakBot)",
+        "vi": "Địa chỉ độc hại đã biết 45.61.8.8 (QakBot)",
+    }
+    (row,) = house.rows("intel", "list")
+    assert (row["feed"], row["indicators"], row["warned"], row["hits"]) == ("feodo", 2, 1, 51)
+    stored = house.rows(
+        "events", "search", "threat.feed.name:feodo AND citysoc.intel.confidence:>=80", "--limit", "0"
+    )
+    assert len(stored) == 51
+    assert stored[0]["citysoc.intel.expires"].startswith(ends)
+
+
+def test_the_past_is_asked_about_what_is_new_only(house, feed):
+    house.ingest(
+        *(connection(n) for n in range(3)),
+        connection(9, **{"dns.question.name": "www.c2.top"}),
+        agency="so-gd",
+    )
+    house.ingest(connection(20, destination="45.61.8.9", source="10.1.1.7"))
+    path = feed("ioc,confidence\n45.61.8.8,60\n8.8.8.8,60\nc2.top,90\n45.61.8.9,10\nnobody.top,10\n")
+    rows = house.rows("intel", "import", path)
+    assert [
+        (one["indicator"], one["field"], one["value"], one["events"], one["agencies"]) for one in rows
+    ] == [
+        ("45.61.8.8", "destination.ip", "45.61.8.8", 4, ["so-gd"]),
+        ("45.61.8.9", "destination.ip", "45.61.8.9", 1, ["so-y-te"]),
+        ("c2.top", "dns.question.name", "www.c2.top", 1, ["so-gd"]),
+    ]
+    assert rows[0]["first"] < rows[0]["last"]
+    assert house.rows("alerts", "list") == []
+    again = house.run("intel", "import", path, "-f", "table")
+    assert "0 of the new indicators would have hit 0 events" in again.stderr
+    house.run("intel", "remove", "feodo")
+    assert house.rows("intel", "import", path, "--since", "5m") == []
+
+
+def test_alerts_of_the_past_are_those_of_the_live_line_and_made_once(house, feed):
+    events = [connection(n) for n in range(3)] + [connection(5, **{"dns.question.name": "c2.top"})]
+    house.ingest(*events)
+    path = feed("ioc,confidence\n45.61.8.8,60\nc2.top,90\n")
+    house.run("intel", "import", path, "--alert", "-f", "table")
+    past = house.rows("alerts", "list")
+    assert {(one["entity"], one["level"], one["count"]) for one in past} == {
+        ("ip:10.1.1.5", "medium", 4),
+        ("ip:10.1.1.5", "high", 1),
+    }
+    house.run("intel", "remove", "feodo")
+    result = house.run("intel", "import", path, "--alert", "-f", "table")
+    assert "0 alerts made." in result.stderr
+    assert [one["count"] for one in house.rows("alerts", "list")] == [one["count"] for one in past]
+    house.ingest(connection(100))  # joins the alert of the past
+    assert sorted(one["count"] for one in house.rows("alerts", "list")) == [1, 5]
+
+
+def test_what_is_known_of_values(house, feed):
+    house.run(
+        "intel", "import", feed("ioc\n45.61.0.0/16\nc2.top\n10.1.2.3\n"), "--no-history", "--confidence", "40"
+    )
+    lines = feed("hxxps://www[.]c2[.]top/x\n45.61.3.3\n10.1.2.3\nnever.top\nwhat?\n", "values.txt")
+    rows = house.rows("intel", "check", lines, "boss@c2.top", code=1)
+    assert [(one["value"], one["state"], one["indicator"], one["warning_lists"]) for one in rows] == [
+        ("hxxps://www[.]c2[.]top/x", "active", "c2.top", []),
+        ("45.61.3.3", "active", "45.61.0.0/16", []),
+        ("10.1.2.3", "warned", "10.1.2.3", ["private and reserved networks"]),
+        ("never.top", "unknown", None, []),
+        ("what?", "unknown", None, []),
+        ("boss@c2.top", "active", "c2.top", []),
+    ]
+    assert house.rows("intel", "check", "never.top")[0]["state"] == "unknown"
+    (row,) = house.rows("intel", "show", "c2.top")
+    assert (row["feed"], row["confidence"], row["state"]) == ("feodo", 40, "active")
+    assert house.run("intel", "show", "never.top", code=1).stdout == ""
+
+
+def test_wrong_input_is_told_and_leaves_nothing(house, feed):
+    for arguments in (
+        (feed('{"a":', "broken.json"),),
+        (feed("", "empty.txt"),),
+        (feed("no indicators here\n", "text.txt"),),
+        ("http://127.0.0.1:1/feed",),
+        ("http://169.254.169.254/latest", "--allow-private-network"),
+    ):
+        result = house.run("intel", "import", *arguments, code=1)
+        assert "Traceback" not in result.output
+    assert house.rows("intel", "list") == []
+    for arguments in (
+        ("nowhere.csv",),
+        (),
+        ("--feed", "x"),
+        ("ftp://x.top/",),
+        (feed("x"), "--feed", "Nguồn"),
+    ):
+        house.run("intel", "import", *arguments, code=2)
+    house.run("intel", "remove", "nothing", code=1)
+
+
+def test_warning_lists_of_the_house(house, feed):
+    lists = house.folder / "lists"
+    lists.mkdir()
+    (lists / "cdn.json").write_text(
+        json.dumps({"name": "cdn", "type": "hostname", "list": ["cdn.top"]}), "utf-8"
+    )
+    house.settings("rules: {shipped: false}\nintel: {warning_lists: [lists]}\n")
+    house.run("intel", "import", feed("a.cdn.top\nbad.top\n"), "--no-history")
+    rows = {one["name"]: one for one in house.rows("intel", "warnings")}
+    assert (rows["cdn"]["entries"], rows["cdn"]["held"]) == (1, 1)
+    (lists / "broken.json").write_text("{", "utf-8")
+    assert "broken.json" in house.run("intel", "warnings", code=4).stderr
+
+
+CONFIGURED = """\
+rules: {{shipped: false}}
+intel:
+  history_days: 30
+  feeds:
+    - {{id: own, path: own.txt, confidence: 70, expires_days: 10, threat_class: BOT}}
+    - {{id: far, url: "{url}", every_seconds: 60, allow_private_network: true}}
+"""
+
+
+def test_feeds_of_the_configuration_on_schedule(house, httpserver):
+    editions = {"text": "45.61.8.8\n", "status": 200}
+
+    def answer(request):
+        if request.headers.get("if-none-match") == '"1"' and editions["status"] == 304:
+            return Response(status=304)
+        return Response(editions["text"], editions["status"], headers={"etag": '"1"'})
+
+    httpserver.expect_request("/feed").respond_with_handler(answer)
+    house.settings(CONFIGURED.format(url=httpserver.url_for("/feed")))
+    (house.folder / "own.txt").write_text("c2.top\n", "utf-8")
+    house.ingest(connection(0))
+    config = load(house.folder)
+    far = config.settings.intel.feeds[1]
+    state = State(config.state_path)
+    store = LocalStore(config.store_path)
+    assert [one["indicators"] for one in house.rows("intel", "list")] == [0, 0]
+
+    def run():
+        return intelligence.scheduled(config, store, state, far, clock.now())
+
+    try:
+        assert run() == "1 indicators, 1 new, 0 gone; in 30 days 1 events, 1 alerts"
+        editions["status"] = 304
+        assert run() is None
+        editions.update(text="", status=500)
+        with pytest.raises(intelligence.InputError, match="500"):
+            run()
+        (row,) = [one for one in house.rows("intel", "list") if one["feed"] == "far"]
+        assert (row["indicators"], row["error"]) == (1, "The feed's server answers 500.")
+        editions.update(text="45.61.8.8\nbad.top\n", status=200)
+        assert run() == "2 indicators, 1 new, 0 gone; in 30 days 0 events, 0 alerts"
+    finally:
+        state.close()
+    house.run("intel", "import", "--feed", "own", "--no-history")
+    house.ingest(connection(0, **{"dns.question.name": "c2.top"}))
+    (alert,) = [one for one in house.rows("alerts", "list") if one["rule"] == "intel:own"]
+    assert (alert["level"], alert["class"]) == ("medium", "BOT")
