@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from citysoc.alerts.records import title_in
-from citysoc.flow import LEVELS, CITY_AGENCY
+from citysoc.flow import CITY_AGENCY, LEVELS
 from citysoc.i18n import language
 from citysoc.state.values import stamp
 from citysoc.stores.base import Question
