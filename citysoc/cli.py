@@ -29,6 +29,7 @@ COMMANDS = {
     "rules": "Check, test and explain detection rules.",
     "anomaly": "The model that finds who left their own habit.",
     "intel": "Feeds of indicators: addresses, names, files known to be bad.",
+    "classify": "Say what a threat name or a signature is, and why.",
     "agencies": "The registry of agencies.",
     "sources": "The streams of logs: who speaks, who is silent, what became of each record.",
     "reports": "The monthly report.",

@@ -69,6 +69,7 @@ def work_of(config: Config) -> Work:
         min_level=rules.min_level,
         agency_facts=facts(config.registry),
         intel=matcher_of(config),
+        names=config.classification,
         **house_words_of(config),
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from citysoc.config import crosscheck, document, mistakes
+from citysoc.config.classification import ClassificationFile, NamePattern
 from citysoc.config.models import AgenciesFile, Settings, Source, SourcesFile
 from citysoc.config.queries import QueriesFile, SavedQuery
 from citysoc.config.registry import Registry
@@ -40,6 +41,7 @@ class Config:
         sources: the sources, in the order of their files' names.
         example: whether the registry is the example that we ship.
         queries: the saved queries.
+        classification: the house's own table of names and their classes.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class Config:
     sources: tuple[Source, ...]
     example: bool = False
     queries: tuple[SavedQuery, ...] = ()
+    classification: tuple[NamePattern, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -94,7 +97,9 @@ def load(path: Path, *, parsers: Collection[str] | None = None) -> Config:
     problems += more
     registry_file, more = _model(AgenciesFile, agencies)
     problems += more
-    queries_file, more = _queries(path.parent / named.queries)
+    queries_file, more = _optional(QueriesFile, path.parent / named.queries)
+    problems += more
+    names_file, more = _optional(ClassificationFile, path.parent / named.classification)
     problems += more
     source_files = [_model(SourcesFile, found) for found in sources]
     problems += [problem for _file, found in source_files for problem in found]
@@ -110,6 +115,7 @@ def load(path: Path, *, parsers: Collection[str] | None = None) -> Config:
         sources=tuple(source for file, _problems in source_files if file for source in file.sources),
         example=registry_file.example,
         queries=queries_file.queries if queries_file else (),
+        classification=names_file.names if names_file else (),
     )
 
 
@@ -177,9 +183,9 @@ def _model(model: type[Read], found: Document) -> tuple[Read | None, list[Config
         return None, problems + mistakes.explain(error, model, found)
 
 
-def _queries(path: Path) -> tuple[QueriesFile | None, list[ConfigError]]:
-    """Return the saved queries; none where there is no such file."""
-    return _model(QueriesFile, document.read(path)) if path.exists() else (None, [])
+def _optional(model: type[Read], path: Path) -> tuple[Read | None, list[ConfigError]]:
+    """Return a file that need not exist as a model, or its mistakes; None where there is no such file."""
+    return _model(model, document.read(path)) if path.exists() else (None, [])
 
 
 def _source_documents(folder: Path, main: Document) -> tuple[list[Document], list[ConfigError]]:

@@ -451,6 +451,8 @@ class Settings(Model):
         agencies: the registry, relative to this file.
         sources: the directory of source files, relative to this file.
         queries: saved queries, relative to this file; the file need not exist.
+        classification: the house's own classes of threat names and signatures, relative to this file; the file need
+            not exist.
     """
 
     service: Service = Service()
@@ -458,6 +460,7 @@ class Settings(Model):
     agencies: Path = Path("agencies.yaml")
     sources: Path = Path("sources")
     queries: Path = Path("queries.yaml")
+    classification: Path = Path("classification.yaml")
     rules: Rules = Rules()
     alerts: Alerts = Alerts()
     webhooks: tuple[Webhook, ...] = ()

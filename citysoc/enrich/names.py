@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from citysoc.enrich.malware_names import MalwareName
+    from citysoc.enrich.own import Own
 
 _REMEMBERED = 65_536
+_WORDS_OF_NAMES = 3
+"""Threat names have no more words; signatures are sentences."""
 _DATA = table("rules.yml")
 _MALWARE: Mapping[str, str] = _DATA["malware"]
 
@@ -48,7 +51,7 @@ BOTNET = verdict("BOT", "device", "botnet")
 VULNERABLE = verdict("VULN", "device", "vulnerability")
 MISCONFIGURED = verdict("CONFIG", "device", "protection off")
 MALICIOUS = verdict(None, "category", "malicious", threat="attack")
-TEST = verdict(None, "family", "eicar")
+TEST = verdict(None, "test", "eicar")
 """Somebody tried whether the antivirus is awake: no case."""
 
 
@@ -226,3 +229,27 @@ def technique(tag: str) -> Verdict | None:
     name = tag.lower().removeprefix("attack.")
     code = _TECHNIQUES.get(name) or _TECHNIQUES.get(name.partition(".")[0])
     return verdict(code, "technique", name) if code else None
+
+
+def either(name: str, kind: str | None, own: Own) -> tuple[str, Verdict | None]:
+    """Return what a bare name is taken for, threat or signature, and the verdict on it; None where it is no case.
+
+    Args:
+        name: it may be either.
+        kind: which of both it is; None: whichever table knows it, threat names first, the model last.
+        own: the house's own table.
+    """
+    kinds = ("threat", "signature") if kind is None else (kind,)
+    for one in kinds:
+        if found := own.named(one, name):
+            return one, found
+    if kind is not None:
+        return kind, malware(name) if kind == "threat" else signature(name)
+    threat = malware_known(name, "", "", FAMILIES, guess=False)
+    if threat.code or threat is TEST:
+        return "threat", threat
+    if known := signature_known(name):
+        return "signature", known
+    if len(name.split()) > _WORDS_OF_NAMES:
+        return "signature", signature(name)
+    return "threat", malware(name)

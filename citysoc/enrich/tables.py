@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 
+@lru_cache(maxsize=16)
 def table(name: str) -> dict[str, Any]:
     """Return a table of this folder by its file name, for example ``rules.yml``."""
     text = (Path(__file__).parent / name).read_bytes()

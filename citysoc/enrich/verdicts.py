@@ -20,6 +20,7 @@ STEPS: Mapping[str, int] = MappingProxyType(
     {
         "own": 95,  # the house's own table
         "device": 90,  # the device's own verdict: traffic denied, a botnet's address
+        "test": 90,  # the file with which people try whether an antivirus is awake
         "rule": 90,  # a detection rule names the class
         "family": 90,  # a malware family that is known to be just that
         "type": 80,  # the name states the type, beside a family

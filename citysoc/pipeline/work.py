@@ -18,6 +18,7 @@ from citysoc.detectors.sigma.filters import end_of
 from citysoc.detectors.sigma.states import Overrides
 from citysoc.ecs.schema import to_table
 from citysoc.enrich.classify import classify
+from citysoc.enrich.own import Own
 from citysoc.parsers.registry import parser
 from citysoc.parsers.rough import rough
 from citysoc.parsers.run import parse_batch
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from citysoc.config.classification import NamePattern
     from citysoc.detectors.correlate import Match
     from citysoc.detectors.intel import Matcher
     from citysoc.flow import Batch, Event, Finding, Position
@@ -58,6 +60,7 @@ class Work:
         placeholders: the values of the placeholders of rules.
         timezone: the zone of hours and days that rules name.
         intel: makes what meets events with threat intelligence; None: nothing does.
+        names: the house's own classes of names.
     """
 
     rules: tuple[Path, ...] = ()
@@ -69,6 +72,7 @@ class Work:
     placeholders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     timezone: str = "Asia/Ho_Chi_Minh"
     intel: Callable[[], Matcher] | None = None
+    names: tuple[NamePattern, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,7 @@ class Worker:
     def __init__(self, work: Work) -> None:
         self._facts = work.agency_facts
         self._intel = work.intel() if work.intel else None
+        self._own = Own(work.names)
         loaded = _load(work)
         self.detector = loaded.detector
         self.refused = _refused(loaded)
@@ -195,7 +200,7 @@ class Worker:
         events = parse_batch(batch, agency_facts=self._facts.get(batch.agency, {}))
         if self._intel:
             self._known(_good(events), self._intel.mark)
-        classify(events)
+        classify(events, self._own)
         return events
 
     def findings(self, batch: Batch) -> list[Finding]:
