@@ -9,7 +9,9 @@ import pytest
 
 from citysoc import i18n
 from citysoc.errors import UsageError
-from citysoc.reports.periods import before, named_period
+from citysoc.reports import trend
+from citysoc.reports.figures import Period
+from citysoc.reports.periods import before, named_period, year_before
 from citysoc.reports.sections.words import during
 from tests.reports.made import ZONE
 
@@ -48,3 +50,50 @@ def test_what_is_no_period(name):
 def test_the_period_before_is_one_of_the_calendar(name, earlier):
     found, wanted = before(named_period(name, ZONE)), named_period(earlier, ZONE)
     assert (found.since, found.until) == (wanted.since, wanted.until)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("2028-02", "2027-02-01", "2027-02-28"),  # 29 days beside 28
+        ("2029-02", "2028-02-01", "2028-02-29"),
+        ("2029-Q1", "2028-01-01", "2028-03-31"),
+        ("2028", "2027-01-01", "2027-12-31"),
+        ("2026-law", "2024-12-15", "2025-12-14"),
+    ],
+)
+def test_the_same_period_of_the_year_before(name, first, last):
+    found, zone = year_before(named_period(name, ZONE)), ZoneInfo(ZONE)
+    assert found.since.astimezone(zone).date().isoformat() == first
+    assert (found.until.astimezone(zone) - dt.timedelta(days=1)).date().isoformat() == last
+
+
+def test_a_period_that_ends_on_29_february_is_compared_with_one_that_ends_a_day_later():
+    zone = ZoneInfo(ZONE)
+    since, until = dt.datetime(2028, 2, 28, tzinfo=zone), dt.datetime(2028, 2, 29, tzinfo=zone)
+    found = year_before(Period(since, until, "", ZONE))
+    assert [end.astimezone(zone).date().isoformat() for end in (found.since, found.until)] == [
+        "2027-02-28",
+        "2027-03-01",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("2026-10", ["01", "02", "31"]),
+        ("2026-W41", ["05", "06", "11"]),
+        ("2026-Q4", ["28/09", "05/10", "28/12"]),
+        ("2026", ["01/2026", "02/2026", "12/2026"]),
+    ],
+)
+def test_a_chart_has_a_column_a_day_a_week_or_a_month(name, labels):
+    """No two days of a long period fall into one column by their number in the month."""
+    period, zone = named_period(name, ZONE), ZoneInfo(ZONE)
+    day, days = period.since.astimezone(zone).date(), {}
+    while day < period.until.astimezone(zone).date():
+        days[day.isoformat()] = {"attack": 1}
+        day += dt.timedelta(days=1)
+    steps = trend.steps(days)
+    assert [*list(steps)[:2], list(steps)[-1]] == labels
+    assert sum(counts["attack"] for counts in steps.values()) == len(days)
