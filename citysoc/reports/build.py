@@ -87,13 +87,34 @@ def write(
     agency: str | None = None,
 ) -> Built:
     """Write figures and their documents; see :func:`build`."""
+    built = written(config, figures, languages=languages, formats=formats, agency=agency)
+    told(built)
+    return built
+
+
+def told(built: Built) -> None:
+    """Log that a report was built."""
+    folder = str(built.files[0].parent)
+    _log.info(
+        "report.built", period=built.figures.period.name, folder=folder, differences=len(built.differences)
+    )
+
+
+def written(
+    config: Config,
+    figures: Figures,
+    *,
+    languages: Sequence[str],
+    formats: Sequence[str] | None = None,
+    agency: str | None = None,
+) -> Built:
+    """Write figures and their documents without a word about it: a process of a pool has no log."""
     folder = folder_of(config, figures.period, agency)
     folder.mkdir(parents=True, exist_ok=True)
     changed = issued.differences(folder, figures)
     files = [_write(folder / "figures.json", figures.to_json())]
     for language in languages:
         files += render(config, figures, folder, language, formats or config.settings.reports.formats)
-    _log.info("report.built", period=figures.period.name, folder=str(folder), differences=len(changed))
     return Built(figures, tuple(files), changed)
 
 

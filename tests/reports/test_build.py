@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
+
 from citysoc.config.load import load
 from citysoc.ecs.schema import to_table
+from citysoc.errors import ConfigError
 from citysoc.reports import issued
 from citysoc.reports.build import build, month_period
 from citysoc.reports.each import build_each
@@ -28,20 +33,42 @@ def test_uncleaned_machines_are_those_whose_last_word_is_failure(figures):
     assert figures.coverage.not_cleaned == 60
 
 
-def test_the_reports_of_all_agencies_say_what_each_ones_own_says(city):
-    """Asked once for the city and parted, or asked for each agency: the same figures."""
+@pytest.mark.parametrize("processes", [0, 2])
+def test_the_reports_of_all_agencies_say_what_each_ones_own_says(city, processes):
+    """Asked once for the city and parted, or asked for each agency: the same figures, and the same bytes."""
+    names = ("so-y-te", "phuong-vy-da")
+    options = {"languages": ("vi",), "formats": ("html", "pdf", "docx", "xlsx"), "now": NOW}
+    period = month_period(2026, 10, ZONE)
     state = State(city.state_path)
     try:
-        options = {"languages": ("vi",), "formats": ("html",), "now": NOW}
-        each = list(
-            build_each(city, state, LocalStore(city.store_path), month_period(2026, 10, ZONE), **options)
-        )
+        store = LocalStore(city.store_path)
+        found = list(build_each(city, state, store, period, processes=processes, **options))
+        contents = [[path.read_bytes() for path in built.files] for built in found]
+        own = [build(city, state, store, period, agency=name, **options) for name in names]
     finally:
         state.close()
-    assert [built.files[0].parent.name for built in each] == ["so-y-te", "phuong-vy-da"]
-    assert [built.figures for built in each] == [
-        figures_of(city, agency=name) for name in ("so-y-te", "phuong-vy-da")
-    ]
+    assert [built.files[0].parent.name for built in found] == list(names)
+    assert [built.figures for built in found] == [figures_of(city, agency=name) for name in names]
+    assert contents == [[path.read_bytes() for path in built.files] for built in own]
+
+
+def test_what_goes_wrong_in_a_process_is_told(city, tmp_path):
+    (tmp_path / "own.docx").write_bytes(b"no template")
+    settings = city.settings.reports.model_copy(update={"template": tmp_path / "own.docx"})
+    config = dataclasses.replace(city, settings=city.settings.model_copy(update={"reports": settings}))
+    state = State(city.state_path)
+    options = {"languages": ("en",), "formats": ("docx",), "now": NOW, "processes": 1}
+    try:
+        with pytest.raises(ConfigError, match="no DOCX file") as caught:
+            list(
+                build_each(
+                    config, state, LocalStore(city.store_path), month_period(2026, 10, ZONE), **options
+                )
+            )
+    finally:
+        state.close()
+    assert caught.value.where == str(tmp_path / "own.docx")
+    assert caught.value.hint
 
 
 def test_a_month_computed_again_says_what_changed_since_it_was_issued(tmp_path):
