@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from citysoc.config.load import load_agencies
 from citysoc.simulation.write import simulate
 from tests.bench.anomaly import anomaly_city, anomaly_sets
+from tests.bench.classify import classification
 from tests.bench.correlator import correlator, correlator_state
 from tests.bench.elastic import elastic_store
+from tests.bench.reports import monthly_report
 from tests.bench.sigma import sigma_network, sigma_start, sigma_windows
 from tests.bench.sigma_peers import sigma_peers
 from tests.bench.store import store_local
@@ -103,7 +105,9 @@ ALL: tuple[Callable[[int], Iterator[Row]], ...] = (
     sigma_windows,
     sigma_network,
     sigma_peers,
+    classification,
     correlator,
     correlator_state,
     elastic_store,
+    monthly_report,
 )

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = tuple[str, str, str]
 SMALL = 600_000
+SOME_AGENCIES = 48
 
 ASKED = """
-import datetime as dt, json, os, sys, time
+import datetime as dt, itertools, json, os, sys, time
 from pathlib import Path
 from citysoc.config.load import load
 from citysoc.reports.build import month_period, write
@@ -52,7 +53,9 @@ if step == "figures":
 elif step == "documents":
     found = len(write(config, figures, languages=("vi", "en"), formats=formats).files)
 else:
-    found = sum(1 for _ in build_each(config, state, store, period, languages=("vi",), now=now, formats=formats))
+    reports = build_each(config, state, store, period, languages=("vi",), now=now, formats=formats)
+    found = sum(1 for _ in itertools.islice(reports, int(sys.argv[3])))
+    reports.close()
 wall, cpu = (after - before for after, before in zip(used(), started))
 memory = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
 print(json.dumps({"found": found, "seconds": wall, "cpu": cpu, "memory": memory}))
@@ -64,14 +67,25 @@ STEPS = {
 }
 
 
-def reports(events: int = SMALL, *, directory: Path | None = None) -> Iterator[Row]:
-    """Yield what was measured: what, figure, goal."""
+def monthly_report(_records: int) -> Iterator[Row]:
+    """Yield what a small month gives, with the reports of a tenth of the agencies."""
+    yield from reports(agencies=SOME_AGENCIES)
+
+
+def reports(events: int = SMALL, *, agencies: int = 1000, directory: Path | None = None) -> Iterator[Row]:
+    """Yield what was measured: what, figure, goal.
+
+    Args:
+        events: of the month.
+        agencies: how many get a report of their own.
+        directory: where the city is kept; None for nowhere.
+    """
     with tempfile.TemporaryDirectory() as folder:
         home = (directory or Path(folder)) / "city"
         if not home.exists():
             yield from _made(home, events)
         for step, (what, goal) in STEPS.items():
-            row = _ask(home, step)
+            row = _ask(home, step, agencies)
             figure = f"{row['seconds']:.1f} s ({row['cpu']:.1f} CPU), {row['memory']:,} MiB"
             yield what.format(**row), figure, goal
 
@@ -86,8 +100,8 @@ def _made(home: Path, events: int) -> Iterator[Row]:
     yield "events made and stored", f"{total:,} in {time.perf_counter() - started:,.0f} s", ""
 
 
-def _ask(home: Path, step: str) -> dict[str, Any]:
-    command = [sys.executable, "-c", ASKED, str(home / "citysoc.yaml"), step]
+def _ask(home: Path, step: str, agencies: int) -> dict[str, Any]:
+    command = [sys.executable, "-c", ASKED, str(home / "citysoc.yaml"), step, str(agencies)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     row: dict[str, Any] = json.loads(done.stdout)
     return row
