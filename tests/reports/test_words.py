@@ -102,7 +102,7 @@ def test_an_empty_month_is_said_in_sentences(city):
     assert "Không có bản ghi nhật ký nào trong kỳ này." in vi
     assert "Số lượt theo loại hình tấn công: không ghi nhận." in vi
     assert "Trong kỳ không phát hiện mã độc trên máy tính." in vi
-    assert "Không có đơn vị nào trong danh bạ được cài phần mềm phòng, chống mã độc" in vi
+    assert "Đơn vị chưa được cài phần mềm phòng, chống mã độc quản trị tập trung." in vi
     assert "Danh bạ không quy định nguồn nhật ký nào phải có." in vi
     assert not re.search(r"\bNone\b|\{\w+\}|nan%", vi + en)
 

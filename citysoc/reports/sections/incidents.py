@@ -113,14 +113,14 @@ def table_of(f: Figures, shown: Sequence[IncidentRow], *, name: str = "incidents
         name,
         caption,
         (
-            Column(_("Number"), 1.75),
-            Column(_("Detected"), 1.35),
-            Column(_("Agency"), 1.7),
-            Column(_("What"), 2.2),
-            Column(_("Level"), 1.05),
-            Column(_("State"), 0.95),
-            Column(_("Notice due"), 1.35),
-            Column(_("Report due"), 1.35),
+            Column(_("Number"), 1.7),
+            Column(_("Detected"), 1.25),
+            Column(_("Agency"), 2.15),
+            Column(_("What"), 2.1),
+            Column(_("Level"), 1.0),
+            Column(_("State"), 0.9),
+            Column(_("Notice due"), 1.3),
+            Column(_("Report due"), 1.3),
         ),
         tuple(
             (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from citysoc.i18n import _
 from citysoc.reports import charts, trend
 from citysoc.reports.blocks import Block, Chart, Column, Paragraph, Share, Subheading, Table
-from citysoc.reports.sections.words import called, change, moved, named_class, named_list, ranking
+from citysoc.reports.sections.words import called, change, named_class, named_list, ranking
 from citysoc.reports.shares import shares
 from citysoc.reports.text import class_name, clean, integer, outcome_name, percent
 
@@ -63,7 +63,9 @@ def blocks(f: Figures) -> tuple[Block, ...]:
         (_("Sources and targets of attacks"), (_attackers(f), _targets(f))),
     ]
     if f.cases.value:
-        parts += [(_("By hour"), _hours(f)), (_("Agencies with most events"), _agencies(f))]
+        parts.append((_("By hour"), _hours(f)))
+    if f.cases.value and len(f.table) > 1:
+        parts.append((_("Agencies with most events"), _agencies(f)))
     return tuple(_numbered(parts))
 
 
@@ -196,15 +198,5 @@ def _class_trend(f: Figures) -> tuple[Block, ...]:
 
 
 def _agencies(f: Figures) -> tuple[Block, ...]:
-    if len(f.table) == 1:
-        return (Paragraph(_agency_share(f)),)
     rows = [(row.label, row.count, integer(row.count)) for row in called(f.busiest, f)]
     return (Chart(charts.bars(_("Agencies with most events"), rows), _("Agencies with most events")),)
-
-
-def _agency_share(f: Figures) -> str:
-    if f.cases.change is None:
-        return _("All events are of this agency.")
-    return _("The events of this agency: {change}.").format(
-        change=moved(f.cases.change, _("the month before") if f.period.is_month else _("the period before"))
-    )

@@ -46,6 +46,8 @@ def _unclassified(f: Figures) -> str:
     weak = sum(row.events.value for row in f.classes if row.code in _WEAK)
     if not f.cases.value:
         return ""
+    if not weak:
+        return _("Every event could be given a class.")
     return _("{count} events ({share}) could not be given a class.").format(
         count=integer(weak), share=percent(weak * 100 / f.cases.value)
     )

@@ -132,8 +132,8 @@ class Writer:
     def _chart(self, block: Chart) -> None:
         from docx.shared import Mm
 
-        line = self._line(align="center", tight=True, keep=True)
-        picture = line.add_run().add_picture(io.BytesIO(pdf.picture(block.svg)), width=Mm(TEXT_WIDTH_MM - 2))
+        line = self._line(align="left", tight=True, keep=True)
+        picture = line.add_run().add_picture(io.BytesIO(pdf.picture(block.svg)), width=Mm(TEXT_WIDTH_MM))
         picture._inline.docPr.set("descr", block.caption)  # noqa: SLF001  for screen readers; no door for it
         self._line(block.caption, "Caption", align="center")
 
