@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults test-elastic test-browser lint fix bench bench-peers docs catalogues lock clean
+.PHONY: help setup demo test faults test-elastic test-browser lint fix bench bench-peers docs catalogues model lock clean
 
 help:            ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,9 @@ docs: setup      ## write the generated parts of the documentation again
 
 catalogues: setup ## find the messages of the code; write the Vietnamese catalogue and its compiled form
 	$(BIN)/python -m tests.catalogues
+
+model: setup     ## train the model of names on our own labelled names
+	$(BIN)/python -m citysoc.enrich.train
 
 lock: setup      ## resolve the dependencies again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \

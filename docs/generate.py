@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import orjson
 from pydantic import BaseModel
 
 import citysoc.rules
 from citysoc.cli import COMMANDS, root
+from citysoc.config import classification as names_file
 from citysoc.config import intel, models, reports
 from citysoc.detectors.anomaly.families import FEATURES
 from citysoc.detectors.sigma.load import documents, rule_files
 from citysoc.ecs import FIELDS
+from citysoc.enrich.model import FILE as MODEL
 from citysoc.flow import LEVELS
 from citysoc.parsers.registry import PARSERS, parser
 
@@ -82,6 +85,8 @@ def settings() -> str:
         models.Rules,
         models.Alerts,
         models.Webhook,
+        names_file.ClassificationFile,
+        names_file.NamePattern,
         reports.Reports,
         reports.AvReport,
         reports.DirectoryTarget,
@@ -106,7 +111,8 @@ def _model(model: type[BaseModel]) -> str:
         default = (
             "required" if field.is_required() else f"`{_plain(field.get_default(call_default_factory=True))}`"
         )
-        rows.append(f"| `{name}` | {default} | {about.get(name, '') or _choices(field.annotation)} |")
+        key = field.alias or name
+        rows.append(f"| `{key}` | {default} | {about.get(key, '') or _choices(field.annotation)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -142,6 +148,54 @@ def _plain(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None or value in ("", {}) else str(value)
+
+
+def classification() -> str:
+    """Return what was measured of the model of names when it was trained."""
+    found = orjson.loads(MODEL.read_bytes())
+    parts = [
+        (
+            f"Version `{found['version']}`. A fifth of the families, and of the signatures, was kept out of training and of all choices; for"
+            " the tables these families were taken out too.\n"
+        )
+    ]
+    for name, title in (("threat", "Threat names"), ("signature", "Signatures")):
+        parts += _measured(title, found["heads"][name], found["names"][name])
+    return "\n".join(parts)
+
+
+_JUDGES = {
+    "tables": "tables alone",
+    "model": "model alone",
+    "model_where_tables_are_silent": "model where the tables are silent",
+    "both": "both, as shipped",
+}
+
+
+def _measured(title: str, head: dict[str, Any], names: int) -> list[str]:
+    told = head["measured"]
+    rows = [
+        f"### {title}\n",
+        f"{names:,} labelled names; {told['kept_out']} of them kept out, of {told['groups']} families or signatures. Believed from probability {head['threshold']}.\n",
+        "| judge | names that say something | told | of these right | names that say nothing | told all the same |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for judge, about in _JUDGES.items():
+        row = told[judge]
+        share = f"{row['right'] * 100 / row['told']:.0f} %" if row["told"] else "–"
+        rows.append(
+            f"| {about} | {row['names']} | {row['told']} | {row['right']} ({share}) | {row['saying_nothing']} | {row['told_of_nothing']} |"
+        )
+    said = sorted({code for row in told["confusion"].values() for code in row})
+    rows.append(
+        "\nConfusion of the model alone: rows are what a name is, columns what was said of it; – is nothing.\n"
+    )
+    rows.append("| | " + " | ".join(code or "–" for code in said) + " |")
+    rows.append("|---|" + "---:|" * len(said))
+    for code, row in sorted(told["confusion"].items()):
+        cells = " | ".join(str(row.get(other, "")) for other in said)
+        rows.append(f"| **{code or '–'}** | {cells} |")
+    return [*rows, ""]
 
 
 _THEMES = {

@@ -203,15 +203,11 @@ def title_in(language: str, title: str, title_vi: str = "") -> str:
 
 
 def class_of(tags: tuple[str, ...], matched: Mapping[str, Any]) -> str:
-    """Return the class that an event or a rule's tag (``citysoc.brute``) names, "" where none does."""
-    named = matched.get("citysoc.class")
-    if isinstance(named, str) and named in CLASSES:
-        return named
-    for tag in tags:
-        space, _, name = tag.rpartition(".")
-        if space in {"citysoc", "citysoc.class"} and name.upper() in CLASSES:
-            return name.upper()
-    return ""
+    """Return the class that an event, a rule's tag (``citysoc.brute``) or its ATT&CK technique names, "" where none does."""
+    from citysoc.enrich.classify import of_finding  # its tables are for those that take findings in
+
+    found = of_finding(tags, matched)
+    return (found.code or "") if found else ""
 
 
 def _iso(number: int) -> str:
