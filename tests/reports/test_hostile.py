@@ -28,7 +28,7 @@ from citysoc.alerts import incidents
 from citysoc.alerts.intake import take
 from citysoc.config.load import load
 from citysoc.config.models import Alerts
-from citysoc.config.reports import AvReport, MailTarget
+from citysoc.config.reports import AvReport, MailTarget, WebhookTarget
 from citysoc.ecs.schema import to_table
 from citysoc.flow import Finding
 from citysoc.reports import forms, html, pdf, publish, sections, sheets, word
@@ -36,7 +36,7 @@ from citysoc.reports.avreport import collect
 from citysoc.reports.avreport import document as avreport
 from citysoc.reports.computing import compute
 from citysoc.reports.computing.sources import Sources
-from citysoc.reports.delivery import Package, mail
+from citysoc.reports.delivery import Package, mail, webhook
 from citysoc.reports.figures import Ranked, StreamRow
 from citysoc.state import State
 from citysoc.stores.local import LocalStore
@@ -59,8 +59,7 @@ FINDINGS = ("title", "title_vi", "entity")
 SETTINGS = ("superior", "issuer", "place", "addressee", "signer", "recipients")
 REPLACED = ("stream", "weakness", "level", "outcome", "place_of_address", "address", "unknown_agency")
 PLACES = (*EVENTS, *FINDINGS, *SETTINGS, *REPLACED, "agency", "agency_en", "own_words")
-SHORT = 80
-"""Names of hosts and malware are cut here."""
+HOOK = {"id": "desk", "url": "https://desk.example/in", "secret": "env:DESK"}
 
 
 def said(place, string):
@@ -91,7 +90,7 @@ def month(request, tmp_path_factory):
         _yaml({"agencies": [agency, {"id": "xa-b", "name": "Xã B"}]}), encoding="utf-8"
     )
     (root / "sources").mkdir()
-    (root / "citysoc.yaml").write_text(_yaml({"reports": settings}), encoding="utf-8")
+    (root / "citysoc.yaml").write_text(_yaml({"reports": settings, "webhooks": [HOOK]}), encoding="utf-8")
     config = load(root / "citysoc.yaml")
     names = dict(zip(("threat.software.name", "host.name", "file.path"), EVENTS, strict=True))
     odd = {field: said(place, string) for field, place in names.items()} | {"agency.id": "xa-a"}
@@ -289,7 +288,14 @@ def test_mail(month, tmp_path):
         assert mark("agency" if agency else "issuer") in message["Subject"].replace("…", "")
 
 
-def test_webhook_and_figures_are_json_that_holds_the_text_as_it_is(month):
+def test_webhook_and_figures_are_json_that_holds_the_text_as_it_is(month, tmp_path):
+    (tmp_path / "figures.json").write_bytes(month.figures.to_json())
+    package = Package("rep_1", "10/2026", "", tmp_path, "place", ())
+    target = WebhookTarget(id="hook", kind="webhook", webhook="desk", formats=("html",))
+    webhook.deliver(month.config, month.state, target, package, now=NOW)
+    (row,) = month.state.rows("SELECT body FROM outbox WHERE event = 'report.built'")
+    assert json.loads(row["body"])["data"]["figures"]["cases"]["value"] == month.figures.cases.value
+    assert harmless(row["body"].decode())
     figures = json.loads(month.figures.to_json())["figures"]
     assert figures["malware"][0]["key"] == said("malware", month.string)
     assert figures["table"][0]["name"] == said("agency", month.string)
