@@ -129,7 +129,7 @@ def _letterhead(page: Page) -> None:
     centred(left, "{{ issuer }}", 12, bold=True, caps=True)
     rule(left, TEXT_WIDTH_MM * _LEFT_SHARE, TEXT_WIDTH_MM * _LEFT_SHARE * 0.35)
     centred(left, "{{ number }}", 13)
-    centred(left, "{{ mark }}", 13, bold=True, boxed=True)
+    centred(left, "{{ mark }}", 13, bold=True, boxed=True, before=4)
     centred(right, "{{ nation }}", 12, bold=True, first=True)
     centred(right, "{{ motto }}", 13, bold=True)
     rule(right, TEXT_WIDTH_MM * _RIGHT_SHARE, _MOTTO_RULE_MM)
