@@ -321,6 +321,8 @@ def joined(tables: Sequence[pa.Table]) -> pa.Table:
 
 def _filled(table: pa.Table) -> pa.Table:
     """Return a table without its empty columns: most are, and they would all travel between processes."""
+    if not len(table):  # a file that brings nothing new: its columns are asked for all the same
+        return table
     return table.select([name for name in table.schema.names if table[name].null_count < len(table)])
 
 
