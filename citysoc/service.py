@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import signal
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -290,7 +291,7 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
         if not isinstance(service.store, LocalStore):
             removed = await asyncio.to_thread(service.store.compact)
         else:
-            removed = await _compacted_apart(service.config)
+            removed = (await _apart(service.config, "store", "compact"))["fewer"]
         return f"{removed} files fewer" if removed else None
 
     async def filters(since: dt.datetime, until: dt.datetime) -> str | None:
@@ -360,34 +361,32 @@ def _cluster_jobs(service: Service) -> list[schedule.Job]:
     ]
 
 
-async def _compacted_apart(config: Config) -> int:
-    """Let a process of its own merge the store's files; return how many fewer there are.
+async def _apart(config: Config, *arguments: str) -> dict[str, Any]:
+    """Let a process of its own run a citysoc command; return the object that it prints.
 
-    Merging takes some hundred megabytes and a core for a while: neither may be missing where events come in. A
-    kill at any instant leaves the store as it was.
+    Merging files and learning take some hundred megabytes and a core for a while: neither may be missing where
+    events come in. A kill at any instant leaves store and model as they were.
 
     Raises:
         StoreError: it failed.
     """
     command = [sys.executable, "-m", "citysoc", "--config", str(config.path), "--lang", "en"]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        "store",
-        "compact",
-        "--nice",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+    # Not asyncio's processes: their pipes outlive a loop that is closing.
+    process = subprocess.Popen(  # noqa: S603  our own command; starting it takes a millisecond
+        [*command, *arguments, "--nice"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
-        out, err = await process.communicate()
+        out, err = await asyncio.to_thread(process.communicate)
     except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        process.kill()
         raise
-    if process.returncode:
+    if not out:
         raise StoreError(err.decode(errors="replace").strip()[-_ERROR_LENGTH:], transient=True)
-    return int(orjson.loads(out)["fewer"])
+    found: dict[str, Any] = orjson.loads(out)
+    return found
 
 
 def _anomaly_jobs(service: Service) -> list[schedule.Job]:
@@ -397,7 +396,11 @@ def _anomaly_jobs(service: Service) -> list[schedule.Job]:
         )
 
     async def learning(_since: dt.datetime, until: dt.datetime) -> str | None:
-        return await asyncio.to_thread(anomaly.scheduled_train, service.config, service.store, until)
+        if not await asyncio.to_thread(anomaly.should_train, service.config, service.store, until):
+            return None
+        told = await _apart(service.config, "anomaly", "train")
+        verdict = "in use" if told["promoted"] else "refused: worse than the model in use"
+        return f"average precision {told['average_precision']:.3f} on the replay, {verdict}"
 
     return [
         schedule.Job("anomaly score", scoring, cron=SCORING_CRON),

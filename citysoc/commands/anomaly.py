@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,9 +42,10 @@ def command() -> None:
     help="Alerts a day for the whole city.",
 )
 @click.option("--force", is_flag=True, help="Use the new model even where it is worse on the replay.")
+@click.option("--nice", is_flag=True, help="Leave the processor to others.")
 @span_options
 @pass_app
-def train(app: App, *, seed: int, budget: float, force: bool, span: Span) -> int:
+def train(app: App, *, seed: int, budget: float, force: bool, nice: bool, span: Span) -> int:
     """Learn from the last 30 days, and use the model when it is not worse than the one in use.
 
     Example: citysoc anomaly train --since 2026-10-01 --until 2026-11-01
@@ -50,6 +53,8 @@ def train(app: App, *, seed: int, budget: float, force: bool, span: Span) -> int
     from citysoc.commands.progress import counting
     from citysoc.detectors.anomaly import run
 
+    if nice:
+        os.nice(10)
     now = clock.now()
     until = span.until or now
     with counting(_("Reading events"), quiet=app.quiet) as moved:
@@ -71,6 +76,7 @@ def train(app: App, *, seed: int, budget: float, force: bool, span: Span) -> int
         if done.promoted
         else _("The new model is worse than the one in use and is not used; --force uses it.")
     )
+    click.echo(json.dumps({"promoted": done.promoted, "average_precision": figures["average_precision"]}))
     return 0 if done.promoted else 1
 
 

@@ -134,5 +134,5 @@ def test_a_killed_service_goes_on_where_it_was(city):
         wait_for(lambda: city.received() >= total, 60, what=city.log())
         service.send_signal(signal.SIGTERM)
         assert service.wait(30) == 0
-    assert "Traceback" not in city.log()
+    assert "Traceback" not in city.log(), city.log()[-6000:]
     check(city, 6)

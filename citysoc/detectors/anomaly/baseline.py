@@ -262,7 +262,8 @@ def _caps(chunks: Iterable[pa.Table], names: Sequence[str]) -> np.ndarray:
     if not some:
         return np.zeros(len(names), np.float32)
     middle, high = np.percentile(np.concatenate(some), [50, 95], axis=0)
-    return (high + (high - middle) + 1.0).astype(np.float32)
+    caps: np.ndarray = (high + (high - middle) + 1.0).astype(np.float32)
+    return caps
 
 
 def _sum_by(codes: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
@@ -369,9 +370,10 @@ def _own_sums(
 
     width, count = len(names), len(census.entities)
     hours, sums, squares = np.zeros(count * 3), np.zeros((count * 3, width)), np.zeros((count * 3, width))
-    keys: list[np.ndarray] = []
-    totals: list[np.ndarray] = []
-    weights: list[np.ndarray] = []
+    # Nothing yet is a sum, too: a city may have no row of a kind.
+    keys: list[np.ndarray] = [np.zeros(0, np.int64)]
+    totals: list[np.ndarray] = [np.zeros((0, width), np.float32)]
+    weights: list[np.ndarray] = [np.zeros(0, np.int64)]
     for table in chunks:
         entity = _numbers(census.entities, table)
         slot, part = slot_of(table["hour"].to_numpy())

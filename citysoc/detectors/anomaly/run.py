@@ -195,19 +195,14 @@ def scheduled_score(config: Config, store: EventStore, state: State, until: dt.d
     return f"{new} new anomalies of {len(found)}" if new else None
 
 
-def scheduled_train(config: Config, store: EventStore, until: dt.datetime) -> str | None:
-    """Train on the last 30 days; return one line, None when there is too little data or the model is fresh."""
+def should_train(config: Config, store: EventStore, until: dt.datetime) -> bool:
+    """Return whether there is enough to learn from and no fresh model; features too old are removed."""
     told = files.facts(model_folder(config))
     if told is not None and until - dt.datetime.fromisoformat(told["window"]["until"]) < FRESH:
-        return None
+        return False
     days.prune(table_folder(config), until - KEPT)
     status = store.status()
-    if status.first is None or until - status.first < dt.timedelta(days=train.LEAST_DAYS + 1):
-        return None
-    trained = train_and_promote(config, store, since=until - WINDOW, until=until)
-    precision = trained.compared["new"]["average_precision"]
-    verdict = "in use" if trained.promoted else "refused: worse than the model in use"
-    return f"average precision {precision:.3f} on the replay, {verdict}"
+    return status.first is not None and until - status.first >= dt.timedelta(days=train.LEAST_DAYS + 1)
 
 
 def health(facts: dict[str, Any], told_last_day: int, now: dt.datetime) -> list[str]:
