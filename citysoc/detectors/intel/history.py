@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from citysoc import clock, telemetry
 from citysoc.alerts.intake import alert_key, take
 from citysoc.detectors.intel.lookup import Lookup
-from citysoc.detectors.intel.matching import FIELDS, LISTS, findings_of
+from citysoc.detectors.intel.matching import FIELDS, LISTS, URLS, findings_of
 from citysoc.detectors.intel.table import LATE_SECONDS, load, write
 from citysoc.errors import UsageError
 from citysoc.i18n import _
@@ -90,7 +90,7 @@ def hunt(
         if not sum(write(path, _new(database, stamps, everything=everything), generation=0).values()):
             return found
         lookup = Lookup(load(path), lambda wanted: _of_feeds(database, wanted, stamps))
-        for name, kind in {**FIELDS, **LISTS}.items():
+        for name, kind in {**FIELDS, **dict.fromkeys(URLS, "urls"), **LISTS}.items():
             if known := _hits(store, lookup, (name, kind), span, found):
                 _count(store, name, known, span, found)
     found.rows.sort(key=lambda row: (-row["events"], row["indicator"], row["field"], row["value"]))

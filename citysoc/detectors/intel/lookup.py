@@ -28,6 +28,8 @@ REMEMBERED = 1 << 17
 """So many values of each kind are remembered."""
 _REMEMBERED_HITS = 1 << 15
 _MAX_VALUE = 4096
+_MAX_NETLOC = 400
+"""A host has at most 253 characters; before it may stand a user, behind it a port."""
 _MAX_SUFFIXES = 12
 _HASH_LENGTHS = frozenset({32, 40, 64})
 _packed4 = partial(socket.inet_pton, socket.AF_INET)
@@ -75,7 +77,9 @@ class Lookup:
         self.table = table
         self._records = records
         self._addresses, self._domains, self._hashes, self._mails = Memory(), Memory(), Memory(), Memory()
+        self._with_urls = Memory()
         self._hosts: dict[str, bool] = {}
+        self._parents: dict[bytes, list[tuple[str, str]]] = {}
 
     def addresses(self, values: set[object]) -> Hits:
         """Return those of the values that are addresses in a feed."""
@@ -98,25 +102,26 @@ class Lookup:
 
         URLs repeat little, their hosts much: so hosts are remembered.
         """
-        hits: Hits = {}
-        hosts: dict[object, str] = {}
-        for value in values:
-            if type(value) is str and "://" in value[:32]:
-                netloc = value.split("/", 3)[2][:300]
-                hosts[value] = netloc
-        if not hosts:
-            return hits
-        suspect = self._suspect_hosts(set(hosts.values()))
-        for value, netloc in hosts.items():
-            if netloc in suspect and (found := self._of_url(str(value))):
-                hits[value] = found
-        return hits
+        texts = [value for value in values if type(value) is str and "://" in value]
+        suspect = self._suspect_hosts({text.split("/", 3)[2] for text in texts})
+        if not suspect:
+            return {}
+        return {
+            text: found
+            for text in texts
+            if text.split("/", 3)[2] in suspect and (found := self._of_url(text))
+        }
 
-    def has_urls(self, host: object) -> bool:
-        """Return whether a feed may hold URLs of a host."""
-        if not isinstance(host, str) or len(host) > _MAX_VALUE:
-            return False
-        return self.table.may_hold(host.lower().rstrip(".").encode("utf-8", "replace"), _HOST)
+    def with_urls(self, hosts: set[object]) -> set[object]:
+        """Return those of the hosts of which a feed may hold URLs."""
+        known = self._with_urls
+        news = known.news(hosts)
+        if news:
+            may_hold = self.table.may_hold
+            texts = [host for host in news if isinstance(host, str) and len(host) <= _MAX_VALUE]
+            folded = {one: one.lower().rstrip(".").encode("utf-8", "replace") for one in texts}
+            known.learn(news, {one: () for one, raw in folded.items() if may_hold(raw, _HOST)})
+        return set(known.known(hosts))
 
     def _known(
         self, memory: Memory, values: set[object], examine: Callable[[Collection[object]], Hits]
@@ -183,6 +188,9 @@ class Lookup:
     def _examine_domains(self, values: Collection[object]) -> Hits:
         hits: Hits = {}
         bits, mask, crc = self.table.bits, self.table.mask, zlib.crc32
+        parents = self._parents
+        if len(parents) > REMEMBERED:
+            parents.clear()
         for value in values:
             if not isinstance(value, str) or not value or len(value) > _MAX_VALUE:
                 continue
@@ -193,17 +201,27 @@ class Lookup:
                     continue
             name = value.lower().rstrip(".") if value.isascii() else canonical_domain(value) or ""
             raw = name.encode("ascii", "ignore")
-            candidates = []
-            for _number in range(_MAX_SUFFIXES):
-                place = crc(raw, _DOMAIN) & mask
-                if bits[place >> 3] >> (place & 7) & 1:
-                    candidates.append(("domain", raw.decode("ascii")))
-                raw = raw[raw.find(b".") + 1 :] if b"." in raw else b""
-                if b"." not in raw:
-                    break
+            place = crc(raw, _DOMAIN) & mask
+            parent = raw.partition(b".")[2]
+            candidates = parents.get(parent)
+            if candidates is None:
+                candidates = parents[parent] = self._candidates(parent)
+            if bits[place >> 3] >> (place & 7) & 1:
+                candidates = [("domain", raw.decode("ascii")), *candidates]
             if candidates and (found_of := self._records(candidates)):
                 hits[value] = tuple(found_of)
         return hits
+
+    def _candidates(self, name: bytes) -> list[tuple[str, str]]:
+        """Return a domain and those above it that may be among the indicators."""
+        found = []
+        for _number in range(_MAX_SUFFIXES):
+            if b"." not in name:
+                break
+            if self.table.may_hold(name, _DOMAIN):
+                found.append(("domain", name.decode("ascii")))
+            name = name.partition(b".")[2]
+        return found
 
     # Hashes and mail addresses
 
@@ -240,6 +258,8 @@ class Lookup:
             known.clear()
         for netloc in netlocs:
             verdict = known.get(netloc)
+            if verdict is None and len(netloc) > _MAX_NETLOC:
+                continue
             if verdict is None:
                 url = split_url(f"http://{netloc}")
                 verdict = known[netloc] = url is not None and (

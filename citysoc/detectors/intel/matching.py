@@ -21,7 +21,7 @@ from citysoc.errors import StoreError
 from citysoc.flow import LEVELS, UNKNOWN_AGENCY, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from citysoc.detectors.intel.database import Record
@@ -61,11 +61,10 @@ LISTS = {
 FIELDS: Mapping[str, str] = {
     **dict.fromkeys(ADDRESSES, "addresses"),
     **dict.fromkeys(DOMAINS, "domains"),
-    **dict.fromkeys(URLS, "urls"),
     **dict.fromkeys(HASHES, "hashes"),
     **dict.fromkeys(MAILS, "mails"),
 }
-"""Fields that hold one value."""
+"""Fields that hold one value, beside ``URLS``."""
 
 _ECS_TYPES = {"domain": "domain-name", "url": "url", "hash": "file", "email": "email-addr"}
 _ECS_VALUES = {
@@ -154,34 +153,61 @@ def hits(lookup: Lookup, events: Sequence[Event]) -> dict[int, list[tuple[str, R
     found: dict[int, list[tuple[str, Record]]] = {}
     present: set[str] = set().union(*events)
     for name, kind in FIELDS.items():
-        if name not in present:
-            continue
-        column: list[Any] = list(map(dict.get, events, repeat(name)))
-        try:
-            values = set(column)
-        except TypeError:  # a list where one value belongs
-            _of_lists(lookup, name, kind, [one if isinstance(one, list) else [one] for one in column], found)
-            continue
-        known: Hits = getattr(lookup, kind)(values)
-        if known:
-            for number, value in enumerate(column):
-                if value in known:
-                    found.setdefault(number, []).extend((name, record) for record in known[value])
+        if name in present:
+            _of_column(getattr(lookup, kind), name, events, found)
+    urls = _Urls(lookup)
+    for name in URLS:
+        if name in present:
+            _of_column(urls.known, name, events, found)
     for name, kind in LISTS.items():
         if name in present:
-            column = [event.get(name) for event in events]
-            _of_lists(lookup, name, kind, [one if isinstance(one, list) else [one] for one in column], found)
+            _of_lists(getattr(lookup, kind), name, [event.get(name) for event in events], found)
     if "url.domain" in present and "url.original" in present:
         _paths(lookup, events, found)
     return dict(sorted(found.items()))
 
 
-def _of_lists(
-    lookup: Lookup, name: str, kind: str, column: list[list[Any]], found: dict[int, list[tuple[str, Record]]]
+class _Urls:
+    """Looks each URL of a batch up once: the same one often stands in several fields."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._seen: set[object] = set()
+        self._hits: Hits = {}
+
+    def known(self, values: set[object]) -> Hits:
+        self._hits |= self._lookup.urls(values - self._seen)
+        self._seen |= values
+        return self._hits
+
+
+def _of_column(
+    known_of: Callable[[set[object]], Hits],
+    name: str,
+    events: Sequence[Event],
+    found: dict[int, list[tuple[str, Record]]],
 ) -> None:
-    cells = [[one for one in items[:100] if isinstance(one, str)] for items in column]
+    column: list[Any] = list(map(dict.get, events, repeat(name)))
+    try:
+        known = known_of(set(column))
+    except TypeError:  # a list where one value belongs
+        _of_lists(known_of, name, column, found)
+        return
+    for number, value in enumerate(column) if known else ():
+        if value in known:
+            found.setdefault(number, []).extend((name, record) for record in known[value])
+
+
+def _of_lists(
+    known_of: Callable[[set[object]], Hits],
+    name: str,
+    column: Sequence[Any],
+    found: dict[int, list[tuple[str, Record]]],
+) -> None:
+    listed = [one if isinstance(one, list) else [one] for one in column]
+    cells = [[one for one in items[:100] if isinstance(one, str)] for items in listed]
     values: set[object] = set(chain.from_iterable(cells))
-    known: Hits = getattr(lookup, kind)(values) if values else {}
+    known = known_of(values) if values else {}
     for number, items in enumerate(cells) if known else ():
         for value in items:
             if value in known:
@@ -190,11 +216,16 @@ def _of_lists(
 
 def _paths(lookup: Lookup, events: Sequence[Event], found: dict[int, list[tuple[str, Record]]]) -> None:
     """Look at paths whose host stands in a field of its own, where a feed knows URLs of that host."""
-    hosts = {host for event in events if isinstance(host := event.get("url.domain"), str)}
-    suspect = {host for host in hosts if lookup.has_urls(host)}
+    try:
+        suspect = lookup.with_urls(set(map(dict.get, events, repeat("url.domain"))))
+    except TypeError:  # a list where one value belongs
+        suspect = lookup.with_urls(
+            {one for event in events if isinstance(one := event.get("url.domain"), str)}
+        )
     for number, event in enumerate(events) if suspect else ():
         path = event.get("url.original")
-        if event.get("url.domain") in suspect and isinstance(path, str) and path.startswith("/"):
+        host = event.get("url.domain")
+        if isinstance(host, str) and host in suspect and isinstance(path, str) and path.startswith("/"):
             port = event.get("url.port") or event.get("destination.port")
             texts = {f"http://{event['url.domain']}{path}", f"http://{event['url.domain']}:{port}{path}"}
             known = lookup.urls(set(texts))
