@@ -96,7 +96,6 @@ def _matched(folder: Path, listed: list[str], chance: random.Random) -> Iterator
     table = load(folder / "intel" / "table.bin")
     yield "intel: mapping and checking the table", f"{(time.process_time() - began) * 1000:.0f} ms CPU", ""
     yield "intel: filter's false alarms, to be looked up", f"{_false(table, chance):.2f} %", ""
-    before = _private_kib()
     # One of a thousand events is a hit.
     for what, make in (
         ("firewall, 5,000 outside addresses", _firewall(_pool(listed, chance))),
@@ -111,7 +110,11 @@ def _matched(folder: Path, listed: list[str], chance: random.Random) -> Iterator
         yield f"intel: {what}", f"{cost:.2f} µs an event", "< 3 µs"
         yield f"intel:   findings of {EVENTS:,} events", f"{found:,}", ""
         del events
-    yield "intel: a worker's own memory, beside the table", f"{max(_private_kib() - before, 0) >> 10} MiB", ""
+    yield (
+        "intel: what a worker remembers when full, beside the table",
+        f"{_remembered(folder, chance)} MiB",
+        "",
+    )
 
 
 def _cost(folder: Path, events: list[Event]) -> tuple[float, int]:
@@ -125,6 +128,16 @@ def _cost(folder: Path, events: list[Event]) -> tuple[float, int]:
         matcher.mark(part)
         found += len(matcher.findings(part))
     return (time.process_time() - began) / len(events) * 1e6, found
+
+
+def _remembered(folder: Path, chance: random.Random) -> int:
+    """Return the MiB of a matcher that has seen more values than it keeps."""
+    matcher, make = Matcher(folder / "intel"), _firewall(lambda: _address(chance))
+    matcher.mark([make(0)])
+    before = _private_kib()
+    for start in range(0, EVENTS, _BATCH):
+        matcher.mark([one for n in range(start, start + _BATCH) for one in (make(n), _dns(n, chance))])
+    return max(_private_kib() - before, 0) >> 10
 
 
 def _private_kib() -> int:

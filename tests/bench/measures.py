@@ -20,6 +20,7 @@ from tests.bench.anomaly import anomaly_city, anomaly_sets
 from tests.bench.classify import classification
 from tests.bench.correlator import correlator, correlator_state
 from tests.bench.elastic import elastic_store
+from tests.bench.intel import intel
 from tests.bench.reports import monthly_report
 from tests.bench.sigma import sigma_network, sigma_start, sigma_windows
 from tests.bench.sigma_peers import sigma_peers
@@ -110,4 +111,5 @@ ALL: tuple[Callable[[int], Iterator[Row]], ...] = (
     correlator_state,
     elastic_store,
     monthly_report,
+    intel,
 )

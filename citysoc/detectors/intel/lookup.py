@@ -253,22 +253,14 @@ class Lookup:
     def _suspect_hosts(self, netlocs: set[str]) -> set[str]:
         """Return what stands before the path of URLs that need a closer look."""
         known = self._hosts
-        suspect = set()
         if len(known) > REMEMBERED:
             known.clear()
-        for netloc in netlocs:
-            verdict = known.get(netloc)
-            if verdict is None and len(netloc) > _MAX_NETLOC:
-                continue
-            if verdict is None:
-                url = split_url(f"http://{netloc}")
-                verdict = known[netloc] = url is not None and (
-                    self.table.may_hold(url.host.encode("utf-8", "replace"), _HOST)
-                    or bool(self.domains({url.host}))
-                )
-            if verdict:
-                suspect.add(netloc)
-        return suspect
+        news = {one: _host_of_netloc(one) for one in netlocs if one not in known and len(one) <= _MAX_NETLOC}
+        if news:
+            hosts: set[object] = set(news.values())
+            suspect = self.with_urls(hosts) | self.domains(hosts).keys()
+            known.update({netloc: host in suspect for netloc, host in news.items()})
+        return {netloc for netloc in netlocs if known.get(netloc)}
 
     def _of_url(self, text: str) -> tuple[Record, ...]:
         url = split_url(text)
@@ -279,3 +271,11 @@ class Lookup:
         wanted = [one for one in wanted if may_hold(one[1].encode("utf-8", "replace"), _URL)]
         found = self._records(wanted) if wanted else []
         return (*found, *self.domains({url.host}).get(url.host, ()))
+
+
+def _host_of_netloc(netloc: str) -> str:
+    """Return the host of what stands before the path of a URL; empty where there is none."""
+    if "[" in netloc or "@" in netloc or not netloc.isascii() or "?" in netloc or "#" in netloc:
+        url = split_url(f"http://{netloc}")
+        return url.host if url else ""
+    return netloc.partition(":")[0].lower().rstrip(".")
