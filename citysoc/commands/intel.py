@@ -230,7 +230,7 @@ def _say(app: App, done: Done) -> None:
     for reason, count in sorted(result.account.skipped.items(), key=lambda item: (-item[1], item[0]))[:10]:
         samples = "; ".join(result.account.samples.get(reason, ()))
         app.say(
-            _("  left out, {reason}: {count} ({samples})").format(
+            _("left out, {reason}: {count} ({samples})").format(
                 reason=reason, count=number(count), samples=samples
             )
         )
