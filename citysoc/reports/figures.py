@@ -268,6 +268,7 @@ class Figures:
         streams: how many streams are in which state.
         quiet: the streams that are late, silent or never seen.
         completeness: conservation over arrival time.
+        unnamed: cases that are malware whose name tells no kind, and so have no class.
     """
 
     period: Period
@@ -308,6 +309,7 @@ class Figures:
     streams: dict[str, int]
     quiet: tuple[StreamRow, ...]
     completeness: Completeness
+    unnamed: int = 0
 
     def to_json(self) -> bytes:
         """Return the figures as JSON with sorted keys: same figures, same bytes."""

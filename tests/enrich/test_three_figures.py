@@ -61,6 +61,7 @@ def test_a_detection_its_alert_and_its_incident_are_three_figures(month):
     assert (found.attack.value, found.spyware.value, found.virus.value) == (0, 1, 13)
     assert {row.code: row.events.value for row in found.classes} == {"VIRUS": 9, "": 4, "SPY": 1}
     assert sum(row.events.value for row in found.classes) == found.cases.value
+    assert found.unnamed == 4
     # Nine findings are fewer alerts, each counts its findings; one host is one incident.
     assert 1 <= len(alerts) < 9
     assert sum(row["count"] for row in alerts) == 9

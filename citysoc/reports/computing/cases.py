@@ -82,6 +82,7 @@ def totals(sources: Sources, groups: Sequence[Group], earlier: Earlier) -> dict[
         "cases": compared(*WORDS),
         **{word: compared(word) for word in WORDS},
         "policy": sum(group.count for group in groups if group.code == "POLICY"),
+        "unnamed": sum(group.count for group in groups if group.threat == "virus" and not group.code),
     }
 
 

@@ -48,9 +48,13 @@ def _unclassified(f: Figures) -> str:
         return ""
     if not weak:
         return _("Every event could be given a class.")
-    return _("{count} events ({share}) could not be given a class.").format(
+    told = _("{count} events ({share}) could not be given a class.").format(
         count=integer(weak), share=percent(weak * 100 / f.cases.value)
     )
+    if not f.unnamed:
+        return told
+    named = _("{count} of them are malware whose name tells no kind.").format(count=integer(f.unnamed))
+    return f"{told} {named}"
 
 
 def blocks(f: Figures) -> tuple[Block, ...]:
