@@ -130,23 +130,6 @@ def _cost(folder: Path, events: list[Event]) -> tuple[float, int]:
     return (time.process_time() - began) / len(events) * 1e6, found
 
 
-def _remembered(folder: Path, chance: random.Random) -> int:
-    """Return the MiB of a matcher that has seen more values than it keeps."""
-    matcher, make = Matcher(folder / "intel"), _firewall(lambda: _address(chance))
-    matcher.mark([make(0)])
-    before = _private_kib()
-    for start in range(0, EVENTS, _BATCH):
-        matcher.mark([one for n in range(start, start + _BATCH) for one in (make(n), _dns(n, chance))])
-    return max(_private_kib() - before, 0) >> 10
-
-
-def _private_kib() -> int:
-    for line in Path("/proc/self/smaps_rollup").read_text("ascii").splitlines():
-        if line.startswith("Private_Dirty:"):
-            return int(line.split()[1])
-    return 0
-
-
 def _false(table: Any, chance: random.Random) -> float:
     tries = 200_000
     wrong = sum(table.may_hold(f"{chance.getrandbits(60):x}.vn".encode(), 1) for _number in range(tries))
