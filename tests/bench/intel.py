@@ -110,11 +110,6 @@ def _matched(folder: Path, listed: list[str], chance: random.Random) -> Iterator
         yield f"intel: {what}", f"{cost:.2f} µs an event", "< 3 µs"
         yield f"intel:   findings of {EVENTS:,} events", f"{found:,}", ""
         del events
-    yield (
-        "intel: what a worker remembers when full, beside the table",
-        f"{_remembered(folder, chance)} MiB",
-        "",
-    )
 
 
 def _cost(folder: Path, events: list[Event]) -> tuple[float, int]:
