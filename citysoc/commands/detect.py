@@ -72,18 +72,23 @@ def command(
     from citysoc.pipeline import Work
     from citysoc.pipeline.pull import batches_of
     from citysoc.pipeline.stream import SMALL_BYTES, findings
-    from citysoc.pipeline.work import has_no_rules
 
     work = Work(
         rules=rules or (shipped_rules(),), cache_dir=cache_dir(), min_level=min_level, **house_words(app)
     )
-    refusals: list[str] = []
+    is_idle = False
+
+    def on_refused(refused: Sequence[str], none_left: bool) -> None:
+        nonlocal is_idle
+        _say_refused(app, refused)
+        is_idle = bool(refused) and none_left
+
     small = _size(paths) < SMALL_BYTES
     found = findings(
         batches_of(paths, parser_name=parser_name, agency=agency, parser_options=parser_options(logsource)),
         work,
         workers=None if small or workers == 1 else workers,
-        on_refused=lambda refused: refusals.extend(_say_refused(app, refused)),
+        on_refused=on_refused,
     )
     worst = -1
     in_vietnamese = app.lang == "vi" and is_table(format_)
@@ -97,7 +102,7 @@ def command(
 
     count = emit(rows(), _COLUMNS, format_)
     app.say(_("{count} findings.").format(count=count))
-    if refusals and has_no_rules(work):
+    if is_idle:
         return PARTIAL
     return 1 if fail_on and worst >= LEVELS.index(fail_on) else 0
 
@@ -114,14 +119,13 @@ _COLUMNS = (
 )
 
 
-def _say_refused(app: App, refused: Sequence[str]) -> Sequence[str]:
+def _say_refused(app: App, refused: Sequence[str]) -> None:
     """Say that rules are left out: no finding of theirs does not mean that nothing happened."""
     if refused:
         app.say(_("{count} rules are refused and not used:").format(count=len(refused)))
         for reason in refused[:_SHOWN_RULES]:
             app.say(f"  {printable(reason)}")
         app.say(_("`citysoc rules check` shows all of them."))
-    return refused
 
 
 def _row(finding: Finding, *, title_vi: bool) -> dict[str, Any]:

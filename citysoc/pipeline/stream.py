@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from citysoc.detectors.correlate import Correlator
 from citysoc.pipeline import pool
-from citysoc.pipeline.work import Worker, correlations_of, refused_rules
+from citysoc.pipeline.work import Worker, ruling
 
 if TYPE_CHECKING:
     import concurrent.futures as cf
@@ -28,7 +28,7 @@ def findings(
     work: Work,
     *,
     workers: int | None,
-    on_refused: Callable[[Sequence[str]], None] = lambda _rules: None,
+    on_refused: Callable[[Sequence[str], bool], None] = lambda _rules, _is_idle: None,
 ) -> Iterator[list[Finding]]:
     """Yield the findings of each batch, in the order of the batches; those of correlations at the end.
 
@@ -38,14 +38,15 @@ def findings(
         batches: what to judge.
         work: the rules.
         workers: processes, 0 for one a core; None works in this one.
-        on_refused: is told what is wrong with rules that are not used, a line each.
+        on_refused: is told what is wrong with rules that are not used, a line each, and whether none is left.
     """
     if workers is None:
         worker = Worker(work)
-        on_refused(worker.refused)
+        on_refused(worker.refused, worker.is_idle)
         return _correlated((worker.judged(batch) for batch in batches), worker.correlations)
-    on_refused(refused_rules(work))
-    return _correlated(_ordered(batches, work, workers, pool.judged), correlations_of(work))
+    rules = ruling(work)
+    on_refused(rules.refused, rules.is_idle)
+    return _correlated(_ordered(batches, work, workers, pool.judged), rules.correlations)
 
 
 def _correlated(

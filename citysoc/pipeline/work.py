@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from citysoc import telemetry
 from citysoc.detectors import sigma
@@ -130,6 +130,26 @@ class Processed:
     costs: tuple[tuple[str, int, int], ...] = ()
 
 
+class Ruling(NamedTuple):
+    """What is to be known of the rules of some work without doing it.
+
+    Args:
+        refused: what is wrong with the rules that will not be used, a line each: ``file:line: why``.
+        correlations: what to correlate, as the correlator takes it.
+        is_idle: no rule is left to work with.
+    """
+
+    refused: tuple[str, ...]
+    correlations: tuple[Mapping[str, Any], ...]
+    is_idle: bool
+
+
+def ruling(work: Work) -> Ruling:
+    """Return what is to be known of the rules of some work."""
+    loaded = _load(work)
+    return Ruling(_refused(loaded), loaded.correlations, not any(check.in_use for check in loaded.checks))
+
+
 def refused_rules(work: Work) -> tuple[str, ...]:
     """Return what is wrong with the rules that will not be used, a line each: ``file:line: why``."""
     return _refused(_load(work))
@@ -147,11 +167,6 @@ def ended_filters(work: Work, since: dt.datetime, until: dt.datetime) -> tuple[s
 def correlations_of(work: Work) -> tuple[Mapping[str, Any], ...]:
     """Return the correlations of the rules that workers work with, as the correlator takes them."""
     return _load(work).correlations
-
-
-def has_no_rules(work: Work) -> bool:
-    """Return whether no rule is left to work with."""
-    return not any(check.in_use for check in _load(work).checks)
 
 
 def _load(work: Work) -> sigma.Loaded:
@@ -172,24 +187,35 @@ def _refused(loaded: sigma.Loaded) -> tuple[str, ...]:
     )
 
 
-def settle() -> None:
+def _collect_seldom() -> None:
     """Let the collector of cycles come seldom: it walks over all rules, and events form no cycles."""
     gc.set_threshold(_COLLECT_EVERY, 20, 50)
+
+
+def settle() -> None:
+    """Let the collector of cycles come seldom, and pass by what is there already: the rules."""
+    _collect_seldom()
+    if gc.get_freeze_count():  # rules that were there before may be no more
+        gc.unfreeze()
+        gc.collect()
+    gc.freeze()
 
 
 class Worker:
     """Does the work of batches, one after another.
 
-    ``refused`` says what is wrong with rules that are not used.
+    ``refused`` says what is wrong with rules that are not used; ``is_idle`` that none is left.
     """
 
     def __init__(self, work: Work) -> None:
+        _collect_seldom()
         self._facts = work.agency_facts
         self._intel = work.intel() if work.intel else None
         self._own = Own(work.names)
         loaded = _load(work)
         self.detector = loaded.detector
         self.refused = _refused(loaded)
+        self.is_idle = not any(check.in_use for check in loaded.checks)
         self.correlations = loaded.correlations
         self._feeds = Feeds(loaded.correlations)
         self._costs = Costs(loaded.detector)

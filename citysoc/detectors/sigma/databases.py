@@ -1,13 +1,15 @@
-"""Pattern databases of Hyperscan, compiled once: kept on disk by what they are made of.
+"""Pattern databases of Hyperscan, and plans of indexes, made once: kept on disk by what they are made of.
 
 A file's name is a hash of the patterns, their flags and numbers, of the library and the machine; so none can be
 stale, and rules that change make new ones for the fields they look at only. A file holds a digest of its content,
-which is checked before the library is given it: what is broken or cut off is compiled anew.
+which is checked before the library is given it: what is broken or cut off is compiled anew. The plan of an index is
+kept in the same way, by the rules that it is for and by all that decides how they are read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import os
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from citysoc import telemetry
+from citysoc.detectors.sigma.mapping import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +47,30 @@ class Databases:
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
 
+    def plan(self, made_of: bytes) -> bytes | None:
+        """Return the plan of an index as it was kept; None where it was not.
+
+        Args:
+            made_of: what it is made of.
+        """
+        if self._directory is None:
+            return None
+        path = self._plan_path(self._directory, made_of)
+        found = _read(path)
+        if found is not None:
+            _touch(path)
+        return found
+
+    def keep_plan(self, made_of: bytes, plan: bytes) -> None:
+        """Keep the plan of an index."""
+        if self._directory is not None:
+            _save(self._plan_path(self._directory, made_of), plan)
+
+    def _plan_path(self, directory: Path, made_of: bytes) -> Path:
+        digest = hashlib.blake2b(_made_by().encode(), digest_size=20)
+        digest.update(made_of)
+        return directory / f"{digest.hexdigest()}.plan"
+
     def database(self, texts: Sequence[str], ids: Sequence[int], flags: Sequence[int]) -> Any:
         """Return a database that finds texts.
 
@@ -68,6 +95,12 @@ class Databases:
         return database
 
 
+@functools.cache
+def _made_by() -> str:
+    """Return a hash of all that decides how rules are read; constant while this runs."""
+    return fingerprint()
+
+
 def _key(texts: Sequence[str], ids: Sequence[int], flags: Sequence[int]) -> str:
     made_of = [hyperscan.__version__, platform.machine(), list(ids), list(flags), list(texts)]
     return hashlib.blake2b(repr(made_of).encode(), digest_size=20).hexdigest()
@@ -82,6 +115,20 @@ def _escaped(text: str) -> bytes:
 
 
 def _load(path: Path) -> Any:
+    content = _read(path)
+    if content is None:
+        return None
+    try:
+        database = hyperscan.loadb(content, hyperscan.HS_MODE_BLOCK)
+        database.scratch = hyperscan.Scratch(database)  # a database that was loaded comes without
+    except hyperscan.error:  # of another version of the library, or for another processor
+        return None
+    _touch(path)
+    return database
+
+
+def _read(path: Path) -> bytes | None:
+    """Return what a file keeps; None where there is none, or not all of it."""
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             return None
@@ -91,14 +138,13 @@ def _load(path: Path) -> Any:
     begin = len(_MAGIC) + _DIGEST_BYTES
     if not content.startswith(_MAGIC) or _digest(content[begin:]) != content[len(_MAGIC) : begin]:
         return None
-    try:
-        database = hyperscan.loadb(content[begin:], hyperscan.HS_MODE_BLOCK)
-        database.scratch = hyperscan.Scratch(database)  # a database that was loaded comes without
-    except hyperscan.error:  # of another version of the library, or for another processor
-        return None
+    return content[begin:]
+
+
+def _touch(path: Path) -> None:
+    """Mark a file as used: those not used for longest go first."""
     with contextlib.suppress(OSError):
-        os.utime(path)  # those not used for longest go first
-    return database
+        os.utime(path)
 
 
 def _save(path: Path, content: bytes) -> None:
@@ -123,7 +169,7 @@ def _save(path: Path, content: bytes) -> None:
 
 def _prune(directory: Path) -> None:
     """Remove the files not used for longest where there are too many."""
-    files = list(directory.glob("*.hs"))
+    files = [*directory.glob("*.hs"), *directory.glob("*.plan")]
     if len(files) < _MAX_FILES:
         return
     files.sort(key=lambda file: file.stat().st_mtime)

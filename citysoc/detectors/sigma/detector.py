@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from citysoc.clock import UTC
 from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.field import Memory
-from citysoc.detectors.sigma.index import Index, places
+from citysoc.detectors.sigma.index import Index, kept_plan, places
 from citysoc.detectors.sigma.kinds import Sight, by_runner, matches
 from citysoc.detectors.sigma.match import View, moment_of, predicate, teller, with_plain_names
-from citysoc.detectors.sigma.needs import needs
 from citysoc.detectors.sigma.nodes import fields_of
 from citysoc.flow import UNKNOWN_AGENCY, Finding
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from citysoc.detectors.sigma.index import Candidates
     from citysoc.detectors.sigma.kinds import Group, Kind, Origin
     from citysoc.detectors.sigma.match import Predicate, Teller
-    from citysoc.detectors.sigma.needs import Need
     from citysoc.flow import Event
 
 _Parts: TypeAlias = "Sequence[Sequence[Mapping[str, Sequence[str]]]]"
@@ -51,7 +49,7 @@ class Rule:
         plan: what ``plan.compile_document`` made of it.
     """
 
-    __slots__ = ("_asks", "_needs", "_tell", "_test", "codes", "entity", "group_by", "plan", "tags")
+    __slots__ = ("_asks", "_tell", "_test", "codes", "entity", "group_by", "plan", "tags")
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self.plan = plan
@@ -61,7 +59,6 @@ class Rule:
         self.group_by: tuple[str, ...] = tuple(plan["group_by"])
         self.tags: tuple[str, ...] = tuple(plan["tags"])
         self._asks: frozenset[str] | None = None
-        self._needs: tuple[list[Need], bool] | None = None
         self._test: Predicate | None = None
         self._tell: Teller | None = None
 
@@ -70,12 +67,6 @@ class Rule:
         if self._asks is None:
             self._asks = frozenset({*fields_of(self.plan["test"]), *self.entity, *self.group_by})
         return self._asks
-
-    def needs(self) -> tuple[list[Need], bool]:
-        """Return what an event must have for it to match, and whether that is all; most rules belong to two routes."""
-        if self._needs is None:
-            self._needs = needs(self.plan["test"])
-        return self._needs
 
     def matches(self, view: View) -> bool:
         """Return whether an event matches."""
@@ -101,7 +92,8 @@ class Route:
 
     def __init__(self, rules: Sequence[Rule], memory: Memory, store: Databases) -> None:
         self.rules = rules
-        self.index = Index([rule.needs() for rule in rules], memory, store=store)
+        plan = kept_plan([rule.plan["test"] for rule in rules], store)
+        self.index = Index(plan, memory, store=store)
 
 
 class SigmaDetector:

@@ -59,6 +59,56 @@ class Condition(NamedTuple):
     unfulfilled: dict[int, int]
 
 
+class Outline(NamedTuple):
+    """A field's conditions, and what leads to them: all that is worked out of rules before values come.
+
+    Args:
+        name: the field's name.
+        conditions: an expression each, for each need the rules that have it fulfilled where the expression holds, and
+            where it does not: the need's place, then the rules.
+        wanted: what to look for: how, the text, and the numbers of the conditions that it leads to.
+        always: the numbers of the conditions that every new value is asked.
+        leading: the numbers of the conditions that hold where one of their leads was found.
+    """
+
+    name: str
+    conditions: list[tuple[Expression, list[list[int]], list[list[int]]]]
+    wanted: list[tuple[str, str, list[int]]]
+    always: list[int]
+    leading: list[int]
+
+
+def outline(name: str, conditions: Sequence[tuple[Expression, list[list[int]], list[list[int]]]]) -> Outline:
+    """Return what leads to the conditions of a field."""
+    wanted: dict[tuple[str, str], list[int]] = {}
+    always = []
+    for number, (expression, *_rules) in enumerate(conditions):
+        found = leads(expression)
+        if not found and not _is_silent(expression):
+            always.append(number)
+        for text in found:
+            wanted.setdefault(text, []).append(number)
+    leading = [number for number, (expression, *_rules) in enumerate(conditions) if _is_lead(expression)]
+    return Outline(
+        name,
+        list(conditions),
+        [(how, text, numbers) for (how, text), numbers in wanted.items()],
+        always,
+        leading,
+    )
+
+
+def _rules(places: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Return for each need its rules as bits."""
+    found = {}
+    for place, *rules in places:
+        bits = 0
+        for rule in rules:
+            bits |= 1 << rule
+        found[place] = bits
+    return found
+
+
 class Memory:
     """How much is remembered in all fields together, and what to do when it is too much."""
 
@@ -106,41 +156,26 @@ class Field:
     """The conditions on one field, and the classes of the values seen in it.
 
     Args:
-        name: its name.
-        conditions: what rules need of it.
+        asked: the conditions.
         memory: bounds what is remembered.
         fast: use Hyperscan if it is there.
         store: where databases are kept.
     """
 
-    def __init__(
-        self,
-        name: str,
-        conditions: Sequence[Condition],
-        memory: Memory,
-        *,
-        fast: bool,
-        store: Databases | None,
-    ) -> None:
-        self.name = name
+    def __init__(self, asked: Outline, memory: Memory, *, fast: bool, store: Databases | None) -> None:
+        self.name = asked.name
+        conditions = [
+            Condition(expression, _rules(fulfilled), _rules(unfulfilled))
+            for expression, fulfilled, unfulfilled in asked.conditions
+        ]
         self._conditions = conditions
         self._on_text: list[Decide | None] = [None] * len(conditions)
         self._on_view: dict[int, Predicate] = {}
-        wanted: dict[tuple[str, str], list[int]] = {}
-        always = []
-        for number, condition in enumerate(conditions):
-            found = leads(condition.expression)
-            if not found and not _is_silent(condition.expression):
-                always.append(number)
-            for text in found:
-                wanted.setdefault(text, []).append(number)
-        self._always = frozenset(always)
-        self._leading = frozenset(
-            number for number, condition in enumerate(conditions) if _is_lead(condition.expression)
-        )
-        self._leads = list(wanted.values())
-        self.wanted = list(wanted)
-        self.has_numbers = any(NUMERIC.issuperset(text) for _how, text in wanted)
+        self._always = frozenset(asked.always)
+        self._leading = frozenset(asked.leading)
+        self._leads = [numbers for _how, _text, numbers in asked.wanted]
+        self.wanted = [(how, text) for how, text, _numbers in asked.wanted]
+        self.has_numbers = any(NUMERIC.issuperset(text) for _how, text in self.wanted)
         self._finder: Finder | None = None
         self._fast = fast
         self._store = store

@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-from citysoc.detectors.sigma import databases
+from citysoc.detectors.sigma import databases, index
 from citysoc.detectors.sigma.databases import Databases
+from citysoc.detectors.sigma.index import Index, kept_plan
 from citysoc.detectors.sigma.patterns import Finder
 
 HOWS = ("is", "starts", "ends", "has")
@@ -107,3 +108,36 @@ def test_other_texts_have_other_databases(tmp_path):
     for text in ("a", "b"):
         Finder([("has", text)], store=Databases(tmp_path))
     assert len(list(tmp_path.iterdir())) == 2
+
+
+TESTS = [
+    ["text", "ends", False, "process.executable", ["\\whoami.exe", "\\net.exe"]],
+    ["all", [["exists", "user.name"], ["not", ["text", "is", False, "user.name", ["system"]]]]],
+    ["number", "source.port", "gt", 1024.0],
+    ["any", [["null", "user.name"], ["text", "has", False, "process.executable", ["temp"]]]],
+    ["ref", "user.name", "is", False, "host.name"],
+]
+VALUES = [
+    {"process.executable": executable, "user.name": user, "source.port": port}
+    for executable in ("C:\\Temp\\whoami.exe", "c:\\net.exe", None)
+    for user in ("SYSTEM", "an", None)
+    for port in (80, 5000, None)
+]
+
+
+def test_the_plan_of_an_index_is_taken_from_its_file(tmp_path, monkeypatch):
+    made = Index(kept_plan(TESTS, Databases(tmp_path))).candidates(VALUES)
+    assert len({*made}) > 4
+    assert [path.suffix for path in tmp_path.iterdir()] == [".plan"]
+    monkeypatch.setattr(index, "plan_of", lambda _tests: pytest.fail("it was worked out"))
+    assert Index(kept_plan(TESTS, Databases(tmp_path))).candidates(VALUES) == made
+
+
+def test_a_broken_plan_is_worked_out_anew_and_other_rules_have_another(tmp_path):
+    whole = kept_plan(TESTS, Databases(tmp_path))
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-3])
+    assert kept_plan(TESTS, Databases(tmp_path)) == whole
+    kept_plan(TESTS[1:], Databases(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert kept_plan(TESTS, Databases()) == whole
