@@ -8,31 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from citysoc.config.base import Identifier, Model, SecretReference
+from citysoc.config.classification import ClassCode
 from citysoc.i18n import _
 
-ThreatClass = Literal[
-    "SCAN",
-    "BRUTE",
-    "EXPL",
-    "WEB",
-    "DEFACE",
-    "DDOS",
-    "PHISH",
-    "SPAM",
-    "VIRUS",
-    "TROJAN",
-    "SPY",
-    "RANSOM",
-    "MINER",
-    "BOT",
-    "APT",
-    "UNAUTH",
-    "LEAK",
-    "POLICY",
-    "VULN",
-    "CONFIG",
-    "OTHER",
-]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
@@ -66,7 +44,7 @@ class Feed(Model):
     expires_days: Annotated[int, Field(ge=1, le=3650)] = 30
     every_seconds: Annotated[int, Field(ge=60)] = 3600
     replace: bool = True
-    threat_class: ThreatClass | None = None
+    threat_class: ClassCode | None = None
     headers: dict[HeaderName, SecretReference] = Field(default_factory=dict)
     ca_file: Path | None = None
     allow_private_network: bool = False
