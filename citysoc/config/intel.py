@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from citysoc.config.base import Identifier, Model, SecretReference
-from citysoc.config.classification import ClassCode
+from citysoc.config.classification import ClassCode  # noqa: TC001  pydantic asks for it at run time
 from citysoc.i18n import _
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
