@@ -104,7 +104,7 @@ def _tell(failed: Sequence[Trial]) -> None:
         for reason in trial.failures[:_SHOWN_FAILURES]:
             click.echo(f"  - {printable(reason)}")
         if (more := len(trial.failures) - _SHOWN_FAILURES) > 0:
-            click.echo(_("  - and {count} more").format(count=more))
+            click.echo("  - " + _("and {count} more").format(count=more))
 
 
 def _write(path: Path, tried: Sequence[Trial]) -> None:

@@ -240,7 +240,7 @@ def _show(one: Sighting) -> None:
     verdict = _("found") if one.found else _("not found")
     where = f"{one.agency}  " if one.agency != "*" else ""
     click.echo(click.style(printable(f"{where}{group}: {verdict}"), bold=True))
-    text = _("  {since} to {until}; measured {measured}, asked for {wanted}")
+    text = "  " + _("{since} to {until}; measured {measured}, asked for {wanted}")
     measured = "-" if one.measured is None else f"{one.measured:g}"
     click.echo(
         text.format(

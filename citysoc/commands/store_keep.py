@@ -40,7 +40,8 @@ def retain(app: App, *, days: int | None, yes: bool, who: str) -> None:
     settings, now = app.config.settings.store, clock.now()
     if not yes:
         for rule in upkeep.rules(settings, app.store, now, days=days):
-            app.say(f"{rule.name}: {_('before {time}').format(time=local_time(rule.before))} {rule.query}")
+            before = _("before {time}").format(time=local_time(rule.before))
+            app.say(f"{rule.name}: {before} {rule.query}")
         click.confirm(_("Remove these events?"), abort=True, err=True)
     state = app.state(read_only=False)
     try:

@@ -194,16 +194,18 @@ def _asked(node: Node) -> str:  # noqa: PLR0911  one line a kind
         shown = [repr(text) for text in node[4][:_MAX_SHOWN]]
         if more := len(node[4]) - len(shown):
             shown.append(_("{count} more").format(count=more))
-        return f"{_how(node[1])} {_(' or ').join(shown)}"
+        either = " {} ".format(_("or")).join(shown)
+        return f"{_how(node[1])} {either}"
     if kind in {"like", "keyword"}:
         pieces = "".join(piece if isinstance(piece, str) else piece[0] for piece in node[-1])
-        return f"{_('is like') if kind == 'like' else _('some value is like')} {pieces!r}"
+        alike = _("is like") if kind == "like" else _("some value is like")
+        return f"{alike} {pieces!r}"
     if kind in {"re", "keyword_re"}:
         return _("matches {pattern}").format(pattern=f"/{node[-2]}/{node[-1]}")
     if kind == "ref":
         return f"{_how(node[2])} " + _("the value of {field}").format(field=node[4])
     if kind == "cidr":
-        return _("is in {networks}").format(networks=_(" or ").join(node[2]))
+        return _("is in {networks}").format(networks=" {} ".format(_("or")).join(node[2]))
     if kind == "number":
         return f"{node[2]} {node[3]}"
     if kind == "part":

@@ -257,13 +257,13 @@ class _Entries:
     def _wanted(self) -> str:
         plan = self._plan
         if plan["clauses"] is not None:
-            return _(" or ").join(self._clause(pos, neg) for pos, neg in plan["clauses"])
+            return " {} ".format(_("or")).join(self._clause(pos, neg) for pos, neg in plan["clauses"])
         return ", ".join(f"{sign} {number}" for sign, number in plan["compare"])
 
     def _clause(self, pos: Sequence[int], neg: Sequence[int]) -> str:
         names = self._plan["rules"]
         parts = [names[slot] for slot in pos] + [_("not {name}").format(name=names[slot]) for slot in neg]
-        return _(" and ").join(parts)
+        return " {} ".format(_("and")).join(parts)
 
     def _missing(self, parts: Sequence[Part], window: Sequence[_Entry], metric: float | None) -> str:
         plan, kind = self._plan, self._plan["type"]
