@@ -96,7 +96,8 @@ def _composed(text: str) -> str:
     ascii_only = f"strlen({text}) = length({text})"
     return (
         f"CASE WHEN {ascii_only} OR NOT regexp_matches({text}, '[^{COMPOSED}]') THEN {text}"
-        f" ELSE nfc_normalize({text}) END"
+        # DuckDB's normalizing ends at the first NUL; folding has another letter in its place anyway.
+        f" ELSE nfc_normalize(replace({text}, chr(0), chr(65533))) END"
     )
 
 
