@@ -17,6 +17,8 @@ NOTABLE_PERCENT = 20.0
 """A class is named when it rose or fell by at least this share."""
 NOTABLE_EVENTS = 50
 """... and by at least as many events."""
+SPARSE = 10
+"""A period before with so many times fewer events was hardly watched: nothing is said to have risen from it."""
 PEAK = 2.0
 """A day stands out when it has this many times the events of the average day."""
 
@@ -106,6 +108,8 @@ def _handled(f: Figures) -> str:
 
 def _moves(f: Figures) -> str:
     """Name the classes that rose and fell most, by events."""
+    if (f.cases.before or 0) * SPARSE < f.cases.value:
+        return ""
     moves = sorted((row for row in f.classes if _is_notable(row)), key=_difference)
     risen = [row for row in reversed(moves) if _difference(row) > 0][:3]
     fallen = [row for row in moves if _difference(row) < 0][:3]
@@ -124,7 +128,8 @@ def _difference(row: ClassRow) -> int:
 def _is_notable(row: ClassRow) -> bool:
     share = row.events.change
     return (
-        row.events.before is not None
+        bool(row.code)  # what has no class rises with whatever is not known
+        and row.events.before is not None
         and abs(_difference(row)) >= NOTABLE_EVENTS
         and (share is None or abs(share) >= NOTABLE_PERCENT)
     )
