@@ -220,7 +220,9 @@ class SigmaDetector:
         plain = with_plain_names(event)
         (route,) = self._routes_of([event])
         candidates = route.index.candidates([plain])[0] if route else ()
-        return [route.rules[place] for place in candidates] if route else [], View(plain, plain=True)
+        # Below zero are those whose needs say it all: they match, and nothing is evaluated.
+        rules = [route.rules[place] for place in candidates if place >= 0] if route else []
+        return rules, View(plain, plain=True)
 
     def _routes_of(self, events: Sequence[Event]) -> list[Route | Literal[False]]:
         """Return for each event what finds the candidates among the rules that see it; False where none does."""

@@ -7,13 +7,13 @@ from citysoc.detectors.sigma.costs import Costs
 from citysoc.detectors.sigma.plan import compile_document
 
 
-def plan(name, text):
+def plan(name, text, **more):
     return compile_document(
         {
             "title": name,
             "name": name,
             "logsource": {"category": "antivirus"},
-            "detection": {"s": {"message|contains": text}, "condition": "s"},
+            "detection": {"s": {"message|contains": text, **more}, "condition": "s"},
         },
         name,
     )
@@ -24,7 +24,10 @@ def event(message):
 
 
 def test_candidates_of_sampled_events_are_measured():
-    costs = Costs(SigmaDetector([plan("a", "alpha"), plan("b", "beta"), plan("c", "gamma")]), every=2)
+    # What refers to another field is no need, so that candidates are evaluated.
+    same = {"event.id|fieldref": "event.id"}
+    rules = [plan(name, text, **same) for name, text in (("a", "alpha"), ("b", "beta"), ("c", "gamma"))]
+    costs = Costs(SigmaDetector(rules), every=2)
     costs.sample([event("beta"), event("alpha"), event("beta")])
     costs.sample([event("alpha"), event("gamma")])
     taken = {rule: (tried, spent) for rule, tried, spent in costs.take()}
@@ -37,4 +40,10 @@ def test_candidates_of_sampled_events_are_measured():
 def test_events_that_no_rule_sees_cost_nothing():
     costs = Costs(SigmaDetector([plan("a", "alpha")]), every=1)
     costs.sample([{"message": "alpha"}])
+    assert costs.take() == ()
+
+
+def test_rules_that_their_needs_say_wholly_are_never_evaluated():
+    costs = Costs(SigmaDetector([plan("a", "alpha"), plan("b", "beta"), plan("c", "gamma")]), every=1)
+    costs.sample([event("alpha"), event("beta")])
     assert costs.take() == ()
