@@ -1,6 +1,6 @@
 """What the exact evaluation of each rule costs, measured on a sample of events as they come in.
 
-Of every ``EVERY``-th event, each rule that was evaluated exactly is evaluated once more, with the clock beside it. The
+Of every ``EVERY``-th event, each rule that the search found for it is evaluated once more, with the clock beside it. The
 event's texts are made before, so that a rule is charged for its own tests only. What all rules share (parsing, the
 search for candidates) is nobody's cost.
 """

@@ -216,12 +216,12 @@ class SigmaDetector:
         return bool(self._routes_of([event])[0])
 
     def tried(self, event: Event) -> tuple[list[Rule], View]:
-        """Return the rules that are evaluated exactly on an event, and the event as they look at it."""
+        """Return the rules that the search finds for an event, and the event as they look at it."""
         plain = with_plain_names(event)
         (route,) = self._routes_of([event])
         candidates = route.index.candidates([plain])[0] if route else ()
-        # Below zero are those whose needs say it all: they match, and nothing is evaluated.
-        rules = [route.rules[place] for place in candidates if place >= 0] if route else []
+        # Below zero are those that match for certain: they cost a finding instead of an evaluation.
+        rules = [route.rules[max(place, ~place)] for place in candidates] if route else []
         return rules, View(plain, plain=True)
 
     def _routes_of(self, events: Sequence[Event]) -> list[Route | Literal[False]]:

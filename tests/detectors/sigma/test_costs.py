@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from citysoc.detectors.sigma import SigmaDetector
 from citysoc.detectors.sigma.costs import Costs
 from citysoc.detectors.sigma.plan import compile_document
@@ -23,10 +25,10 @@ def event(message):
     return {"event.category": ["malware"], "message": message, "event.id": "1"}
 
 
-def test_candidates_of_sampled_events_are_measured():
-    # What refers to another field is no need, so that candidates are evaluated.
-    same = {"event.id|fieldref": "event.id"}
-    rules = [plan(name, text, **same) for name, text in (("a", "alpha"), ("b", "beta"), ("c", "gamma"))]
+# What refers to another field is no need: such candidates are evaluated, the others match for certain.
+@pytest.mark.parametrize("more", [{}, {"event.id|fieldref": "event.id"}], ids=["certain", "evaluated"])
+def test_candidates_of_sampled_events_are_measured(more):
+    rules = [plan(name, text, **more) for name, text in (("a", "alpha"), ("b", "beta"), ("c", "gamma"))]
     costs = Costs(SigmaDetector(rules), every=2)
     costs.sample([event("beta"), event("alpha"), event("beta")])
     costs.sample([event("alpha"), event("gamma")])
@@ -40,10 +42,4 @@ def test_candidates_of_sampled_events_are_measured():
 def test_events_that_no_rule_sees_cost_nothing():
     costs = Costs(SigmaDetector([plan("a", "alpha")]), every=1)
     costs.sample([{"message": "alpha"}])
-    assert costs.take() == ()
-
-
-def test_rules_that_their_needs_say_wholly_are_never_evaluated():
-    costs = Costs(SigmaDetector([plan("a", "alpha"), plan("b", "beta"), plan("c", "gamma")]), every=1)
-    costs.sample([event("alpha"), event("beta")])
     assert costs.take() == ()
