@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -116,6 +117,27 @@ class City:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def commits(self) -> tuple[int, bool]:
+        """Return the number of the last commit that was begun, and whether it is still under way."""
+        if not (self.root / "data" / "citysoc.db").exists():
+            return 0, False
+        with contextlib.closing(sqlite3.connect(self.root / "data" / "citysoc.db", timeout=5)) as db:
+            try:
+                row = db.execute(
+                    "SELECT number, applied_at IS NULL FROM commits ORDER BY number DESC LIMIT 1"
+                ).fetchone()
+            except sqlite3.OperationalError:  # it is being made
+                return 0, False
+        return (row[0], bool(row[1])) if row else (0, False)
+
+    def begun(self, process: subprocess.Popen[bytes], before: int) -> bool:
+        """Wait until the process begins a commit; return whether it did before its end."""
+        while process.poll() is None:
+            if self.commits()[0] > before:
+                return True
+            time.sleep(0.002)
+        return False
+
     @contextlib.contextmanager
     def running(self, *, log: str = "run.log") -> Iterator[subprocess.Popen[bytes]]:
         """Keep ``citysoc run`` going inside the block; at the end it is gone, one way or the other."""
@@ -136,8 +158,6 @@ class City:
 
     def received(self, stream: str = "so-y-te/firewall") -> int:
         """Return how many records of a stream are committed, without a command: for waiting."""
-        import sqlite3
-
         path = self.root / "data" / "citysoc.db"
         if not path.exists():
             return 0

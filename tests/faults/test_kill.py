@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
-import sqlite3
 import subprocess
 import time
 from collections import Counter
@@ -38,27 +37,6 @@ def add(city, number):
     (city.inbox() / f"fw-{number}.log").write_text(lines(number * EACH, (number + 1) * EACH))
 
 
-def commits(city):
-    """Return the number of the last commit that was begun, and whether it is still under way."""
-    with contextlib.closing(sqlite3.connect(city.root / "data" / "citysoc.db", timeout=5)) as db:
-        try:
-            row = db.execute(
-                "SELECT number, applied_at IS NULL FROM commits ORDER BY number DESC LIMIT 1"
-            ).fetchone()
-        except sqlite3.OperationalError:
-            return 0, False
-    return (row[0], bool(row[1])) if row else (0, False)
-
-
-def begun(city, process, before):
-    """Wait until the process begins a commit; return whether it did before its end."""
-    while process.poll() is None:
-        if commits(city)[0] > before:
-            return True
-        time.sleep(0.002)
-    return False
-
-
 def check(city, kills):
     """Compare the store with the files: each record once, and all figures right."""
     wanted = Counter()
@@ -82,7 +60,7 @@ def test_twenty_kills_lose_nothing_and_store_nothing_twice(city, capsys):
     kills = Counter()
     files = FILES
     while kills["all"] < KILLS:
-        before, received = commits(city)[0], city.received()
+        before, received = city.commits()[0], city.received()
         process = subprocess.Popen(
             command, env=city.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -90,13 +68,13 @@ def test_twenty_kills_lose_nothing_and_store_nothing_twice(city, capsys):
         if way == 3:  # at any time
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(dice.uniform(0.2, 2.5))
-        elif begun(city, process, before + way):  # in the first commit of the run, the second or the third
+        elif city.begun(process, before + way):  # in the first commit of the run, the second or the third
             time.sleep(dice.choice((0, dice.uniform(0, 0.05), dice.uniform(0, 0.5))))
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             process.wait()
             kills["all"] += 1
-            kills["under way"] += commits(city)[1]
+            kills["under way"] += city.commits()[1]
             kills["advanced"] += city.received() > received
             continue
         assert process.returncode == 0
@@ -117,10 +95,10 @@ def test_a_killed_service_goes_on_where_it_was(city):
     dice = random.Random(5)
     files = FILES
     for _ in range(6):
-        before = commits(city)[0] if (city.root / "data").exists() else 0
+        before = city.commits()[0] if (city.root / "data").exists() else 0
         with city.running() as service:
             wait_for((city.root / "data" / "citysoc.db").exists, what=city.log())
-            begun(city, service, before)
+            city.begun(service, before)
             with (city.inbox() / "fw-0.log").open("a") as stream:
                 stream.write(lines(10_000_000 + files * 1000, 10_000_000 + files * 1000 + 500))
             time.sleep(dice.uniform(0, 1.0))
