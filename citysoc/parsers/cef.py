@@ -10,14 +10,12 @@ import re
 from typing import TYPE_CHECKING
 
 from citysoc.flow import Unparsed
-from citysoc.parsers import envelope, keyvalue, values
-from citysoc.parsers.base import Context, Parser
+from citysoc.parsers import keyvalue, marked, values
 from citysoc.parsers.times import guess
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from citysoc.flow import Event
+    from citysoc.parsers.base import Context
     from citysoc.parsers.values import Table
 
 _HEAD = re.compile(r"CEF:\s?(\d{1,2})\|" + r"((?:[^|\\]++|\\.)*+)\|" * 6, re.DOTALL)
@@ -95,11 +93,6 @@ _MALWARE_LABELS = frozenset(
     {"virusname", "virus_name", "threatname", "threat_name", "malwarename", "malware_name"}
 )
 _HASHES = {32: "file.hash.md5", 40: "file.hash.sha1", 64: "file.hash.sha256"}
-
-
-def recognise(line: str) -> int:
-    """Return where the CEF text begins in a line, -1 if there is none near its start."""
-    return line.find("CEF:", 0, 600)
 
 
 def parse_message(message: str, context: Context) -> Event | Unparsed:
@@ -188,26 +181,6 @@ def _finish(event: Event, raw: dict[str, str]) -> None:
         event["event.category"] = ["network"]
 
 
-def _parse(lines: Sequence[str], context: Context) -> list[Event | Unparsed]:
-    return [_parse_line(line, context) for line in lines]
-
-
-def _parse_line(line: str, context: Context) -> Event | Unparsed:
-    marker = recognise(line)
-    if marker < 0:
-        return Unparsed("cef.header", "The line holds no CEF: text.")
-    header, message = envelope.strip(line, marker, context)
-    event = parse_message(message, context)
-    return event if isinstance(event, Unparsed) else {**header, **event}
-
-
-def _sniff(head: bytes, name: str) -> int:
-    del name
-    lines = [line for line in head.split(b"\n", 10)[:10] if line.strip()]
-    hits = sum(b"CEF:" in line[:300] and line.count(b"|") >= 6 for line in lines)
-    return 85 if lines and hits * 2 > len(lines) else 0
-
-
-PARSER = Parser(
-    "cef", "ArcSight Common Event Format, with or without a syslog header.", "lines", _sniff, _parse
+PARSER = marked.parser(
+    "cef", "ArcSight Common Event Format, with or without a syslog header.", "CEF:", 6, parse_message
 )

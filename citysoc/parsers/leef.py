@@ -9,14 +9,12 @@ import re
 from typing import TYPE_CHECKING
 
 from citysoc.flow import Unparsed
-from citysoc.parsers import envelope, keyvalue, values
-from citysoc.parsers.base import Context, Parser
+from citysoc.parsers import keyvalue, marked, values
 from citysoc.parsers.times import guess
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from citysoc.flow import Event
+    from citysoc.parsers.base import Context
     from citysoc.parsers.values import Table
 
 _HEAD = re.compile(r"LEEF:\s?(\d(?:\.\d)?)\|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|", re.DOTALL)
@@ -57,11 +55,6 @@ TABLE: Table = {
     "url": ("url.original", None),
     "policy": ("rule.name", None),
 }
-
-
-def recognise(line: str) -> int:
-    """Return where the LEEF text begins in a line, -1 if there is none near its start."""
-    return line.find("LEEF:", 0, 600)
 
 
 def parse_message(message: str, context: Context) -> Event | Unparsed:
@@ -116,24 +109,6 @@ def _delimiter(text: str | None) -> str:
     return text
 
 
-def _parse(lines: Sequence[str], context: Context) -> list[Event | Unparsed]:
-    return [_parse_line(line, context) for line in lines]
-
-
-def _parse_line(line: str, context: Context) -> Event | Unparsed:
-    marker = recognise(line)
-    if marker < 0:
-        return Unparsed("leef.header", "The line holds no LEEF: text.")
-    header, message = envelope.strip(line, marker, context)
-    event = parse_message(message, context)
-    return event if isinstance(event, Unparsed) else {**header, **event}
-
-
-def _sniff(head: bytes, name: str) -> int:
-    del name
-    lines = [line for line in head.split(b"\n", 10)[:10] if line.strip()]
-    hits = sum(b"LEEF:" in line[:300] and line.count(b"|") >= 5 for line in lines)
-    return 85 if lines and hits * 2 > len(lines) else 0
-
-
-PARSER = Parser("leef", "IBM LEEF 1.0 and 2.0, with or without a syslog header.", "lines", _sniff, _parse)
+PARSER = marked.parser(
+    "leef", "IBM LEEF 1.0 and 2.0, with or without a syslog header.", "LEEF:", 5, parse_message
+)

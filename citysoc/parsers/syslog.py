@@ -21,6 +21,7 @@ from citysoc.parsers import (
     jsontext,
     keyvalue,
     leef,
+    marked,
     ndjson,
     paloalto,
     programs,
@@ -110,7 +111,7 @@ def _bare(line: str, context: Context) -> Event | Unparsed:
         return event
     if _structured(event, line, context):
         return event
-    if 0 <= (marker := cef.recognise(line)) <= 64:
+    if 0 <= (marker := marked.find(line, "CEF:")) <= 64:
         return cef.parse_message(line[marker:], context)
     if keyvalue.starts_with_pair(line) and (found := keyvalue.read(line, context, "syslog.")):
         return {**event, **found, "event.dataset": "syslog.keyvalue"}
@@ -158,8 +159,8 @@ def _plain(header: Event, message: str, context: Context) -> Event:
 def _embedded(event: Event, message: str, context: Context) -> bool:
     """Read a product's text that stands further on in the message, behind a program's own words."""
     for marker, read in (
-        (cef.recognise(message), cef.parse_message),
-        (leef.recognise(message), leef.parse_message),
+        (marked.find(message, "CEF:"), cef.parse_message),
+        (marked.find(message, "LEEF:"), leef.parse_message),
         (fortigate.recognise(message), fortigate.parse_message),
     ):
         if 0 <= marker <= 200:
