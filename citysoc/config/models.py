@@ -170,6 +170,10 @@ class SourceBase(Model):
         return {**self.parser_options, "logsource": self.logsource.model_dump(exclude_none=True)}
 
 
+AGENCY_PLACE = "{agency}"
+"""Stands for an agency's id in the paths of a files source."""
+
+
 class FilesSource(SourceBase):
     """Files in directories: logs that grow and rotate, exports that are dropped in.
 

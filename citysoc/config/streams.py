@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from citysoc.config.models import AGENCY_PLACE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from citysoc.config.load import Config
     from citysoc.config.models import FilesSource, Source
     from citysoc.config.registry import Registry
-
-AGENCY_PLACE = "{agency}"
-"""Stands for an agency's id in the paths of a files source."""
 
 
 @dataclass(frozen=True, slots=True)
