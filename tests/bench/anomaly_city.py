@@ -15,10 +15,12 @@ from citysoc.config.load import load_agencies
 from citysoc.ecs.schema import schema
 from citysoc.simulation import habits
 from citysoc.simulation.attacks import campaigns
+from citysoc.simulation.town import settle
 from citysoc.stores.local import LocalStore
 
 if TYPE_CHECKING:
     from citysoc.simulation.attacks.campaigns import Campaign
+    from citysoc.simulation.town import Town
 
 EXAMPLE = Path(citysoc.config.__file__).parent / "example" / "agencies.yaml"
 FIRST = dt.date(2026, 9, 28)
@@ -43,7 +45,7 @@ def build(
 ) -> Built:
     """Write the weeks into a local store below ``folder``; nothing is written when it is there already."""
     registry = list(load_agencies(EXAMPLE))
-    town = habits.settle(registry[:agencies] if agencies else registry, seed, pace=pace)
+    town = settle(registry[:agencies] if agencies else registry, seed, pace=pace)
     watched = FIRST + dt.timedelta(days=QUIET_DAYS)
     planted = campaigns.plant(town, watched, WATCHED_DAYS, seed, each=each)
     store = LocalStore(folder)
@@ -62,7 +64,7 @@ def build(
     )
 
 
-def _day(town: habits.Town, date: dt.date, planted: list[Campaign], seed: int) -> pa.Table:
+def _day(town: Town, date: dt.date, planted: list[Campaign], seed: int) -> pa.Table:
     import pyarrow.compute as pc
 
     since, until = _midnight(date), _midnight(date + dt.timedelta(days=1))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import clock
 from citysoc.enrich.working_hours import is_working_day
-from citysoc.simulation import habits
+from citysoc.simulation import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from citysoc.simulation.habits import Town
+    from citysoc.simulation.town import Town
 
 _SECOND = 1_000_000
 _MINUTE = 60 * _SECOND
@@ -81,7 +81,7 @@ def slow_scan(stage: _Stage) -> tuple[list[Block], set[str]]:
     victims = stage.rng.choice(stage.others, count)
     to = stage.town.address[victims]
     ports = stage.rng.choice([445, 3389, 22], count)
-    block = habits.connections(
+    block = columns.connections(
         stage.town, stage.copies(count), at, to=to, port=ports, sent=60, received=0, denied=True
     )
     return [block], set()
@@ -92,7 +92,7 @@ def beacon(stage: _Stage) -> tuple[list[Block], set[str]]:
     count = 280
     at = 10 * _HOUR + _spaced(stage.rng, count, 10 * _MINUTE, 0.04)
     sent = stage.rng.integers(350, 700, count)
-    block = habits.connections(
+    block = columns.connections(
         stage.town, stage.copies(count), at, to=stage.outside, port=443, sent=sent, received=420
     )
     return [block], {stage.outside}
@@ -106,7 +106,7 @@ def spray(stage: _Stage) -> tuple[list[Block], set[str]]:
     at = 14 * _HOUR + _spaced(stage.rng, len(users), 110 * _SECOND, 0.3)
     target = np.full(len(users), stage.others[0])
     source = str(stage.town.address[stage.host])
-    block = habits.logons(stage.town, target, at, user=users, success=False, source=[source] * len(users))
+    block = columns.logons(stage.town, target, at, user=users, success=False, source=[source] * len(users))
     return [block], {str(stage.town.name[stage.others[0]])}
 
 
@@ -118,8 +118,8 @@ def night_exfiltration(stage: _Stage) -> tuple[list[Block], set[str]]:
         [night * _DAY + 25 * _HOUR + _spaced(stage.rng, 12, 9 * _MINUTE, 0.2) for night in range(3)]
     )
     sent = stage.rng.integers(180_000_000, 420_000_000, len(at))
-    place = str(habits.place(stage.host % 500))
-    block = habits.connections(
+    place = str(columns.place(stage.host % 500))
+    block = columns.connections(
         stage.town, stage.copies(len(at)), at, to=place, port=443, sent=sent, received=900_000
     )
     return [block], {place}
@@ -132,7 +132,7 @@ def worm(stage: _Stage) -> tuple[list[Block], set[str]]:
     hosts = np.concatenate([[stage.host], stage.others[:17]])
     at = 8 * _HOUR + _spaced(stage.rng, len(hosts), 14 * _MINUTE, 0.5)
     outcome = np.where(np.arange(len(hosts)) % 6 == 5, "failed", "deleted")
-    found = habits.detections(stage.town, hosts, at, name="VBS.ShortcutLan.Worm", outcome=outcome)
+    found = columns.detections(stage.town, hosts, at, name="VBS.ShortcutLan.Worm", outcome=outcome)
     return [found], {str(name) for name in stage.town.name[hosts]}
 
 
@@ -144,7 +144,7 @@ def protection_off(stage: _Stage) -> tuple[list[Block], set[str]]:
     at = 11 * _HOUR + _spaced(stage.rng, len(hosts), 4 * _MINUTE, 0.5)
     block = {
         "at": at,
-        **habits.agency_columns(stage.town, hosts),
+        **columns.agency_columns(stage.town, hosts),
         "event.module": "windows",
         "event.dataset": "windows.defender",
         "event.code": "5001",
@@ -160,10 +160,10 @@ def admin_tool(stage: _Stage) -> tuple[list[Block], set[str]]:
     hosts = np.repeat(np.concatenate([[stage.host], stage.others[:2]]), 5)
     at = 15 * _HOUR + _spaced(stage.rng, len(hosts), 6 * _MINUTE, 0.5)
     user = "quantri.tam"
-    logon = habits.logons(stage.town, hosts[::5], at[::5] - _MINUTE, user=[user] * 3, success=True)
+    logon = columns.logons(stage.town, hosts[::5], at[::5] - _MINUTE, user=[user] * 3, success=True)
     image = f"C:\\ProgramData\\dieukhien-{stage.host}.exe"
-    runs = habits.programs(stage.town, hosts, at, image=[image] * len(hosts), user=[user] * len(hosts))
-    calls = habits.connections(
+    runs = columns.programs(stage.town, hosts, at, image=[image] * len(hosts), user=[user] * len(hosts))
+    calls = columns.connections(
         stage.town, hosts[::5], at[::5] + _MINUTE, to=stage.outside, port=5938, sent=9000, received=24_000
     )
     named = {str(name) for name in stage.town.name[hosts]} | set(map(str, stage.town.address[hosts]))
@@ -177,7 +177,7 @@ def dns_tunnel(stage: _Stage) -> tuple[list[Block], set[str]]:
     letters = stage.rng.integers(0, 32, (count, 44))
     alphabet = "abcdefghijklmnopqrstuvwxyz234567"
     names = ["".join(alphabet[n] for n in row) + ".t.kho-anh.example" for row in letters]
-    return [habits.questions(stage.town, stage.copies(count), at, name=names)], set()
+    return [columns.questions(stage.town, stage.copies(count), at, name=names)], set()
 
 
 def made_names(stage: _Stage) -> tuple[list[Block], set[str]]:
@@ -189,7 +189,7 @@ def made_names(stage: _Stage) -> tuple[list[Block], set[str]]:
     letters = stage.rng.integers(0, 26, (count, 13))
     names = ["".join(chr(97 + n) for n in row) + ".example" for row in letters]
     missing = np.arange(count) % 40 != 39
-    return [habits.questions(stage.town, stage.copies(count), at, name=names, missing=missing)], set()
+    return [columns.questions(stage.town, stage.copies(count), at, name=names, missing=missing)], set()
 
 
 KINDS: dict[str, Callable[[_Stage], tuple[list[Block], set[str]]]] = {
@@ -258,7 +258,7 @@ def _choose(town: Town, rng: np.random.Generator, kind: str, taken: set[int]) ->
 def _written(kind: str, number: int, stage: _Stage, date: dt.date) -> Campaign:
     blocks, about = KINDS[kind](stage)
     start = dt.datetime.combine(date, dt.time(), clock.HUE)
-    events = habits.together(blocks, int(start.timestamp()) * _SECOND)
+    events = columns.together(blocks, int(start.timestamp()) * _SECOND)
     moments = events["@timestamp"]
     town = stage.town
     own = {str(town.name[stage.host]), str(town.address[stage.host]), str(town.user[stage.host])}

@@ -11,6 +11,7 @@ from citysoc import clock
 from citysoc.config.models import Agency
 from citysoc.ecs.schema import schema
 from citysoc.simulation import habits
+from citysoc.simulation.town import Town, settle
 from citysoc.stores.local import LocalStore
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ AGENCIES = tuple(
 )
 
 
-def town() -> habits.Town:
+def town() -> Town:
     """Return the machines of the small city."""
-    return habits.settle(AGENCIES, 3, pace=1.5)
+    return settle(AGENCIES, 3, pace=1.5)
 
 
 def midnight(date: dt.date) -> dt.datetime:
