@@ -46,7 +46,7 @@ def streams(config: Config) -> tuple[Stream, ...]:
 
     These are the pairs of an agency and each enabled source that it expects, then the enabled
     sources with an agency of their own: whoever configures one wants to know when it falls silent.
-    A stream that speaks without being among these is not expected: see ``unexpected``.
+    A stream that speaks without being among these is not expected.
     """
     sources = {source.id: source for source in config.sources if source.enabled}
     found = {stream.id: stream for stream in _expected(config.registry, sources)}
@@ -55,11 +55,6 @@ def streams(config: Config) -> tuple[Stream, ...]:
             stream = _stream(source.agency, source, expected=True)
             found.setdefault(stream.id, stream)
     return tuple(found.values())
-
-
-def unexpected(agency: str, source: Source) -> Stream:
-    """Return the stream of an agency that nobody said would speak through ``source``."""
-    return _stream(agency, source, expected=False)
 
 
 def paths_of(source: FilesSource, registry: Registry) -> list[tuple[str, str]]:

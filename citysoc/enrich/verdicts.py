@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from citysoc.enrich.taxonomy import CLASSES
 
@@ -41,8 +41,6 @@ STEPS: Mapping[str, int] = MappingProxyType(
 
 MODEL_MOST = 69
 """A model alone is never more than medium."""
-LOW, HIGH = 30, 70
-"""Below ``LOW`` confidence is low; from ``HIGH`` on it is high."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +85,3 @@ def verdict(
     }
     known = {name: value for name, value in fields.items() if value is not None}
     return Verdict(code, word, sure, reason, known)  # a plain dict: events take it in one step
-
-
-def confidence_word(confidence: int) -> Literal["low", "medium", "high"]:
-    """Return a confidence as a word.
-
-    >>> confidence_word(50)
-    'medium'
-    """
-    return "low" if confidence < LOW else "medium" if confidence < HIGH else "high"

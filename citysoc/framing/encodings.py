@@ -42,7 +42,6 @@ _TCVN3_LOW = {
     0x17: "Ỵ",
 }
 _TCVN3 = "".join([_TCVN3_LOW.get(code, chr(code)) for code in range(128)]) + _TCVN3_HIGH
-_TCVN3_BYTES = codecs.charmap_build(_TCVN3)
 
 _TONES = "\u0300\u0301\u0303\u0309\u0323"
 _SYLLABLE = re.compile(
@@ -76,15 +75,6 @@ def decode(data: bytes) -> tuple[str, str]:
 def decode_tcvn3(data: bytes) -> str:
     """Return TCVN3 bytes as text in NFC; every byte has a meaning."""
     return _nfc(codecs.charmap_decode(data, "strict", _TCVN3)[0])
-
-
-def encode_tcvn3(text: str) -> bytes:
-    """Return text as TCVN3 bytes.
-
-    Raises:
-        UnicodeEncodeError: a character is not in the encoding.
-    """
-    return codecs.charmap_encode(_nfc(text), "strict", _TCVN3_BYTES)[0]
 
 
 @functools.lru_cache(maxsize=16_384)

@@ -9,7 +9,6 @@ where a script looks at it. So both stores compare text alike, to the last lette
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any
 
 from citysoc.ecs.fields import EXTRA, FIELDS, VERSION
@@ -51,13 +50,6 @@ def folds_alike(text: str) -> bool:
     if len(text) * 4 > MAX_INDEXED and len(text.encode()) > MAX_INDEXED:
         return False
     return "\0" not in text if text.isascii() else not UNSAFE.search(text)
-
-
-def safe_letters() -> list[str]:
-    """Return every letter that ``folds_alike`` trusts; for tests."""
-    return [
-        chr(n) for n in range(1, 0x1FB00) if unicodedata.category(chr(n)) != "Cs" and not UNSAFE.match(chr(n))
-    ]
 
 
 def extra_key(name: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from citysoc.config.load import load, load_agencies, resolve_secret
-from citysoc.config.streams import paths_of, streams, unexpected
+from citysoc.config.streams import paths_of, streams
 from citysoc.errors import ConfigError
 
 AGENCIES = """\
@@ -219,8 +219,6 @@ def test_streams_are_the_expected_pairs(folder):
         60,
         120,
     )
-    stray = unexpected("unknown", config.sources[2])
-    assert (stray.id, stray.expected) == ("unknown/syslog", False)
 
 
 def test_a_source_with_its_own_agency_is_a_stream_without_being_expected_by_name(folder):

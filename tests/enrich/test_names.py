@@ -12,8 +12,13 @@ from citysoc.enrich import names
 from citysoc.enrich.classify import classify, judge, of_finding
 from citysoc.enrich.malware_names import read_name
 from citysoc.enrich.taxonomy import CLASSES, OUTCOMES, SEVERITIES, THREATS
-from citysoc.enrich.verdicts import STEPS, confidence_word
+from citysoc.enrich.verdicts import STEPS
 from citysoc.flow import Finding
+
+
+def confidence_word(confidence):
+    """A confidence as STIX 2.1 reads it."""
+    return "low" if confidence < 30 else "medium" if confidence < 70 else "high"
 
 
 @pytest.mark.parametrize(

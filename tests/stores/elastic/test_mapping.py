@@ -26,13 +26,22 @@ def generated():
     return elastic_mapping.events_template("citysoc", own, policy="citysoc-events")
 
 
+def trusted_letters():
+    """Return every letter that the mapping trusts."""
+    return [
+        chr(n)
+        for n in range(1, 0x110000)
+        if unicodedata.category(chr(n)) != "Cs" and not elastic_mapping.UNSAFE.match(chr(n))
+    ]
+
+
 def test_the_template_is_the_one_that_was_looked_at():
     """Write it anew with ``python -m tests.stores.elastic.test_mapping`` and look at the difference."""
     assert generated() == json.loads(GOLDEN.read_text("utf-8"))
 
 
 def test_letters_that_are_trusted_are_composed_in_any_order():
-    letters = elastic_mapping.safe_letters()
+    letters = trusted_letters()
     assert len(letters) > 30_000
     for letter in letters:
         assert unicodedata.combining(letter) == 0, hex(ord(letter))
@@ -101,7 +110,7 @@ def test_a_record_always_meets_its_own_index():
 @pytest.mark.elastic
 def test_the_server_folds_each_trusted_letter_as_we_do(store):
     store.append(to_table([{"@timestamp": START, "event.id": "1"}]), 1)
-    letters = elastic_mapping.safe_letters()
+    letters = trusted_letters()
     for begin in range(0, len(letters), 1000):
         text = "".join(letters[begin : begin + 1000])
         index = f"/{store._settings.prefix}-events-2026.10.01/_analyze"
