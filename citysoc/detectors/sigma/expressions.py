@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MEMORY_BYTES = 64 << 20
 _REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT"})
+_CLASS = "[:"
+"""A class by its name, which only RE2 knows."""
 _MANY = 10
 """A repeat that may happen so often counts as without end."""
 
@@ -82,20 +84,32 @@ def _parts(argument: Any) -> list[Any]:
     return []
 
 
+@functools.lru_cache(maxsize=8192)
+def least_chars(pattern: str, flags: str) -> int:
+    """Return how many characters a text must have at least for an expression to occur in it; 0 if that is not known."""
+    tree = _tree(pattern, flags)
+    return 0 if tree is None else int(tree.getwidth()[0])
+
+
 def literals(pattern: str, flags: str) -> list[Any] | None:
     """Return which texts a value must have for an expression to occur in it, as ``needs`` writes them.
 
     None where nothing is certain. Only ASCII is spoken of: how other letters fold is the engine's own affair.
     """
-    if not is_linear(pattern, flags):
+    tree = _tree(pattern, flags)
+    return None if tree is None else _required(tree)
+
+
+def _tree(pattern: str, flags: str) -> Any | None:
+    """Return what Python reads an expression as; None where it cannot, or reads it otherwise than RE2 (``[[:alpha:]]``)."""
+    if _CLASS in pattern or not is_linear(pattern, flags):
         return None
     reader = importlib.import_module("re._parser")
     try:
-        with warnings.catch_warnings(action="ignore"):  # Python warns where it reads a set otherwise than RE2
-            tree = reader.parse(_flagged(pattern, flags))
+        with warnings.catch_warnings(action="ignore"):  # of sets that it will read otherwise one day
+            return reader.parse(_flagged(pattern, flags))
     except (re.error, RecursionError, OverflowError):
         return None
-    return _required(tree)
 
 
 def _required(tree: Any) -> list[Any] | None:

@@ -20,6 +20,7 @@ import re2
 
 from citysoc.detectors.sigma import databases
 from citysoc.detectors.sigma.databases import Databases
+from citysoc.detectors.sigma.expressions import least_chars
 from citysoc.detectors.sigma.text import compose
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ PADDING = b"\n" * 64
 _MATCHES_A_VALUE = 64
 """A block in which more is found, on average, is searched value by value: each text is then found once."""
 _MATCHES = 4096
+_LONG = 256
+"""A pattern that needs so many letters is looked for apart from the others."""
 
 
 class Finder:
@@ -252,7 +255,29 @@ def _re2(ids: Sequence[int], texts: Sequence[str]) -> _Search:
 
 
 def _re2_patterns(patterns: Sequence[tuple[int, str, str]]) -> _Search:
-    """Return the search for patterns in a text; exact, if it can say anything."""
+    """Return the search for patterns in a text; exact, if it can say anything.
+
+    A pattern that counts far needs a state for every letter that it has counted, times the states of all others in its
+    set. Those that only long texts can have are a set of their own, which only long texts are asked.
+    """
+    long = [one for one in patterns if least_chars(one[2], one[1]) >= _LONG]
+    short = _re2_set([one for one in patterns if one not in long])
+    if not long:
+        return short
+    longer = _re2_set(long)
+    least = min(least_chars(pattern, flags) for _place, flags, pattern in long)
+
+    def search(text: str) -> Sequence[int] | None:
+        found = short(text)
+        if found is None or len(text) < least:
+            return found
+        more = longer(text)
+        return None if more is None else [*found, *more]
+
+    return search
+
+
+def _re2_set(patterns: Sequence[tuple[int, str, str]]) -> _Search:
     found = _set()
     for _place, flags, pattern in patterns:
         found.Add(f"(?{flags}){pattern}" if flags else pattern)

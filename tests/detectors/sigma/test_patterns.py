@@ -9,6 +9,7 @@ import pytest
 
 from citysoc.detectors.sigma import databases, index
 from citysoc.detectors.sigma.databases import Databases
+from citysoc.detectors.sigma.expressions import least_chars, literals
 from citysoc.detectors.sigma.index import Index, kept_plan
 from citysoc.detectors.sigma.patterns import Finder
 
@@ -79,6 +80,26 @@ def test_patterns_are_never_overlooked():
             expected = {place for place, pattern in enumerate(PATTERNS) if re.search(pattern, value)}
             assert expected <= set(find.one(value, value))
             assert expected <= set(hits.get(number, ()))
+
+
+LONG = (r".{300,}", r"(?i)[a-c]{256}X", r"a\+(?:b|cd){300}$", "ab")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "b" * 255, "ac" * 128, "a+" + "b" * 300, "a" * 299, "á" * 300, "ab\n" * 200]
+)
+def test_patterns_of_long_texts_are_found_in_them(text):
+    find = Finder([("re", pattern) for pattern in LONG])
+    for value in (text, text + "X"):
+        expected = {place for place, pattern in enumerate(LONG) if re.search(pattern, value)}
+        assert set(find.one(value, value)) == expected
+
+
+def test_classes_by_name_are_read_as_the_search_reads_them():
+    assert literals("[[:alpha:]]xyz", "") is None
+    assert least_chars("(?:[[:alpha:]]){200}", "") == 0
+    test = ["re", "file.name", "^[[:alpha:]]xyz", ""]
+    assert Index([test]).candidates([{"file.name": "axyz"}, {"file.name": "1xyz"}]) == [(0,), ()]
 
 
 def test_a_database_is_taken_from_its_file(tmp_path, monkeypatch):
