@@ -5,15 +5,13 @@ Figures are computed here, one agency after the other; documents are set by proc
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import multiprocessing
 import os
-import signal
-import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from citysoc.children import follow_parent
 from citysoc.reports.build import told, written
 from citysoc.reports.computing import compute
 from citysoc.reports.computing.parted import Parted
@@ -118,8 +116,7 @@ def _spread(computed: Iterator[tuple[Figures, str]], pool: Executor, ahead: int)
 
 def _begin(config: Config, languages: Sequence[str], formats: Sequence[str] | None) -> None:
     global _write  # noqa: PLW0603  one writer a process: the executor offers no other place
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    follow_parent()
     _write = _writer(config, languages, formats)
 
 
@@ -127,12 +124,3 @@ def _task(figures: Figures, agency: str) -> Built:
     if _write is None:
         raise AssertionError("a process begins with _begin")
     return _write(figures, agency)
-
-
-def _die_with_parent() -> None:
-    """End this process when its parent is gone, however it went."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        with contextlib.suppress(OSError):
-            parent.join()
-        os._exit(1)
