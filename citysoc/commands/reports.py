@@ -159,7 +159,7 @@ def show(app: App, *, name: str, agency: str | None, format_: str | None) -> Non
 
     PERIOD is its name: 2026-10, 2026-W41, 2026-Q4, 2026-H2, 2026, 2026-law.
     """
-    figures = _built(app, name, agency)
+    figures = json.loads((_built(app, name, agency) / "figures.json").read_bytes())
     meanings = figures["definitions"]
     rows = [
         {
@@ -192,8 +192,7 @@ def issue(app: App, *, name: str, agency: str | None) -> None:
     """
     from citysoc.reports import issued
 
-    _built(app, name, agency)
-    click.echo(issued.issue(_folder(app, name, agency), now=clock.now()))
+    click.echo(issued.issue(_built(app, name, agency), now=clock.now()))
 
 
 @command.command("send")
@@ -280,22 +279,18 @@ def export(app: App, *, path: Path, force: bool) -> None:
     app.say(_("Edit it and name it in citysoc.yaml under reports.template."))
 
 
-def _folder(app: App, name: str, agency: str | None) -> Path:
+def _built(app: App, name: str, agency: str | None) -> Path:
+    """Return the folder of a report that was built."""
     from citysoc.reports.build import folder_of
     from citysoc.reports.periods import named_period
 
-    return folder_of(app.config, named_period(name, app.config.settings.service.timezone), agency)
-
-
-def _built(app: App, name: str, agency: str | None) -> dict[str, dict[str, dict[str, str]]]:
-    path = _folder(app, name, agency) / "figures.json"
-    if not path.is_file():
+    folder = folder_of(app.config, named_period(name, app.config.settings.service.timezone), agency)
+    if not (folder / "figures.json").is_file():
         raise UsageError(
             _("The report of {period} was not built.").format(period=name),
             hint=_("See `citysoc reports list`."),
         )
-    found: dict[str, dict[str, dict[str, str]]] = json.loads(path.read_bytes())
-    return found
+    return folder
 
 
 def _period(app: App, name: str | None, span: Span) -> Period:

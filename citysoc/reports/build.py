@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from citysoc.state import State
     from citysoc.stores.base import EventStore
 
-__all__ = ["Built", "build", "existing", "folder_of", "month_period", "render"]
+__all__ = ["Built", "build", "existing", "folder_of", "month_period"]
 
 _log = telemetry.logger("reports")
 
@@ -112,21 +112,21 @@ def written(
     folder = folder_of(config, figures.period, agency)
     folder.mkdir(parents=True, exist_ok=True)
     changed = issued.differences(folder, figures)
-    files = [_write(folder / "figures.json", figures.to_json())]
-    for language in languages:
-        files += render(config, figures, folder, language, formats or config.settings.reports.formats)
-    return Built(figures, tuple(files), changed)
+    built = Built(figures, (_write(folder / "figures.json", figures.to_json()),), changed)
+    documents = [
+        path
+        for language in languages
+        for path in _documents(config, built, language, formats or config.settings.reports.formats)
+    ]
+    return replace(built, files=(*built.files, *documents))
 
 
-def render(
-    config: Config, figures: Figures, folder: Path, language: str, formats: Sequence[str]
-) -> list[Path]:
-    """Write the documents of a report in one language; return their paths."""
-    settings = config.settings.reports
+def _documents(config: Config, built: Built, language: str, formats: Sequence[str]) -> list[Path]:
+    """Write the documents of a report whose figures are written, in one language; return their paths."""
+    settings, figures, folder = config.settings.reports, built.figures, built.files[0].parent
     with i18n.speaking(language):
         own = texts.read(folder / f"texts.{language}.yaml", sections.KEYS, empty=_texts_head())
-        changed = issued.differences(folder, figures)
-        said = issued.sentences(changed, issued.issued_at(folder), figures.period.timezone)
+        said = issued.sentences(built.differences, issued.issued_at(folder), figures.period.timezone)
         document = sections.document(figures, settings, own, differences=said)
         template = config.root / settings.template if settings.template else None
         written: list[Path] = []

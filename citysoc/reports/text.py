@@ -60,19 +60,11 @@ def date_in_words(day: str) -> str:
     return f"{dt.date.fromisoformat(day):%d/%m/%Y}"
 
 
-def long_date(day: dt.date) -> str:
-    """Return a date as Decree 30/2020 writes it: ngày 05 tháng 01 năm 2026.
-
-    Days below 10 and the months 1 and 2 get a leading zero, the other months none.
-    """
-    if language() == "vi":
-        month = f"{day.month:02}" if day.month <= 2 else str(day.month)
-        return f"ngày {day.day:02} tháng {month} năm {day.year}"
-    return f"{day.day} {day:%B %Y}"
-
-
 def long_month(day: dt.date) -> str:
-    """Return the month of a day as titles write it: tháng 10 năm 2026."""
+    """Return the month of a day as titles write it: tháng 10 năm 2026.
+
+    By Decree 30/2020 the months 1 and 2 get a leading zero, the others none.
+    """
     if language() == "vi":
         return (
             f"tháng {day.month:02} năm {day.year}" if day.month <= 2 else f"tháng {day.month} năm {day.year}"

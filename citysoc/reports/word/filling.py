@@ -54,16 +54,6 @@ def fill(page: Page, document: Document, figures: Figures | None, *, where: str 
             _fill_line(paragraph, texts, figures, where)
 
 
-def names(document: Document) -> tuple[str, ...]:
-    """Return every name that a template may use, figures aside."""
-    return (
-        *_texts(document),
-        "sections",
-        *(_SECTION + section.key for section in document.sections),
-        "annexes",
-    )
-
-
 def _texts(document: Document) -> dict[str, str]:
     head = {field.name: getattr(document.head, field.name) for field in fields(document.head)}
     return {
