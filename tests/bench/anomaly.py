@@ -20,9 +20,10 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
 
-from citysoc.detectors.anomaly import baseline, core, days, history, model, surprise, train
+from citysoc.detectors.anomaly import core, days, history, model, surprise, train
 from citysoc.detectors.anomaly.facts import local
 from citysoc.detectors.anomaly.feature import KINDS
+from citysoc.detectors.anomaly.rows import values
 from tests.bench.anomaly_city import build
 from tests.corpus import CORPUS
 
@@ -132,13 +133,13 @@ def _peer(
     for kind in KINDS:
         names = history.features_of(kind)
         read = train.reader(table, kind)
-        quiet = np.concatenate([baseline.values(rows, names) for rows in read(span[1] - 7 * 24, span[1])])
+        quiet = np.concatenate([values(rows, names) for rows in read(span[1] - 7 * 24, span[1])])
         fitted = quiet[rng.choice(len(quiet), min(FITTED, len(quiet)), replace=False)]
         raw = _static(quiet) if make is None else _fitted(make(), fitted)
         probe = quiet[rng.choice(len(quiet), min(40_000, len(quiet)), replace=False)]
         see = surprise.learn(raw(probe), beyond=model.BEYOND)
         for rows in read(span[1], span[2]):
-            _keep(best, kind, rows, see(raw(baseline.values(rows, names))) - np.log(len(quiet) / 7))
+            _keep(best, kind, rows, see(raw(values(rows, names))) - np.log(len(quiet) / 7))
     return best
 
 

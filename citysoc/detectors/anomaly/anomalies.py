@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from citysoc.detectors.anomaly import baseline
 from citysoc.detectors.anomaly.baseline import UNUSUAL_HOUR
 from citysoc.detectors.anomaly.days import moment_of
 from citysoc.detectors.anomaly.facts import local
@@ -17,6 +18,9 @@ from citysoc.flow import UNKNOWN_AGENCY, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    import pyarrow as pa
 
     from citysoc.detectors.anomaly.feature import Kind
     from citysoc.detectors.anomaly.model import KindModel, Model, Scored
@@ -77,12 +81,13 @@ class Anomaly:
     Args:
         id: stable: kind, agency, entity, hour.
         kind: of entity.
-        agency: its agency; the unknown one for an address outside that touches many.
+        agency: its agency; of an address outside the one that it met most, in whose events it is.
         entity: its name.
         hour: hours since 1970.
         score: see ``model``.
         family: the family that contributes most.
         reasons: its features, the most surprising first.
+        meets: of an address outside, the agencies it met most, the most first; at most three.
     """
 
     id: str
@@ -93,11 +98,12 @@ class Anomaly:
     score: float
     family: str
     reasons: tuple[Reason, ...]
+    meets: tuple[str, ...] = ()
 
     @property
     def pattern(self) -> tuple[str, str, str]:
-        """What feedback is about: agency, entity, family."""
-        return self.agency, self.entity, self.family
+        """What feedback is about: agency, entity, family; whichever agency it meets, an address outside is the same."""
+        return UNKNOWN_AGENCY if self.kind == "outside" else self.agency, self.entity, self.family
 
 
 def found(
@@ -113,54 +119,81 @@ def found(
     """
     import numpy as np
 
-    anomalies = []
-    for row in np.flatnonzero(scored.score >= model.threshold):
-        one = explained(model.kinds[kind], kind, scored, int(row))
-        need = model.threshold + model.raised.get(one.agency, 0.0) + lowered.get(one.pattern, 0.0)
-        if one.score >= need:
-            anomalies.append(one)
-    return anomalies
+    beyond = np.flatnonzero(scored.score >= model.threshold)
+    named = [(int(row), _named(kind, scored, int(row))) for row in beyond]
+    chosen = [
+        (row, one)
+        for row, one in named
+        if one.score >= model.need(one.agency) + lowered.get(one.pattern, 0.0)
+    ]
+    return _explained(model.kinds[kind], scored, chosen)
 
 
-def explained(model: KindModel, kind: Kind, scored: Scored, row: int) -> Anomaly:
-    """Return a row as an anomaly with its reasons, whatever its score."""
+def loudest(kind: Kind, scored: Scored, floor: float) -> list[Anomaly]:
+    """Return the rows with a score from ``floor`` on, without reasons: to set the threshold."""
     import numpy as np
 
-    agency = scored.table["agency"][row].as_py() or UNKNOWN_AGENCY
+    return [_named(kind, scored, int(row)) for row in np.flatnonzero(scored.score >= floor)]
+
+
+def _named(kind: Kind, scored: Scored, row: int) -> Anomaly:
+    """Return a row as an anomaly, whatever its score; its reasons are not known yet."""
+    import numpy as np
+
+    own = scored.table["agency"][row].as_py() or UNKNOWN_AGENCY
     entity, hour = scored.table["entity"][row].as_py(), int(scored.table["hour"][row].as_py())
-    family = FAMILIES[int(np.argmax(scored.families[row]))]
-    columns = model.columns
-    order = np.argsort(-scored.features[row], kind="stable")
-    leading = sorted(order, key=lambda n: (family_of(columns[n]) != family, -scored.features[row, n]))[:1]
-    chosen = [*leading, *(n for n in order if n not in leading)][:SHOWN]
-    reasons = tuple(
-        Reason(
-            feature=columns[n],
-            value=_value(scored, columns[n], row, n),
-            expected=round(float(scored.judged.expected[row, n]), 2),
-            limit=round(float(scored.judged.limit[row, n]), 2),
-            nats=round(float(scored.features[row, n]), 1),
-        )
-        for n in chosen
-        if scored.features[row, n] > 1
-    )
-    key = f"{kind}\0{agency}\0{entity}\0{hour}".encode()
+    meets = tuple(scored.table["meets"][row].as_py().split()) if kind == "outside" else ()
+    key = f"{kind}\0{own}\0{entity}\0{hour}".encode()
     return Anomaly(
         id=hashlib.blake2b(key, digest_size=8).hexdigest(),
         kind=kind,
-        agency=agency,
+        agency=meets[0] if meets else own,
         entity=entity,
         hour=hour,
         score=round(float(scored.score[row]), 3),
-        family=family,
-        reasons=reasons,
+        family=FAMILIES[int(np.argmax(scored.families[row]))],
+        reasons=(),
+        meets=meets,
     )
 
 
-def _value(scored: Scored, column: str, row: int, place: int) -> float:
+def _explained(model: KindModel, scored: Scored, chosen: list[tuple[int, Anomaly]]) -> list[Anomaly]:
+    """Return anomalies with their reasons."""
+    import numpy as np
+
+    rows = np.array([row for row, _ in chosen], dtype=np.int64)
+    table = scored.table.take(rows)
+    judged = baseline.judge(model.baseline, table)
+    found = []
+    for n, (row, one) in enumerate(chosen):
+        reasons = tuple(
+            Reason(
+                feature=model.columns[c],
+                value=_value(table, judged, model.columns[c], (n, c)),
+                expected=round(float(judged.expected[n, c]), 2),
+                limit=round(float(judged.limit[n, c]), 2),
+                nats=round(float(scored.features[row, c]), 1),
+            )
+            for c in _leading(model.columns, scored.features[row], one.family)
+            if scored.features[row, c] > 1
+        )
+        found.append(replace(one, reasons=reasons))
+    return found
+
+
+def _leading(columns: tuple[str, ...], nats: np.ndarray, family: str) -> list[int]:
+    """Return the columns that say most, the first of them of the anomaly's family."""
+    import numpy as np
+
+    order = [int(n) for n in np.argsort(-nats, kind="stable")]
+    leading = sorted(order, key=lambda n: (family_of(columns[n]) != family, -nats[n]))[:1]
+    return [*leading, *(n for n in order if n not in leading)][:SHOWN]
+
+
+def _value(table: pa.Table, judged: baseline.Judged, column: str, place: tuple[int, int]) -> float:
     if column == UNUSUAL_HOUR:
-        return round(float(scored.judged.residual[row, place]), 2)
-    return round(float(scored.table[column][row].as_py()), 2)
+        return round(float(judged.residual[place]), 2)
+    return round(float(table[column][place[0]].as_py()), 2)
 
 
 def folded(anomalies: Iterable[Anomaly]) -> list[Anomaly]:
@@ -228,6 +261,8 @@ def finding(one: Anomaly, *, threshold: float, event_id: str = "") -> Finding:
     """
     title, title_vi = TITLES[one.family]
     matched: dict[str, Any] = {"anomaly.id": one.id, "anomaly.score": one.score, "anomaly.kind": one.kind}
+    if one.meets:
+        matched["anomaly.agencies"] = list(one.meets)
     for reason in one.reasons:
         matched[f"anomaly.{reason.feature}"] = reason.value
         matched[f"anomaly.{reason.feature}.expected"] = reason.expected

@@ -42,6 +42,14 @@ _SPECIAL = {
 }
 """Features that need groups within the group."""
 
+_MEETS = (
+    "CREATE OR REPLACE TEMP TABLE meets AS SELECT outside, hour,"
+    " array_to_string(list_slice(list(agency ORDER BY n DESC, agency), 1, 3), ' ') AS v FROM"
+    " (SELECT outside, hour, agency, count(*) AS n FROM facts WHERE outside IS NOT NULL AND agency <> 'unknown'"
+    " GROUP BY ALL) GROUP BY ALL"
+)
+"""The agencies in whose events an address outside is most, in this hour."""
+
 _PAIRS = (
     ("host", "peer", "host", "peer", "outbound"),
     ("host", "program", "host", "program", "program IS NOT NULL"),
@@ -67,7 +75,7 @@ def compute(
         memory: what DuckDB may use.
 
     Returns:
-        Rows (``kind agency level entity hour`` and the hourly features), and pairs (``kind agency entity
+        Rows (``kind agency level entity hour meets`` and the hourly features), and pairs (``kind agency entity
         dimension value mask day``): ``value`` is a hash, ``mask`` has a bit for each hour of the UTC day.
     """
     import duckdb
@@ -88,7 +96,13 @@ def _of_kind(db: duckdb.DuckDBPyConnection, kind: str) -> str:
     key = _KEYS[kind]
     scope = "'' AS agency" if kind == "outside" else "agency"
     level = "'' AS level" if kind == "outside" else "any_value(level) AS level"
-    names, joins = [], []
+    names, joins = ["'' AS meets"], []
+    if kind == "outside":
+        db.execute(_MEETS)
+        names, joins = (
+            ["coalesce(any_value(meets.v), '') AS meets"],
+            ["LEFT JOIN meets USING (outside, hour)"],
+        )
     for feature in HOURLY:
         if kind not in feature.kinds:
             names.append(f"0::FLOAT AS {feature.name}")

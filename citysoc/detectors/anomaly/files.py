@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from citysoc.detectors.anomaly import baseline, core, surprise
+from citysoc.detectors.anomaly import baseline, core, drift, surprise
 from citysoc.detectors.anomaly.families import VERSION
 from citysoc.detectors.anomaly.feature import KINDS
 from citysoc.detectors.anomaly.model import KindModel, Model
@@ -125,6 +125,7 @@ def _parts(model: Model) -> dict[str, Any]:
                 "ensembles": {family: ensemble.parts() for family, ensemble in one.ensembles.items()},
                 "families": {family: see.parts() for family, see in one.families.items()},
                 "total": one.total.parts(),
+                "shapes": {family: shape.parts() for family, shape in one.shapes.items()},
                 "rows_a_day": one.rows_a_day,
             }
             for kind, one in model.kinds.items()
@@ -141,6 +142,7 @@ def _model(parts: dict[str, Any]) -> Model:
                 ensembles={f: core.from_file(e) for f, e in parts["kinds"][kind]["ensembles"].items()},
                 families={f: surprise.from_parts(s) for f, s in parts["kinds"][kind]["families"].items()},
                 total=surprise.from_parts(parts["kinds"][kind]["total"]),
+                shapes={f: drift.from_parts(s) for f, s in parts["kinds"][kind]["shapes"].items()},
                 rows_a_day=float(parts["kinds"][kind]["rows_a_day"]),
             )
             for kind in KINDS

@@ -15,23 +15,26 @@ So a score of 0 is expected once a day, of 3 once in 20 days, in the whole city,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from citysoc.detectors.anomaly import baseline, core, surprise
+from citysoc.detectors.anomaly import baseline, core, drift, learning, surprise
 from citysoc.detectors.anomaly.baseline import UNUSUAL_HOUR, Baseline
 from citysoc.detectors.anomaly.families import BY_NAME
 from citysoc.detectors.anomaly.feature import FAMILIES
-from citysoc.detectors.anomaly.history import features_of
+from citysoc.detectors.anomaly.history import KEYS, features_of
+from citysoc.detectors.anomaly.spool import spooled
 from citysoc.detectors.anomaly.surprise import Surprise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     import numpy as np
     import pyarrow as pa
 
     from citysoc.detectors.anomaly.core import Ensemble
+    from citysoc.detectors.anomaly.drift import Shape
     from citysoc.detectors.anomaly.feature import Kind
 
 ORDINARY = 4.0
@@ -42,8 +45,8 @@ UNIT = 0.5
 """Residuals that differ by less, in scales, are alike."""
 BEYOND = 5.0
 """Nats by which something may be rarer than all that the quiet days can show."""
-HELD_BYTES = 200 << 20
-"""So much of the feature table is kept in memory between the passes of a training."""
+HELD_ROWS = 4000
+"""Of each reading of the quiet days so many rows, the strongest, are kept to set the threshold."""
 FAMILY_TREES = 40
 """Trees of each family's forest: there are some forty forests, and each row asks all that concern it."""
 SAMPLE = 4000
@@ -60,6 +63,7 @@ class KindModel:
         ensembles: family to the ensemble over its residuals.
         families: family to the surprise of the ensemble's scores.
         total: the surprise of the sum over families.
+        shapes: how each family's surprise is spread in quiet times, to see it drift.
         rows_a_day: rows a quiet day has.
     """
 
@@ -68,12 +72,20 @@ class KindModel:
     ensembles: dict[str, Ensemble]
     families: dict[str, Surprise]
     total: Surprise
+    shapes: dict[str, Shape]
     rows_a_day: float
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the residuals."""
         return (*self.baseline.names, UNUSUAL_HOUR)
+
+    def scores(self, points: np.ndarray) -> np.ndarray:
+        """Return the scores of rows with so many points."""
+        import numpy as np
+
+        result: np.ndarray = self.total(points) - np.log(self.rows_a_day)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +97,16 @@ class Scored:
         score: see the module.
         features: (rows, columns) surprises, common causes taken off.
         families: (rows, families) surprises, in the order of ``FAMILIES``.
-        judged: residuals and expectations.
     """
 
     table: pa.Table
     score: np.ndarray
     features: np.ndarray
     families: np.ndarray
-    judged: baseline.Judged
+
+    def take(self, rows: np.ndarray) -> Scored:
+        """Return some of the rows."""
+        return Scored(self.table.take(rows), self.score[rows], self.features[rows], self.families[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,10 @@ class Model:
     raised: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
+    def need(self, agency: str) -> float:
+        """Return the least score of an agency's anomalies."""
+        return self.threshold + self.raised.get(agency, 0.0)
+
 
 def family_of(column: str) -> str:
     """Return the family of a column of the residuals."""
@@ -125,6 +143,7 @@ def fit_kind(
     quiet: int,
     last: int,
     seed: int,
+    room: Path,
 ) -> tuple[KindModel, list[Scored]]:
     """Fit the model of one kind; return it with the held-out rows' scores.
 
@@ -135,63 +154,56 @@ def fit_kind(
         quiet: from here on rows are held out of the baseline and calibrate the scores.
         last: the hour after the window's last.
         seed: of everything that is drawn.
+        room: a folder for what does not fit into memory meanwhile.
     """
     import numpy as np
 
     names = features_of(kind)
-    usual = baseline.fit(_again(read, first, quiet), names, first, quiet)
-    tables = list(read(quiet, last))
-    judged = [baseline.judge(usual, table) for table in tables]
-    residual = _stacked([one.residual for one in judged], len(names) + 1)
-    features = tuple(surprise.learn(residual[:, n], unit=UNIT, beyond=BEYOND) for n in range(len(names) + 1))
-    columns = (*names, UNUSUAL_HOUR)
-    rough = np.column_stack([see(residual[:, n]) for n, see in enumerate(features)])
-    ensembles, families = _ensembles(columns, residual, rough, seed)
+    with spooled(read(first, quiet), room) as again:
+        usual = learning.fit(again, names, first, quiet)
+    keys, parts = [], [np.zeros((0, len(names) + 1), np.float32)]
+    for table in read(quiet, last):
+        keys.append(table.select(KEYS))
+        parts.append(baseline.residuals(usual, table))
+    residual = np.concatenate(parts)
+    del parts
+    features = tuple(surprise.learn(column, unit=UNIT, beyond=BEYOND) for column in residual.T)
+    ensembles, families = _ensembles((*names, UNUSUAL_HOUR), residual, features, seed)
     days = max((last - quiet) / 24, 1 / 24)
     nothing = surprise.learn(np.zeros(1))
-    first_pass = KindModel(usual, features, ensembles, families, nothing, max(len(residual) / days, 1.0))
-    sums = [_summed(first_pass, table, one) for table, one in zip(tables, judged, strict=True)]
-    total = surprise.learn(_stacked([s[0] for s in sums], 0), unit=UNIT, beyond=BEYOND)
-    fitted = KindModel(usual, features, ensembles, families, total, first_pass.rows_a_day)
-    offset = np.log(fitted.rows_a_day)
-    scored = [
-        Scored(table, total(points) - offset, seen, grouped, one)
-        for table, one, (points, seen, grouped) in zip(tables, judged, sums, strict=True)
-    ]
-    return fitted, scored
+    draft = KindModel(usual, features, ensembles, families, nothing, {}, max(len(residual) / days, 1.0))
+    return _calibrated(draft, keys, residual)
 
 
-def _again(
-    read: Callable[[int, int], Iterable[pa.Table]], first: int, last: int
-) -> Callable[[], Iterable[pa.Table]]:
-    """Return what gives the rows of a span each time it is called; few rows are read only once."""
-    held: list[pa.Table] = []
-    for table in read(first, last):
-        held.append(table)
-        if sum(one.nbytes for one in held) > HELD_BYTES:
-            del held[:]
-            return lambda: read(first, last)
-    return lambda: held
+def _calibrated(
+    draft: KindModel, keys: list[pa.Table], residual: np.ndarray
+) -> tuple[KindModel, list[Scored]]:
+    """Learn from the quiet days how rare a row's points are; return the strongest of them with their scores."""
+    import numpy as np
+
+    every, families, strongest = [np.zeros(0)], [np.zeros((0, len(FAMILIES)), np.float32)], []
+    start = 0
+    for table in keys:
+        points, seen, grouped = _summed(draft, table, residual[start : start + table.num_rows])
+        top = np.sort(np.argsort(-points, kind="stable")[:HELD_ROWS])
+        strongest.append(Scored(table, points, seen, grouped).take(top))
+        every.append(points)
+        families.append(grouped)
+        start += table.num_rows
+    total = surprise.learn(np.concatenate(every), unit=UNIT, beyond=BEYOND)
+    shapes = drift.shapes(np.concatenate(families), FAMILIES)
+    fitted = replace(draft, total=total, shapes=shapes)
+    return fitted, [replace(one, score=fitted.scores(one.score)) for one in strongest]
 
 
 def score(model: KindModel, table: pa.Table) -> Scored:
     """Return whole hours of rows with their scores."""
-    import numpy as np
-
-    judged = baseline.judge(model.baseline, table)
-    points, seen, grouped = _summed(model, table, judged)
-    return Scored(table, model.total(points) - np.log(model.rows_a_day), seen, grouped, judged)
-
-
-def _stacked(parts: list[np.ndarray], width: int) -> np.ndarray:
-    import numpy as np
-
-    empty = np.zeros((0, width)) if width else np.zeros(0)
-    return np.concatenate(parts) if parts else empty
+    points, seen, grouped = _summed(model, table, baseline.residuals(model.baseline, table))
+    return Scored(table, model.scores(points), seen, grouped)
 
 
 def _ensembles(
-    columns: tuple[str, ...], residual: np.ndarray, rough: np.ndarray, seed: int
+    columns: tuple[str, ...], residual: np.ndarray, features: tuple[Surprise, ...], seed: int
 ) -> tuple[dict[str, Ensemble], dict[str, Surprise]]:
     """Fit an ensemble for every family that has two features and something to learn from."""
     import numpy as np
@@ -202,7 +214,10 @@ def _ensembles(
         mine = [n for n, column in enumerate(columns) if family_of(column) == family]
         if len(mine) < 2 or len(residual) < 100:
             continue
-        candidates = np.flatnonzero((rough[:, mine] > CANDIDATE).any(axis=1))
+        beyond = np.zeros(len(residual), bool)
+        for n in mine:
+            beyond |= features[n](residual[:, n]) > CANDIDATE
+        candidates = np.flatnonzero(beyond)
         if len(candidates) < 20:
             continue
         some = rng.choice(len(residual), min(len(residual), SAMPLE // 2), replace=False)
@@ -221,20 +236,19 @@ def _ensembles(
 
 
 def _summed(
-    model: KindModel, table: pa.Table, judged: baseline.Judged
+    model: KindModel, table: pa.Table, residual: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each row's points, its features' surprises and its families' surprises."""
     import numpy as np
 
-    residual = judged.residual
-    if not len(residual):
-        return np.zeros(0), np.zeros((0, len(model.columns))), np.zeros((0, len(FAMILIES)))
-    seen = np.column_stack([see(residual[:, n]) for n, see in enumerate(model.features)])
+    seen = np.empty(residual.shape, np.float32)
+    for n, see in enumerate(model.features):
+        seen[:, n] = see(residual[:, n])
     seen = common_cause(seen, table)
-    grouped = np.zeros((len(seen), len(FAMILIES)))
+    grouped = np.zeros((len(seen), len(FAMILIES)), np.float32)
     for place, family in enumerate(FAMILIES):
         mine = [n for n, column in enumerate(model.columns) if family_of(column) == family]
-        if not mine:
+        if not mine or not len(seen):
             continue
         largest = np.sort(seen[:, mine], axis=1)[:, ::-1]
         best, both = largest[:, 0], largest[:, :2].mean(axis=1)
@@ -244,13 +258,15 @@ def _summed(
             whole = model.families[family](model.ensembles[family].score(residual[rows][:, mine]))
             # A common cause takes off from the ensemble's word what it took off the features'.
             grouped[rows, place] = (2 * best[rows] + both[rows] + np.minimum(whole, best[rows] + 2)) / 4
+    if not len(grouped):
+        return np.zeros(0), seen, grouped
     beyond = np.maximum(grouped - ORDINARY, 0)
     # One family alone can say enough; the others' word counts half.
     return (beyond.max(axis=1) + beyond.sum(axis=1)) / 2, seen, grouped
 
 
 def common_cause(seen: np.ndarray, table: pa.Table) -> np.ndarray:
-    """Take off ``ln(1 + n)`` where n other agencies have as large a surprise, less a nat, in the same hour.
+    """Take off, in place, ``ln(1 + n)`` where n other agencies have as large a surprise, less a nat, in the same hour.
 
     Args:
         seen: (rows, columns) surprises.
@@ -262,7 +278,6 @@ def common_cause(seen: np.ndarray, table: pa.Table) -> np.ndarray:
     agency = np.asarray(table["agency"].combine_chunks().dictionary_encode().indices)
     if not len(np.unique(agency)) > 1:  # addresses outside belong to no agency: each is its own
         agency = np.arange(len(hours))
-    result = seen.copy()
     for column in range(seen.shape[1]):
         rows = np.flatnonzero(seen[:, column] > CANDIDATE)
         rows = rows[np.lexsort((-seen[rows, column], hours[rows]))]
@@ -274,5 +289,5 @@ def common_cause(seen: np.ndarray, table: pa.Table) -> np.ndarray:
             new[np.unique(agency[same], return_index=True)[1]] = True
             alike = np.searchsorted(-value, 1.0 - value, side="right") - 1
             others = np.cumsum(new)[alike] - 1
-            result[same, column] = np.maximum(value - np.log1p(others), 0)
-    return result
+            seen[same, column] = np.maximum(value - np.log1p(others), 0)
+    return seen

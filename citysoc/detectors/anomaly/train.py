@@ -74,9 +74,8 @@ def train(
     for kind in KINDS:
         progress(kind)
         kinds[kind], held[kind] = model.fit_kind(
-            kind, reader(folder, kind), first=first, quiet=quiet, last=last, seed=seed
+            kind, reader(folder, kind), first=first, quiet=quiet, last=last, seed=seed, room=folder
         )
-        held[kind] = [_thin(scored) for scored in held[kind]]
     draft = model.Model(kinds=kinds, threshold=-math.inf)
     chosen = _threshold(draft, held, budget=budget, spent_days=(last - quiet) / 24)
     progress("replay")
@@ -113,20 +112,6 @@ def score_span(
     return sorted(found, key=lambda one: (one.hour, -one.score, one.id))
 
 
-def _thin(scored: Scored) -> Scored:
-    """Keep only the rows that could be beyond any threshold: the strongest thousands."""
-    import numpy as np
-
-    keep = np.sort(np.argsort(-scored.score, kind="stable")[:4000])
-    return model.Scored(
-        scored.table.take(keep),
-        scored.score[keep],
-        scored.features[keep],
-        scored.families[keep],
-        type(scored.judged)(*(getattr(scored.judged, n)[keep] for n in ("residual", "expected", "limit"))),
-    )
-
-
 def _threshold(draft: Model, held: dict[Kind, list[Scored]], *, budget: float, spent_days: float) -> Model:
     """Set the threshold so that quiet days spend the budget, and what the busiest agencies need beyond it."""
     import numpy as np
@@ -136,12 +121,11 @@ def _threshold(draft: Model, held: dict[Kind, list[Scored]], *, budget: float, s
     scores = np.sort(np.concatenate(every))[::-1] if every else np.zeros(0)
     # Anomalies fold into fewer alerts, so look at several times as many.
     floor = float(scores[min(len(scores) - 1, wanted * 20)]) if len(scores) else 0.0
-    rough = replace(draft, threshold=floor)
     alerts = anomalies.folded(
         one
         for kind, parts in held.items()
         for scored in parts
-        for one in anomalies.found(rough, kind, scored)
+        for one in anomalies.loudest(kind, scored, floor)
     )
     ranked = sorted((one.score for one in alerts), reverse=True)
     threshold = ranked[wanted - 1] if len(ranked) >= wanted else floor

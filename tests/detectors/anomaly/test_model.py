@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import skops.io
 
-from citysoc.detectors.anomaly import anomalies, baseline, days, files, history, surprise, train
+from citysoc.detectors.anomaly import anomalies, baseline, days, files, history, learning, surprise, train, week
 from citysoc.detectors.anomaly import model as models
 from citysoc.errors import StoreError
 from citysoc.simulation.attacks import campaigns
@@ -56,7 +56,7 @@ def test_planted_campaigns_are_found_at_the_right_place(small, model, tmp_path, 
 
 
 def test_an_entity_without_history_is_judged_by_its_peers(small) -> None:
-    usual = baseline.fit(
+    usual = learning.fit(
         lambda: train.reader(small.folder, "host")(small.first, small.last), HOST, small.first, small.last
     )
     table = history.read(small.folder, "host", small.last - 14, small.last - 12)
@@ -89,9 +89,9 @@ def test_one_day_of_one_source_cannot_move_its_agencys_baseline_beyond_the_bound
     victim = str(np.unique(table["entity"].to_pylist())[0])
 
     def centers(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-        usual = baseline.fit(lambda: [rows], AGENCY, small.first, last)
+        usual = learning.fit(lambda: [rows], AGENCY, small.first, last)
         mine = history_.filter(pa.compute.equal(history_["entity"], victim))
-        _, part = baseline.slot_of(mine["hour"].to_numpy())
+        _, part = week.slot_of(mine["hour"].to_numpy())
         level = usual.levels.index(mine["level"][0].as_py())
         expected = np.log1p(np.maximum(baseline.judge(usual, mine).expected[:, : len(AGENCY)], 0))
         return expected, usual.level_scales[level, part]
