@@ -104,6 +104,11 @@ def _fit(name: str, value: Any, context: Context) -> Any:
     """Return a value in the form that its ECS field asks for, as far as it can be had."""
     if name in _DATES:
         return guess(value, context.zone, context.arrived) or value
+    return fitted(name, value)
+
+
+def fitted(name: str, value: Any) -> Any:
+    """Return a value in the form of an ECS field that is no time, as far as it can be had."""
     if name in _LISTS:
         return value if isinstance(value, list) else [value]
     if isinstance(value, list) and len(value) == 1 and name in FIELDS:

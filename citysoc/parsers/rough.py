@@ -9,8 +9,8 @@ import functools
 import importlib
 from bisect import bisect_left
 from dataclasses import dataclass, replace
-from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -22,7 +22,7 @@ from citysoc.parsers.windows_kinds import Kind
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from citysoc.flow import Batch
     from citysoc.parsers.windows_shapes import Recipe
@@ -50,12 +50,12 @@ class Group:
     Args:
         kind: what they have in common.
         numbers: which records of the batch they are.
-        rows: the records.
+        rows: the records' values by their keys: the names of a flat record, the places of a nested one's values.
     """
 
     kind: Kind
     numbers: list[int]
-    rows: list[Mapping[str, Any]]
+    rows: Sequence[Any]
 
 
 class Rough:
@@ -78,18 +78,17 @@ class Rough:
     def groups(self, begin: int, end: int) -> tuple[list[Group], list[int]]:
         """Return some of the records by their kinds, and the numbers of those that must be made into events."""
         records = self._batch.records[begin:end]
-        if not _flat(records[:_FIRST])[0]:  # a stream of nested records
+        first = _read(records[:_FIRST], by_scan=True)
+        if not first.flat and not first.beats:  # a stream of other forms
             return [], list(range(begin, begin + len(records)))
-        numbers, rows, rest = _flat(records)
+        read = _read(records, by_scan=len(first.flat) > len(first.beats))
         groups = []
-        for names, recipe, own in windows.kinds(rows):
-            kind = None if recipe is None else _kind(names, recipe)
+        rest = read.rest
+        for kind, numbers, rows in chain(_flat_kinds(read), _nested_kinds(read)):
             if kind is None:
-                rest += [numbers[place] for place in own]
+                rest += numbers
             else:
-                groups.append(
-                    Group(kind, [begin + numbers[place] for place in own], [rows[place] for place in own])
-                )
+                groups.append(Group(kind, [begin + number for number in numbers], rows))
         return groups, [begin + number for number in rest]
 
     def records(self, numbers: Sequence[int]) -> list[bytes]:
@@ -111,7 +110,7 @@ class Rough:
         """Return where a record stands."""
         return self._batch.offsets[number]
 
-    def moment(self, kind: Kind, row: Mapping[str, Any]) -> dt.datetime:
+    def moment(self, kind: Kind, row: Any) -> dt.datetime:
         """Return the ``@timestamp`` of a record."""
         for name, zone in kind.times:
             moment = guess(row[name], zone or self._context.zone, self._context.arrived)
@@ -128,8 +127,22 @@ def rough(batch: Batch) -> Rough | None:
     return Rough(batch, name)
 
 
-def _flat(records: Sequence[bytes]) -> tuple[list[int], list[dict[str, Any]], list[int]]:
-    """Return the numbers of records that are objects of scalars, these objects, and the numbers of the others."""
+class _Read(NamedTuple):
+    """Records that were read, and the numbers of those that are flat objects, nested ones of Winlogbeat, and others."""
+
+    loaded: list[Any]
+    flat: list[int]
+    beats: list[int]
+    rest: list[int]
+
+
+def _read(records: Sequence[bytes], *, by_scan: bool) -> _Read:
+    """Read records.
+
+    Args:
+        records: what was received.
+        by_scan: search for what may be nested, because it is seldom.
+    """
     block = b"\n".join(records)
     try:
         if block.isascii() and b"\0" not in block:
@@ -138,20 +151,42 @@ def _flat(records: Sequence[bytes]) -> tuple[list[int], list[dict[str, Any]], li
             loaded = [_load(record) for record in records]
     except ValueError:
         loaded = [_loaded(record) for record in records]
-    odd = {
+    rest = [
         number
         for number, (record, row) in enumerate(zip(records, loaded, strict=True))
         if type(row) is not dict or record[0] != _BRACE  # others have a header before the object
-    }
-    odd.update(
+    ]
+    others = frozenset(rest)
+    nested = [
         number
-        for number in _nested(block, records)
-        if number not in odd and not _SCALARS.issuperset(map(type, loaded[number].values()))
+        for number in (_nested(block, records) if by_scan else range(len(records)))
+        if number not in others and not _SCALARS.issuperset(map(type, loaded[number].values()))
+    ]
+    beats = [number for number in nested if "winlog" in loaded[number]]
+    rest += [number for number in nested if "winlog" not in loaded[number]]
+    if not rest and not beats:
+        return _Read(loaded, list(range(len(records))), [], [])
+    return _Read(loaded, sorted(set(range(len(records))).difference(rest, beats)), beats, rest)
+
+
+_Found: TypeAlias = "tuple[Kind | None, list[int], Sequence[Any]]"
+"""A kind, the numbers of the records that are of it, and these."""
+
+
+def _flat_kinds(read: _Read) -> Iterator[_Found]:
+    every = (
+        read.loaded if len(read.flat) == len(read.loaded) else [read.loaded[number] for number in read.flat]
     )
-    if not odd:
-        return list(range(len(records))), loaded, []
-    left = sorted(set(range(len(records))).difference(odd))
-    return left, [loaded[number] for number in left], sorted(odd)
+    for names, recipe, places in windows.kinds(every):
+        kind = None if recipe is None else _kind(names, recipe)
+        yield kind, [read.flat[place] for place in places], [every[place] for place in places]
+
+
+def _nested_kinds(read: _Read) -> Iterator[_Found]:
+    if read.beats:
+        for recipe, places, rows in windows.nested_kinds([read.loaded[number] for number in read.beats]):
+            kind = None if recipe is None else _kind(range(len(recipe.targets)), recipe)
+            yield kind, [read.beats[place] for place in places], rows
 
 
 def _nested(block: bytes, records: Sequence[bytes]) -> Sequence[int]:
@@ -202,7 +237,7 @@ def _loaded(record: bytes) -> Any:
         return None
 
 
-def _kind(names: tuple[str, ...], recipe: Recipe) -> Kind | None:
+def _kind(names: Sequence[Any], recipe: Recipe) -> Kind | None:
     """Return the kind of a recipe; None where its events depend on more."""
     found = _kinds.get(id(recipe))
     if found is None:

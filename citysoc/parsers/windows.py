@@ -13,6 +13,7 @@ from citysoc.flow import Unparsed
 from citysoc.parsers import envelope, jsontext, ndjson, values
 from citysoc.parsers.base import Context, Parser
 from citysoc.parsers.times import guess
+from citysoc.parsers.windows_beats import Beats, copy_level, keywords
 from citysoc.parsers.windows_fields import complete
 from citysoc.parsers.windows_shapes import Shapes, is_data, zone_of
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from citysoc.flow import Event
+    from citysoc.parsers.windows_beats import Row
     from citysoc.parsers.windows_shapes import Recipe
 
 NOT_WINDOWS = Unparsed("windows.not_event", "The object is not a Windows event.")
@@ -64,6 +66,7 @@ _FLAT: dict[str, str] = {
 _FLAT_TIMES = ("@timestamp", "TimeCreated", "SystemTime", "EventTime", "UtcTime", "EventReceivedTime")
 _NESTED = ("EventData", "event_data", "UserData", "user_data")
 _SHAPES = Shapes(_FLAT, _FLAT_TIMES)
+_BEATS = Beats()
 _TEXTS = ("event.code", "winlog.channel", "winlog.provider_name", "winlog.computer_name")
 
 
@@ -113,6 +116,14 @@ def kinds(
     """
     for names, recipe, numbers in _SHAPES.recipes(rows):
         yield names, None if "winlog.event_id" in names or "EventID" not in names else recipe, numbers
+
+
+def nested_kinds(records: Sequence[dict[str, Any]]) -> Iterator[tuple[Recipe | None, list[int], list[Row]]]:
+    """Yield recipes for records of Winlogbeat, the numbers of these records, and their values.
+
+    What has no recipe must be read one by one, and comes without values.
+    """
+    return _BEATS.recipes(records)
 
 
 def _from_dump(record: Mapping[str, Any], context: Context) -> Event:
@@ -171,19 +182,11 @@ def _from_beat(record: Mapping[str, Any], context: Context) -> Event:
     return complete(event, data)
 
 
-_KEYWORDS = {"audit failure": "0x8010000000000000", "audit success": "0x8020000000000000"}
-_LEVELS = {"critical": 1, "error": 2, "warning": 3, "information": 4, "verbose": 5}
-
-
 def _as_numbers(event: Event) -> None:
     """Give keywords and level, which Winlogbeat has in words, also as the event log has them: rules ask for those."""
-    words = event.get("winlog.keywords")
-    words = words if isinstance(words, list) else [words]
-    if numbers := [_KEYWORDS[w.lower()] for w in words if isinstance(w, str) and w.lower() in _KEYWORDS]:
-        event["winlog.keywords"] = [*words, *numbers]
-    level = event.get("log.level")
-    if isinstance(level, str) and level.lower() in _LEVELS:
-        event.setdefault("winlog.level", _LEVELS[level.lower()])
+    if "winlog.keywords" in event:
+        event["winlog.keywords"] = keywords(event["winlog.keywords"])
+    copy_level(event, "winlog.level", event.get("log.level"))
 
 
 def _apart(record: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:

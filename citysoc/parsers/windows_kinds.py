@@ -1,7 +1,7 @@
-"""Flat Windows records by their kind, before they are events: what a field of theirs comes from.
+"""Windows records by their kind, before they are events: what a field of theirs comes from.
 
 Rules read a third of an event's fields, and seldom match. So where only findings are wanted, records are told apart by
-their *kind* (``windows_shapes``: the same names, provider, id and channel), and of most events nothing more is made.
+their *kind* (``windows_shapes``, ``windows_beats``: the same names, provider, id and channel), and of most events nothing more is made.
 What a kind says of a field is what ``windows`` makes of it: the parts of a recipe are taken from the recipe.
 """
 
@@ -12,10 +12,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from citysoc.parsers import values
+from citysoc.parsers.windows_beats import KEYWORDS, keywords
 from citysoc.parsers.windows_shapes import NOWHERE, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from citysoc.flow import Event
 
@@ -25,16 +26,16 @@ class Kind:
 
     Args:
         recipe: how their events are made.
-        names: the names of a record, in their order.
+        names: the keys of the values of a record, in their order: names, or places.
     """
 
-    def __init__(self, recipe: Recipe, names: Sequence[str]) -> None:
+    def __init__(self, recipe: Recipe, names: Sequence[Any]) -> None:
         self.recipe = recipe
         self._names = names
         self.times = [(names[place], zone) for place, zone in recipe.times]
-        """The names that may hold the time, and the zones that they promise."""
+        """The keys of what may hold the time, and the zones that it promises."""
         self.same: Event = {
-            "event.kind": "event",
+            **({} if "event.kind" in recipe.targets else {"event.kind": "event"}),
             **recipe.same,
             **{name: [only] for name, only in recipe.lists},
         }
@@ -46,15 +47,15 @@ class Kind:
         self.names = frozenset({*recipe.targets, *self._written, *told} - {NOWHERE} - self.same.keys())
         """Fields that events may have besides."""
         self._made = {name for name, _kept, _read in recipe.read} | self._written | told | recipe.system
-        self.words: Event = {**self.same, "transports": _transports()}
+        self.words: Event = {**self.same, "transports": _transports(), "keywords": keywords([*KEYWORDS])}
         """Texts that events may have and records not."""
         self.is_plain = (
             not any(" " in name for name in self.names) and "threat.software.name" not in self.names
         )
         """Whether nothing about an event depends on more than its recipe."""
 
-    def source(self, name: str) -> str | None:
-        """Return the name in the record whose value a field has as it is; None where it is made of something."""
+    def source(self, name: str) -> Any:
+        """Return the key of the value that a field has as it is; None where it is made of something."""
         if name in self._made or self.recipe.targets.count(name) != 1:
             return None
         return self._names[self.recipe.targets.index(name)]
@@ -88,7 +89,7 @@ class Part:
 
     Args:
         recipe: makes them.
-        keys: of the values of these names.
+        keys: of the values of these.
         any_empty: whether an empty value may count as absent.
 
     ``kept`` is the type of values that the only field has as they are, where there is such.
@@ -96,14 +97,14 @@ class Part:
 
     __slots__ = ("_absent", "_get", "_make", "kept", "keys")
 
-    def __init__(self, recipe: Recipe, keys: Sequence[str], *, any_empty: bool) -> None:
+    def __init__(self, recipe: Recipe, keys: Sequence[Any], *, any_empty: bool) -> None:
         self.keys = tuple(keys)
         self.kept: type | None = None
         self._make = recipe.make
         self._absent = (None, "") if any_empty else (None,)
         self._get = _getter(self.keys)
 
-    def make(self, row: Mapping[str, Any]) -> Event | None:
+    def make(self, row: Any) -> Event | None:
         """Return the fields; None where the event must be made as a whole to know."""
         found = self._get(row)
         for absent in self._absent:
@@ -112,7 +113,7 @@ class Part:
         return self._make(found)
 
 
-def _getter(keys: Sequence[str]) -> Any:
+def _getter(keys: Sequence[Any]) -> Any:
     if len(keys) > 1:
         return itemgetter(*keys)
     return (lambda row: (row[keys[0]],)) if keys else (lambda _row: ())

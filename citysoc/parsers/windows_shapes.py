@@ -138,11 +138,11 @@ class _Shape:
             if target not in _KIND:
                 targets[place] = target
         recipe = Recipe(targets)
-        recipe.read = [(name, int, _number) for name in self._system if name.startswith(_NUMBERS)]
-        recipe.read += [read for name in moved if (read := _reader(name)) is not None]
+        recipe.read = [(name, int, number_of) for name in self._system if name.startswith(_NUMBERS)]
+        recipe.read += [read for name in moved if (read := reader_of(name)) is not None]
         if "winlog.computer_name" in self._system:
             recipe.read.append(("winlog.computer_name", str, values.text))
-            recipe.copies.append((self._system["winlog.computer_name"], "host.name", _copy_text, "text"))
+            recipe.copies.append((self._system["winlog.computer_name"], "host.name", copy_name, "text"))
         recipe.copies += [
             (bare[copy.source], copy.target, COPY[copy.form], copy.form)
             for copy in plan.copies
@@ -268,7 +268,7 @@ def zone_of(name: str) -> ZoneInfo | None:
     return _UTC if name == "UtcTime" else None  # Sysmon writes it without a zone
 
 
-def _reader(name: str) -> tuple[str, type | None, Callable[[Any], Any]] | None:
+def reader_of(name: str) -> tuple[str, type | None, Callable[[Any], Any]] | None:
     """Return what reads the values of a field; None where they are kept as they are."""
     field = FIELDS.get(name)
     if field is None:
@@ -278,10 +278,12 @@ def _reader(name: str) -> tuple[str, type | None, Callable[[Any], Any]] | None:
     return None
 
 
-def _number(value: Any) -> Any:
+def number_of(value: Any) -> Any:
+    """Return a value as a whole number where it is one, else as it is."""
     number = values.integer(value)
     return value if number is None else number
 
 
-def _copy_text(event: Event, target: str, value: Any) -> None:
+def copy_name(event: Event, target: str, value: Any) -> None:
+    """Give a field the text of a value."""
     event[target] = value if type(value) is str else values.text(value)

@@ -196,9 +196,105 @@ DETECTIONS = (
     ["mimikatz"],
     {"Some Name|contains": "a"},
     {"Protocol": "tcp"},
+    {"winlog.keywords": "0x8020000000000000"},
+    {"winlog.level": 2},
+    {"event.action": "x", "tags": "nam"},
+    {"host.name": "pc1"},
+    {"process.pid|gt": 10},
+    {"winlog.record_id|exists": True},
 )
 
 
+HEADS = (
+    *(
+        "message",
+        "tags",
+        "@timestamp",
+        "event.created",
+        "event.kind",
+        "event.action",
+        "event.code",
+        "event.provider",
+    ),
+    *(
+        "event.category",
+        "event.id",
+        "event.ingested",
+        "host.name",
+        "host",
+        "host.ip",
+        "log.level",
+        "log.file.path",
+    ),
+    *(
+        "process.name",
+        "process.executable",
+        "process.pid",
+        "user.name",
+        "ecs.version",
+        "ecs",
+        "agency.id",
+        "EventID",
+    ),
+    *(
+        "winlog.computer_name",
+        "winlog.record_id",
+        "winlog.keywords",
+        "winlog.level",
+        "winlog.task",
+        "winlog.user_data",
+    ),
+    *(
+        "winlog.process.pid",
+        "winlog.process",
+        "winlog.event_data.Image",
+        "winlog.user_data.Image",
+        "ndjson.x",
+        "",
+    ),
+    *(
+        "related.user",
+        "source.ip",
+        "destination.port",
+        "process.command_line",
+        "winlog.api",
+        "threat.software.name",
+    ),
+)
+HEAD_VALUES = st.one_of(
+    VALUES,
+    st.sampled_from(["Information", "error", "Audit Success", "2026-11-16T01:02:03.004Z", "alert"]),
+    st.sampled_from([["Audit Success"], ["Audit Failure", "x"], ["nam"], [], [None], [1], {}]),
+)
+
+
+def nested(kind, head, data, is_dotted):
+    """Write a record as Winlogbeat does: names that hold others are objects, or all names are dotted."""
+    channel, provider, code = kind
+    found = {"winlog": {"channel": channel, "provider_name": provider, "event_id": code, "event_data": data}}
+    found["winlog"]["computer_name"] = "pc1"
+    for name, value in head.items():
+        holder = found
+        *above, own = [name] if is_dotted else name.split(".")
+        for part in above:
+            if not isinstance(holder.get(part), dict):
+                holder[part] = {}
+            holder = holder[part]
+        holder[own] = value
+    return orjson.dumps(found)
+
+
+NESTED = st.lists(
+    st.builds(
+        nested,
+        KINDS,
+        st.dictionaries(st.sampled_from(HEADS), HEAD_VALUES, max_size=5),
+        st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6),
+        st.sampled_from([False, False, False, True]),
+    ),
+    min_size=1,
+    max_size=8,
+)
 EVERYWHERE = ({"agency.id": "a"}, ["Thủ tướng"])
 """Where one of these, or that a word is nowhere, is asked for, every record must be made into an event."""
 
@@ -225,6 +321,27 @@ WORKERS = {"by kind": made_worker(DETECTIONS), "as events": made_worker(DETECTIO
 def test_made_records(name, records):
     quick, whole = both(WORKERS[name], batch(records))
     assert quick == whole
+
+
+@pytest.mark.parametrize("name", WORKERS)
+@settings(max_examples=100)
+@given(NESTED, RECORDS)
+def test_nested_records(name, records, others):
+    for mixed in (records, records * 3 + others):
+        quick, whole = both(WORKERS[name], batch(mixed))
+        assert quick == whole
+
+
+@pytest.mark.parametrize("keywords", [["Audit Success"], "Audit Failure", None])
+def test_no_event_is_made_of_a_nested_record(keywords, monkeypatch):
+    worker = WORKERS["by kind"]
+    monkeypatch.setattr(worker, "events", lambda _batch: pytest.fail("an event was made"))
+    head = {"@timestamp": "2026-11-16T01:02:03.004Z", "ecs.version": "8.0", "log.level": "information"}
+    head |= {"tags": ["beats"], "winlog.keywords": keywords} if keywords else {}
+    kind = ("Security", "Microsoft-Windows-Security-Auditing", 4688)
+    found = worker.judged(batch([nested(kind, head, {"CommandLine": "whoami"}, False)]))[0]
+    assert {"r1-s", "r0-not s"} <= {finding.rule for finding in found}
+    assert found[0].timestamp == dt.datetime(2026, 11, 16, 1, 2, 3, 4000, tzinfo=dt.UTC)
 
 
 def test_candidates_are_not_made_into_events(monkeypatch):

@@ -15,7 +15,7 @@ from citysoc.detectors.sigma.match import View
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from citysoc.detectors.sigma.detector import Route, Rule
     from citysoc.detectors.sigma.index import Candidates
@@ -30,11 +30,11 @@ _MAX_TRIALS = 20_000
 class Part(Protocol):
     """What makes some fields of the events of a kind."""
 
-    keys: tuple[str, ...]
+    keys: tuple[Any, ...]
     kept: type | None
     """The type of values that the only field has as they are, where there is such."""
 
-    def make(self, row: Mapping[str, Any]) -> Event | None:
+    def make(self, row: Any) -> Event | None:
         """Return the fields of a record's event; None where the whole event must be made to know."""
 
 
@@ -48,15 +48,15 @@ class Kind(Protocol):
     words: Event
     """Texts that events may have and records not."""
 
-    def source(self, name: str) -> str | None:
-        """Return the name in the record whose value a field has as it is; None where it is made of something."""
+    def source(self, name: str) -> Any:
+        """Return the key of the value that a field has as it is; None where it is made of something."""
 
     def part(self, wanted: Iterable[str]) -> Part:
         """Return what makes some fields."""
 
 
 class Group(Protocol):
-    """Records of one kind: which of their batch they are, and their values by name."""
+    """Records of one kind: which of their batch they are, and their values by key."""
 
     @property
     def kind(self) -> Any:  # a Kind; what gives moments knows more of it
@@ -67,8 +67,8 @@ class Group(Protocol):
         """Which of the records of their batch they are."""
 
     @property
-    def rows(self) -> Sequence[Mapping[str, Any]]:
-        """Their values by name."""
+    def rows(self) -> Sequence[Any]:
+        """Their values by key."""
 
 
 class Origin(Protocol):
@@ -86,7 +86,7 @@ class Origin(Protocol):
     def offset(self, number: int) -> int:
         """Return where a record stands."""
 
-    def moment(self, kind: Any, row: Mapping[str, Any]) -> dt.datetime:
+    def moment(self, kind: Any, row: Any) -> dt.datetime:
         """Return the ``@timestamp`` of a record."""
 
 
@@ -117,7 +117,7 @@ class Trial:
         return [rule for rule, certain in self._rules if certain or rule.matches(view)]
 
 
-def _whole(_row: Mapping[str, Any]) -> None:
+def _whole(_row: Any) -> None:
     return None
 
 
@@ -155,12 +155,12 @@ class Sight:
         made = [name for name in varied if kind.source(name) is None]
         self._combinations = index.combinations(kind.same, [*plain, *made])
         self._fields = [index.fields[name] for name in plain]
-        keys = [str(kind.source(name)) for name in plain]
+        keys = [kind.source(name) for name in plain]
         self._get = itemgetter(*keys) if keys else None
         self._made = [_Made(index.fields[name], kind.part([name]), name) for name in made]
         self._trials: dict[Candidates, Trial] = {}
 
-    def candidates(self, rows: Sequence[Mapping[str, Any]]) -> list[Candidates] | None:
+    def candidates(self, rows: Sequence[Any]) -> list[Candidates] | None:
         """Return the candidates of each record; None where the whole events must be made to know."""
         columns: list[Sequence[int]] = []
         if self._get is not None:
@@ -205,7 +205,7 @@ class _Made:
         self._get = itemgetter(*part.keys)
         self._known: dict[Any, int] = {}
 
-    def classes(self, rows: Sequence[Mapping[str, Any]]) -> list[int] | None:
+    def classes(self, rows: Sequence[Any]) -> list[int] | None:
         column = list(map(self._get, rows))
         types = set(map(type, column))
         if types == {self._part.kept} and types != {str}:  # an empty text may count as absent
@@ -226,7 +226,7 @@ class _Made:
         known.update(new)
         return [one or new[value] for one, value in zip(found, column, strict=True)]
 
-    def _classes(self, rows: Sequence[Mapping[str, Any]]) -> list[int] | None:
+    def _classes(self, rows: Sequence[Any]) -> list[int] | None:
         made = list(map(self._part.make, rows))
         if None in made:
             return None

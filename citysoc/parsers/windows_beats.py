@@ -1,0 +1,316 @@
+"""Winlogbeat's nested records by their shape: what is said of one kind of event is worked out once.
+
+Records of one kind have the same names, the objects within them too. For each such shape, with provider, event id and
+channel, a *recipe* (``windows_shapes``) says of each place what it is in the event. What a recipe cannot say (lists
+where there are none as a rule, data within data, names that only the runner may give) is left to ``windows``, which reads
+any event; the two give the same.
+"""
+
+from __future__ import annotations
+
+import functools
+from itertools import chain
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from citysoc.ecs.fields import FIELDS
+from citysoc.ecs.windows import EVENT_DATA
+from citysoc.parsers import ndjson, values
+from citysoc.parsers.windows_fields import COPY, DEFENDER, describe, name_kind, plan_of
+from citysoc.parsers.windows_shapes import NOWHERE, Recipe, copy_name, number_of, reader_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from citysoc.flow import Event
+
+Row: TypeAlias = tuple[Any, ...]
+"""The values of a record's leaves, in the order of its shape."""
+
+_MAX_SHAPES = 1024
+_MAX_RECIPES = 4096
+_MAX_LEAVES = 200
+_MAX_DEPTH = 5
+_MAX_LAYOUTS = 4
+_MAX_OBJECTS = 32
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_CODES = (str, int)
+_OTHER_FORMS = frozenset({"EventID", "Event", "System"})
+"""Names of records that are read as something else."""
+_DATA = ("winlog", "event_data")
+_DATA_NAMES = ("winlog.event_data.", "winlog.user_data.")
+_RESERVED = ("agency.", "citysoc.", "ndjson.", "log.file.path", "log.offset")
+_RESERVED_NAMES = frozenset({"event.id", "event.ingested", "event.original"})
+_SETTLED = frozenset(
+    {
+        *("winlog.computer_name", "host.name", "winlog.keywords", "winlog.level", "log.level"),
+        *("winlog.record_id", "event.kind"),
+    }
+)
+"""Made of the head alone: data that go there are left to the plain way."""
+
+
+_OBJECTS = frozenset({dict})
+_LEAVES = frozenset({*_SCALARS, list})
+KEYWORDS = {"audit failure": "0x8010000000000000", "audit success": "0x8020000000000000"}
+_LEVELS = {"critical": 1, "error": 2, "warning": 3, "information": 4, "verbose": 5}
+
+
+def keywords(value: Any) -> Any:
+    """Return keywords, which Winlogbeat has in words, with those of the event log besides: rules ask for those."""
+    words = value if isinstance(value, list) else [value]
+    numbers = [KEYWORDS[w.lower()] for w in words if isinstance(w, str) and w.lower() in KEYWORDS]
+    return [*words, *numbers] if numbers else value
+
+
+def copy_level(event: Event, target: str, value: Any) -> None:
+    """Give a level that is a word also as the event log has it."""
+    if isinstance(value, str) and value.lower() in _LEVELS:
+        event.setdefault(target, _LEVELS[value.lower()])
+
+
+_Layout: TypeAlias = tuple[tuple[int, str], ...]
+
+
+class _Shape:
+    """The names of a record, and where its values are.
+
+    Args:
+        layout: for each object within, the number of the one that holds it, and its name there.
+        objects: those of the first such record, the record itself before them.
+    """
+
+    __slots__ = ("data", "kind", "leaves", "names", "recipes")
+
+    def __init__(self, layout: _Layout, objects: Sequence[Mapping[str, Any]]) -> None:
+        paths: list[tuple[str, ...]] = [()]
+        for holder, name in layout:
+            paths.append((*paths[holder], name))
+        inner = {path for path in paths if path}
+        every = [(*path, name) for path, one in zip(paths, objects, strict=True) for name in one]
+        places = [place for place, path in enumerate(every) if path not in inner]
+        self.leaves = _getter(places)
+        names = [every[place] for place in places]
+        self.data = {
+            path[2]: place for place, path in enumerate(names) if path[:2] == _DATA and len(path) == 3
+        }
+        self.names = {".".join(path): place for place, path in enumerate(names) if path[:2] != _DATA}
+        self.recipes: dict[tuple[Any, ...], Recipe | None] = {}
+        self.kind: Callable[[Row], tuple[Any, ...]] | None = None
+        kind = [self.names.get(f"winlog.{name}") for name in ("event_id", "provider_name", "channel")]
+        if (
+            None not in kind
+            and _DATA in inner
+            and len(self.names) + len(self.data) == len(names) <= _MAX_LEAVES
+            and not _OTHER_FORMS.intersection(path[0] for path in every)
+            and not any(path[0].startswith("winlog.") for path in every)
+            and not any(name.startswith(_DATA_NAMES) for name in self.names)
+            and "ecs" not in self.names
+            and max(map(len, chain(self.names, self.data)), default=0) <= _MAX_LEAVES
+        ):
+            self.kind = itemgetter(*kind)
+
+    def plain(self, row: Row) -> bool:
+        """Return whether all values are such as a recipe can speak of: no objects, and lists of texts in the head only."""
+        types = set(map(type, row))
+        if _SCALARS.issuperset(types):
+            return True
+        if not _LEAVES.issuperset(types):
+            return False
+        data = set(self.data.values())
+        return all(
+            place not in data and value and all(type(one) is str for one in value)
+            for place, value in enumerate(row)
+            if type(value) is list
+        )
+
+    def recipe(self, code: Any, provider: Any, channel: Any) -> Recipe | None:
+        """Return the recipe for events of an id, a provider and a channel; None where they have none."""
+        if type(provider) is not str or type(channel) is not str or provider == DEFENDER:
+            return None
+        if "" in {code, provider, channel}:
+            return None
+        head = {name: _target(name) for name in self.names}
+        bare = {name.replace(" ", ""): place for name, place in self.data.items()}
+        plan = plan_of(provider, str(code))
+        data = {name: plan.moved.get(name.replace(" ", ""), EVENT_DATA + name) for name in self.data}
+        if None in head.values() or len(bare) < len(self.data) or "winlog.computer_name" not in head:
+            return None
+        same: Event = {
+            "event.code": str(code),
+            "winlog.event_id": str(code),
+            "winlog.provider_name": provider,
+            "winlog.channel": channel,
+        }
+        name_kind(same, provider)
+        if not {*_SETTLED, *same}.isdisjoint(data.values()):
+            return None
+        targets = [NOWHERE] * (len(head) + len(data))
+        for name, place in self.names.items():
+            targets[place] = head[name] or NOWHERE
+        for name, place in self.data.items():
+            targets[place] = data[name]
+        recipe = Recipe(targets)
+        moved = set(data.values())
+        readers = [_reader(name) for name in head if name not in moved] + [*map(reader_of, sorted(moved))]
+        recipe.read = [read for read in readers if read is not None]
+        recipe.copies = [(self.names["winlog.computer_name"], "host.name", copy_name, "text")]
+        if "log.level" in head:
+            recipe.copies.append((self.names["log.level"], "winlog.level", copy_level, "text"))
+        recipe.copies += [
+            (bare[copy.source], copy.target, COPY[copy.form], copy.form)
+            for copy in plan.copies
+            if copy.source in bare
+        ]
+        recipe.system = frozenset({"winlog.computer_name"})
+        recipe.times = [(self.names["@timestamp"], None)] if "@timestamp" in self.names else []
+        recipe.same = same
+        if plan.kind is not None:
+            described: Event = {}
+            describe(described, plan.kind)
+            recipe.lists = [(name, value[0]) for name, value in described.items() if isinstance(value, list)]
+            recipe.same.update({n: value for n, value in described.items() if not isinstance(value, list)})
+        return recipe
+
+
+class Beats:
+    """The shapes seen."""
+
+    def __init__(self) -> None:
+        self._layouts: dict[tuple[str, ...], list[_Layout]] = {}
+        self._shapes: dict[tuple[Any, ...], _Shape] = {}
+        self._recipes = 0
+
+    def recipes(
+        self, records: Sequence[dict[str, Any]]
+    ) -> Iterator[tuple[Recipe | None, list[int], list[Row]]]:
+        """Yield recipes, the numbers of the records that they are for, and these records' values.
+
+        Args:
+            records: JSON objects. Those for which there is no recipe come with None, and without values.
+        """
+        kinds: dict[tuple[Any, ...], tuple[list[int], list[Row]]] = {}
+        left: list[int] = []
+        for number, record in enumerate(records):
+            shape, objects = self._shape(record)
+            if shape is None or shape.kind is None:
+                left.append(number)
+                continue
+            row = shape.leaves(list(chain.from_iterable(map(dict.values, objects))))
+            code, provider, channel = shape.kind(row)
+            if type(code) not in _CODES or not shape.plain(row):  # 1, 1.0 and true are one key
+                left.append(number)
+                continue
+            kind = (shape, code, provider, channel)
+            numbers, rows = kinds.get(kind) or kinds.setdefault(kind, ([], []))
+            numbers.append(number)
+            rows.append(row)
+        yield None, left, []
+        for (shape, *code), (numbers, rows) in kinds.items():
+            recipe = self._recipe(shape, tuple(code))
+            yield recipe, numbers, [] if recipe is None else rows
+
+    def _shape(self, record: dict[str, Any]) -> tuple[_Shape | None, Sequence[dict[str, Any]]]:
+        """Return the shape of a record and its objects."""
+        layouts = self._layouts.get(tuple(record), ())
+        for layout in layouts:
+            objects = _objects(record, layout)
+            if objects is not None:
+                shape = self._shapes.get((layout, *map(tuple, objects)))
+                if shape is not None:
+                    return shape, objects
+        return self._new(record)
+
+    def _new(self, record: dict[str, Any]) -> tuple[_Shape | None, Sequence[dict[str, Any]]]:
+        layout = _layout(record)
+        objects = None if layout is None else _objects(record, layout)
+        if layout is None or objects is None:
+            return None, ()
+        if len(self._shapes) >= _MAX_SHAPES:
+            self._layouts.clear()
+            self._shapes.clear()
+            self._recipes = 0
+        layouts = self._layouts.setdefault(tuple(record), [])
+        if layout not in layouts:
+            if len(layouts) >= _MAX_LAYOUTS:
+                return None, ()
+            layouts.append(layout)
+        key = (layout, *map(tuple, objects))
+        shape = self._shapes.get(key)
+        if shape is None:
+            shape = self._shapes[key] = _Shape(layout, objects)
+        return shape, objects
+
+    def _recipe(self, shape: _Shape, kind: tuple[Any, ...]) -> Recipe | None:
+        try:
+            return shape.recipes[kind]
+        except KeyError:
+            pass
+        self._recipes += 1
+        if self._recipes > _MAX_RECIPES:
+            self._layouts.clear()
+            self._shapes.clear()
+            self._recipes = 0
+        recipe = shape.recipes[kind] = shape.recipe(*kind)
+        return recipe
+
+
+def _objects(record: dict[str, Any], layout: _Layout) -> list[dict[str, Any]] | None:
+    """Return the objects of a record, itself first; None where it is laid out otherwise."""
+    found: list[Any] = [record]
+    try:
+        for holder, name in layout:
+            found.append(found[holder][name])
+    except (KeyError, TypeError, IndexError):
+        return None
+    return found if _OBJECTS.issuperset(map(type, found)) else None
+
+
+def _layout(record: dict[str, Any]) -> _Layout | None:
+    """Return where the objects of a record are; None where they are too many or too deep."""
+    found: list[tuple[int, str]] = []
+    objects: list[tuple[int, dict[str, Any]]] = [(1, record)]
+    for holder, (depth, one) in enumerate(objects):
+        for name, value in one.items():
+            if type(value) is dict:
+                if depth >= _MAX_DEPTH or len(objects) >= _MAX_OBJECTS:
+                    return None
+                found.append((holder, name))
+                objects.append((depth + 1, value))
+    return tuple(found)
+
+
+def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], Row]:
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda row: tuple(row[place] for place in places)
+
+
+def _target(name: str) -> str | None:
+    """Return what a name of the head is in the event; nowhere for times, None where the record must be read as any."""
+    if name == "ecs.version":  # only the runner says that
+        return f"ndjson.{name}"
+    if not name or name.startswith(_RESERVED) or name in _RESERVED_NAMES:
+        return None
+    field = FIELDS.get(name)
+    if name in {"@timestamp", "event.created"}:  # of these nothing is asked by kind
+        return NOWHERE
+    return None if field is not None and field.type == "date" else name
+
+
+def _reader(name: str) -> tuple[str, type | None, Callable[[Any], Any]] | None:
+    """Return what reads a field of the head; None where its values are kept as they are."""
+    target = _target(name)
+    if not target:
+        return None
+    if name == "winlog.keywords":
+        return name, None, keywords
+    if name == "winlog.computer_name":
+        return name, str, values.text
+    fit = functools.partial(ndjson.fitted, name)
+    if name == "winlog.record_id":
+        return name, int, lambda value: number_of(fit(value))
+    field = FIELDS.get(name)
+    if field is None:
+        return None
+    return target, list if field.array else str, fit
