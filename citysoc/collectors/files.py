@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from citysoc import clock, telemetry
+from citysoc.collectors import spans
 from citysoc.collectors.checkpoints import (
     MARK_BYTES,
     Checkpoint,
@@ -80,6 +81,7 @@ class FilesCollector:
         settle_seconds: see ``follow``.
         abandon_seconds: a half-written last line of a file that was not touched for so long is a record.
         limits: the bounds of one file.
+        unread: lines of complete files are handed on as they lie there, for ``spans.cut``.
         now: the clock.
     """
 
@@ -94,6 +96,7 @@ class FilesCollector:
     settle_seconds: float = 5.0
     abandon_seconds: float = 3600.0
     limits: Limits = field(default_factory=Limits)
+    unread: bool = False
     now: Callable[[], dt.datetime] = clock.now
 
     def pull(self, positions: Mapping[str, Mapping[str, Any]]) -> Iterator[Batch]:
@@ -260,7 +263,7 @@ class FilesCollector:
         given = False
         with member.open() as packed:
             stream = Window(packed, self.limits.batch_bytes + _MARGIN_BYTES) if member.packed else None
-            runs = framer(framing)(
+            runs = self._spans(content, stream, descriptor, framing, base.offset) or framer(framing)(
                 cast("BinaryIO", stream or packed),
                 start=base.offset,
                 header=base.header.encode("latin-1"),
@@ -287,6 +290,17 @@ class FilesCollector:
             if moved != start:
                 known.put(moved)
                 yield self._batch(moved)
+
+    def _spans(
+        self, content: Content, stream: Window | None, descriptor: int, framing: str, start: int
+    ) -> Iterator[Frames] | None:
+        """Return the lines of a content uncut; None where they are not asked for so, or must be cut here."""
+        begin = spans.begin_of(content.head) if self.unread and framing == "lines" else None
+        if begin is None or self.follow:
+            return None
+        if stream is not None:
+            return spans.of_stream(cast("BinaryIO", stream), start=max(start, begin), limits=self.limits)
+        return spans.of_file(content.file, descriptor, start=max(start, begin), limits=self.limits)
 
     def _place(self, content: Content, known: Known) -> Checkpoint | None:
         """Return where reading goes on, None for a content never seen."""
@@ -383,6 +397,7 @@ class FilesCollector:
             header=frames.header,
             position=checkpoint.position(),
             refused=frames.refused,
+            unread=frames.unread,
             parser_options=self.parser_options,
             timezone=self.timezone,
         )

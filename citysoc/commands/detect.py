@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from citysoc.commands import detect_rows as rows
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.logsource import logsource_option, parser_options
-from citysoc.commands.output import Column, emit, format_option, printable
+from citysoc.commands.output import format_option, printable
 from citysoc.commands.triage import is_table
 from citysoc.flow import LEVELS
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from citysoc.flow import Finding
+    from citysoc.pipeline.work import Ruling
 
 
 @click.command("detect", short_help="Print the findings of rules on files; no store.")
@@ -78,29 +80,34 @@ def command(
     )
     is_idle = False
 
-    def on_refused(refused: Sequence[str], none_left: bool) -> None:
+    def on_refused(ruling: Ruling) -> None:
         nonlocal is_idle
-        _say_refused(app, refused)
-        is_idle = bool(refused) and none_left
+        _say_refused(app, ruling.refused)
+        is_idle = bool(ruling.refused) and ruling.is_idle
 
     small = _size(paths) < SMALL_BYTES
     found = findings(
-        batches_of(paths, parser_name=parser_name, agency=agency, parser_options=parser_options(logsource)),
+        batches_of(
+            paths,
+            parser_name=parser_name,
+            agency=agency,
+            parser_options=parser_options(logsource),
+            unread=True,
+        ),
         work,
         workers=None if small or workers == 1 else workers,
+        tell=partial(rows.told, title_vi=app.lang == "vi" and is_table(format_)),
         on_refused=on_refused,
     )
     worst = -1
-    in_vietnamese = app.lang == "vi" and is_table(format_)
 
-    def rows() -> Iterator[Mapping[str, Any]]:
+    def lines() -> Iterator[bytes]:
         nonlocal worst
-        for batch in found:
-            for finding in batch:
-                worst = max(worst, LEVELS.index(finding.level))
-                yield _row(finding, title_vi=in_vietnamese)
+        for told in found:
+            worst = max(worst, told.worst)
+            yield told.lines
 
-    count = emit(rows(), _COLUMNS, format_)
+    count = rows.emit(lines(), format_)
     app.say(_("{count} findings.").format(count=count))
     if is_idle:
         return PARTIAL
@@ -109,14 +116,6 @@ def command(
 
 PARTIAL = 4
 _SHOWN_RULES = 5
-_COLUMNS = (
-    Column("@timestamp"),
-    Column("rule.level", kind="level"),
-    Column("rule.title"),
-    Column("agency.id"),
-    Column("matched"),
-    Column("log.file.path"),
-)
 
 
 def _say_refused(app: App, refused: Sequence[str]) -> None:
@@ -126,24 +125,6 @@ def _say_refused(app: App, refused: Sequence[str]) -> None:
         for reason in refused[:_SHOWN_RULES]:
             app.say(f"  {printable(reason)}")
         app.say(_("`citysoc rules check` shows all of them."))
-
-
-def _row(finding: Finding, *, title_vi: bool) -> dict[str, Any]:
-    row = {
-        "@timestamp": finding.timestamp,
-        "rule.id": finding.rule,
-        "rule.title": (title_vi and finding.title_vi) or finding.title,
-        "rule.level": finding.level,
-        "agency.id": finding.agency,
-        "log.file.path": finding.path,
-        "log.offset": finding.offset,
-        "matched": finding.matched,
-    }
-    if finding.count > 1:  # windows of a correlation that follow each other
-        row |= {"count": finding.count, "last": finding.last}
-    if finding.agencies:
-        row["agencies"] = finding.agencies
-    return row
 
 
 def _size(paths: Sequence[Path]) -> int:

@@ -76,8 +76,12 @@ def emit(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], format_: 
         columns: what a table and a CSV show, in order. JSON has every key of a row.
         format_: one of ``FORMATS``; None means a table on a terminal, NDJSON elsewhere.
     """
-    chosen = format_ or ("table" if sys.stdout.isatty() else "ndjson")
-    return _WRITERS[chosen](rows, columns)
+    return _WRITERS[chosen(format_)](rows, columns)
+
+
+def chosen(format_: str | None) -> str:
+    """Return the format to print in, where None leaves that to what stdout is."""
+    return format_ or ("table" if sys.stdout.isatty() else "ndjson")
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from citysoc.flow import Refused
+    from citysoc.flow import Refused, Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Frames:
         end: where to go on: the byte offset, or number, after the last record consumed.
         header: the bytes that explain these records; the same for the whole run.
         refused: what could not be taken.
+        unread: the lines, where they were not cut into records.
     """
 
     records: tuple[bytes, ...]
@@ -54,6 +55,7 @@ class Frames:
     end: int
     header: bytes = b""
     refused: tuple[Refused, ...] = ()
+    unread: Unread | None = None
 
 
 class Framer(Protocol):

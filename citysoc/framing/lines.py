@@ -39,6 +39,14 @@ class _Block:
     refused: tuple[Refused, ...] = ()
 
 
+def leading_nuls(data: bytes) -> int:
+    """Return how many bytes of NULs the data begins with."""
+    if not data.startswith(b"\0"):
+        return 0
+    # Comparing is twenty times faster than stripping, and such files hold NULs by the GB.
+    return len(data) if data == bytes(len(data)) else len(data) - len(data.lstrip(b"\0"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Bytes:
     """Text in which a line feed is one byte and means nothing else: ASCII, UTF-8, Windows-125x."""
@@ -63,10 +71,7 @@ class _Bytes:
 
     def leading_nuls(self, data: bytes) -> int:
         """Return how many bytes of NULs the data begins with."""
-        if not data.startswith(b"\0"):
-            return 0
-        # Comparing is twenty times faster than stripping, and such files hold NULs by the GB.
-        return len(data) if data == bytes(len(data)) else len(data) - len(data.lstrip(b"\0"))
+        return leading_nuls(data)
 
     def records(self, lines: list[bytes], data: bytes) -> list[bytes]:
         """Return the lines as they are handed on; ``data`` is what they were cut from."""
@@ -293,6 +298,33 @@ def frame_lines(
         run.end = block.end
         yield from run.full()
     yield from run.last()
+
+
+def begin_of(head: bytes) -> int | None:
+    """Return where the lines of a content begin that may be cut at any line feed; None where they may not.
+
+    Args:
+        head: its first bytes.
+    """
+    code, begin = _code(head[:3])
+    return begin if isinstance(code, _Bytes) else None
+
+
+def frame_span(chunks: Iterable[bytes], *, begin: int, limits: Limits) -> Iterator[Frames]:
+    """Yield the lines of a part of a content, as ``frame_lines`` yields those of the whole.
+
+    Args:
+        chunks: the part, which begins where a line begins and ends where one ends.
+        begin: where that is in the content.
+        limits: the bounds.
+    """
+    run = _Run(limits, begin, b"", begin)
+    for block in _blocks(chunks, begin, code=_Bytes(), final=True, limits=limits):
+        run.add(block.records, block.offsets)
+        run.refused += block.refused
+        run.end = block.end
+        yield from run.full()
+    yield from run.rest()
 
 
 @dataclass(slots=True)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import concurrent.futures as cf
 import multiprocessing
 import os
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, TypeVar
 
 from citysoc.children import follow_parent
-from citysoc.pipeline.work import Worker
+from citysoc.pipeline.work import Worker, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from citysoc.detectors.correlate import Match
+    from citysoc.detectors.sigma import Loaded
     from citysoc.flow import Batch, Finding
     from citysoc.pipeline.work import Processed, Work
+
+T = TypeVar("T")
 
 _worker: Worker | None = None
 
@@ -53,14 +57,49 @@ def open_pool(work: Work, workers: int) -> cf.Executor:
     )
 
 
+def open_copies(work: Work, workers: int, loaded: Loaded) -> cf.Executor:
+    """Return an executor whose workers are ready for ``judged``, where they can be as copies of this process.
+
+    Copies share the rules with it, and begin at once. No thread may run here, whose locks and doings would be copied
+    half; where one does, workers begin from nothing.
+
+    Args:
+        work: what they need.
+        workers: how many; 0 means one a core.
+        loaded: its rules.
+    """
+    if not _is_alone():
+        return open_pool(work, workers)
+    settle()
+    for stream in (sys.stdout, sys.stderr):  # or each copy would write out what waits there
+        stream.flush()
+    executor = cf.ProcessPoolExecutor(
+        max_workers=size(workers),
+        mp_context=multiprocessing.get_context("fork"),
+        initializer=_begin,
+        initargs=(work, loaded),
+    )
+    executor.submit(size, workers)  # whatever it is: with the first task all copies are made, and that is now
+    return executor
+
+
+def _is_alone() -> bool:
+    """Return whether this process has one thread, also counting those that Python does not know."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208  a name is enough
+    except OSError:  # another system than Linux
+        return False
+
+
 def process(batches: list[Batch]) -> Processed:
     """Do the work of a group of batches inside a worker process."""
     return _ready().process(batches)
 
 
-def judged(batch: Batch) -> tuple[list[Finding], list[Match]]:
-    """Return the findings of one batch, and what correlations need of it, inside a worker process."""
-    return _ready().judged(batch)
+def judged(tell: Callable[[list[Finding]], T], batch: Batch) -> tuple[T, list[Match]]:
+    """Return what to tell of the findings of one batch, and what correlations need of it, inside a worker process."""
+    findings, matches = _ready().judged(batch)
+    return tell(findings), matches
 
 
 def _ready() -> Worker:
@@ -69,7 +108,7 @@ def _ready() -> Worker:
     return _worker
 
 
-def _begin(work: Work) -> None:
+def _begin(work: Work, loaded: Loaded | None = None) -> None:
     global _worker  # noqa: PLW0603  one worker a process: the executor offers no other place
     follow_parent()
-    _worker = Worker(work)
+    _worker = Worker(work, loaded)

@@ -71,8 +71,11 @@ def given_files(
     source: str = "import",
     timezone: str = "Asia/Ho_Chi_Minh",
     parser_options: Mapping[str, Any] | None = None,
+    unread: bool = False,
 ) -> FilesCollector:
     """Return a collector of the files and directories that a person named.
+
+    With ``unread`` it hands on lines uncut, see ``collectors.spans``.
 
     Raises:
         InputError: a path does not exist, or no parser has that name.
@@ -91,6 +94,7 @@ def given_files(
         parser_options=parser_options or {},
         timezone=timezone,
         follow=False,
+        unread=unread,
     )
 
 
@@ -159,14 +163,17 @@ def batches_of(
     parser_name: str = "auto",
     agency: str = "unknown",
     parser_options: Mapping[str, Any] | None = None,
+    unread: bool = False,
 ) -> Iterator[Batch]:
-    """Yield the batches of files for commands that store nothing.
+    """Yield the batches of files for commands that store nothing; with ``unread``, of lines uncut.
 
     Raises:
         InputError: a path does not exist.
         SourceError: a path cannot be read.
     """
-    files = given_files(paths, parser_name=parser_name, agency=agency, parser_options=parser_options)
+    files = given_files(
+        paths, parser_name=parser_name, agency=agency, parser_options=parser_options, unread=unread
+    )
     return files.pull({})
 
 

@@ -1,21 +1,23 @@
-"""Events and findings of files on the fly: the same work as in the line, without a store."""
+"""Findings of files on the fly: the same work as in the line, without a store."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from citysoc.detectors.correlate import Correlator
 from citysoc.pipeline import pool
-from citysoc.pipeline.work import Worker, ruling
+from citysoc.pipeline.work import Worker, loaded_of, ruling_of
 
 if TYPE_CHECKING:
     import concurrent.futures as cf
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from citysoc.detectors.correlate import Match
+    from citysoc.detectors.sigma import Loaded
     from citysoc.flow import Batch, Finding
-    from citysoc.pipeline.work import Work
+    from citysoc.pipeline.work import Ruling, Work
 
 T = TypeVar("T")
 
@@ -28,41 +30,54 @@ def findings(
     work: Work,
     *,
     workers: int | None,
-    on_refused: Callable[[Sequence[str], bool], None] = lambda _rules, _is_idle: None,
-) -> Iterator[list[Finding]]:
-    """Yield the findings of each batch, in the order of the batches; those of correlations at the end.
+    tell: Callable[[list[Finding]], T],
+    on_refused: Callable[[Ruling], None] = lambda _ruling: None,
+) -> Iterator[T]:
+    """Yield what to tell of the findings of each batch, in the order of the batches; of correlations at the end.
 
     Files come in any order of time, so what correlations need is kept until nothing more comes.
 
     Args:
-        batches: what to judge.
+        batches: what to judge; best with their lines unread, which workers then read themselves.
         work: the rules.
         workers: processes, 0 for one a core; None works in this one.
-        on_refused: is told what is wrong with rules that are not used, a line each, and whether none is left.
+        tell: makes of findings what is wanted of them, where they are found; travels to workers.
+        on_refused: is told what is to be known of the rules before anything is judged.
+
+    Raises:
+        SourceError: what is to be judged cannot be read.
     """
+    loaded = loaded_of(work)
+    rules = ruling_of(loaded)
+    on_refused(rules)
     if workers is None:
-        worker = Worker(work)
-        on_refused(worker.refused, worker.is_idle)
-        return _correlated((worker.judged(batch) for batch in batches), worker.correlations)
-    rules = ruling(work)
-    on_refused(rules.refused, rules.is_idle)
-    return _correlated(_ordered(batches, work, workers, pool.judged), rules.correlations)
-
-
-def _correlated(
-    judged: Iterable[tuple[list[Finding], list[Match]]], correlations: Sequence[Mapping[str, Any]]
-) -> Iterator[list[Finding]]:
-    correlator = Correlator(correlations, lateness_seconds=None)
-    for own, matches in judged:
-        yield own + correlator.feed(matches)
+        judged = _alone(batches, Worker(work, loaded), tell)
+    else:
+        judged = _ordered(batches, work, workers, loaded, tell)
+    correlator = Correlator(rules.correlations, lateness_seconds=None)
+    for told, matches in judged:
+        yield told
+        if early := correlator.feed(matches):
+            yield tell(early)
     if rest := correlator.finish():
-        yield rest
+        yield tell(rest)
 
 
-def _ordered(batches: Iterable[Batch], work: Work, workers: int, task: Callable[[Batch], T]) -> Iterator[T]:
-    """Yield the results of tasks in order, with a bounded number of them under way."""
-    with pool.open_pool(work, workers) as executor:
-        under_way: deque[cf.Future[T]] = deque()
+def _alone(
+    batches: Iterable[Batch], worker: Worker, tell: Callable[[list[Finding]], T]
+) -> Iterator[tuple[T, list[Match]]]:
+    for batch in batches:
+        own, matches = worker.judged(batch)
+        yield tell(own), matches
+
+
+def _ordered(
+    batches: Iterable[Batch], work: Work, workers: int, loaded: Loaded, tell: Callable[[list[Finding]], T]
+) -> Iterator[tuple[T, list[Match]]]:
+    """Yield the results of workers in order, with a bounded number of them under way."""
+    task = partial(pool.judged, tell)
+    with pool.open_copies(work, workers, loaded) as executor:
+        under_way: deque[cf.Future[tuple[T, list[Match]]]] = deque()
         for batch in batches:
             under_way.append(executor.submit(task, batch))
             if len(under_way) > 3 * pool.size(workers):

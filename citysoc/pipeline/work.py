@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from citysoc import telemetry
+from citysoc.collectors.spans import cut
 from citysoc.detectors import sigma
 from citysoc.detectors.correlate import Clock, Feeds, lane_of
 from citysoc.detectors.sigma.costs import Costs
@@ -146,30 +147,35 @@ class Ruling(NamedTuple):
 
 def ruling(work: Work) -> Ruling:
     """Return what is to be known of the rules of some work."""
-    loaded = _load(work)
+    return ruling_of(loaded_of(work))
+
+
+def ruling_of(loaded: sigma.Loaded) -> Ruling:
+    """Return what is to be known of rules."""
     return Ruling(_refused(loaded), loaded.correlations, not any(check.in_use for check in loaded.checks))
 
 
 def refused_rules(work: Work) -> tuple[str, ...]:
     """Return what is wrong with the rules that will not be used, a line each: ``file:line: why``."""
-    return _refused(_load(work))
+    return _refused(loaded_of(work))
 
 
 def ended_filters(work: Work, since: dt.datetime, until: dt.datetime) -> tuple[str, ...]:
     """Return the filters whose last day ended in a span of time, a line each: ``file:line: title, last day``."""
     return tuple(
         f"{check.path}:{check.line}: {check.title}, {check.expires}"
-        for check in _load(work).checks
+        for check in loaded_of(work).checks
         if check.expires and since <= end_of(check.expires) < until
     )
 
 
 def correlations_of(work: Work) -> tuple[Mapping[str, Any], ...]:
     """Return the correlations of the rules that workers work with, as the correlator takes them."""
-    return _load(work).correlations
+    return loaded_of(work).correlations
 
 
-def _load(work: Work) -> sigma.Loaded:
+def loaded_of(work: Work) -> sigma.Loaded:
+    """Return the rules of some work, loaded."""
     return sigma.load(
         work.rules,
         cache_dir=work.cache_dir,
@@ -204,19 +210,18 @@ def settle() -> None:
 class Worker:
     """Does the work of batches, one after another.
 
-    ``refused`` says what is wrong with rules that are not used; ``is_idle`` that none is left.
+    Args:
+        work: what to do.
+        loaded: its rules, where they are loaded already.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, loaded: sigma.Loaded | None = None) -> None:
         _collect_seldom()
         self._facts = work.agency_facts
         self._intel = work.intel() if work.intel else None
         self._own = Own(work.names)
-        loaded = _load(work)
+        loaded = loaded or loaded_of(work)
         self.detector = loaded.detector
-        self.refused = _refused(loaded)
-        self.is_idle = not any(check.in_use for check in loaded.checks)
-        self.correlations = loaded.correlations
         self._feeds = Feeds(loaded.correlations)
         self._costs = Costs(loaded.detector)
         settle()
@@ -234,7 +239,20 @@ class Worker:
         return self.judged(batch)[0]
 
     def judged(self, batch: Batch) -> tuple[list[Finding], list[Match]]:
-        """Return what the rules find in a batch, and what correlations need of it."""
+        """Return what the rules find in a batch, and what correlations need of it.
+
+        Raises:
+            SourceError: its lines are still to be read, and cannot be.
+        """
+        findings: list[Finding] = []
+        matches: list[Match] = []
+        for one in cut(batch):
+            own, fed = self._judged(one)
+            findings += own
+            matches += fed
+        return findings, matches
+
+    def _judged(self, batch: Batch) -> tuple[list[Finding], list[Match]]:
         told = rough(batch)
         if told is not None:
             try:

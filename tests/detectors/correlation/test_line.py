@@ -196,7 +196,7 @@ def test_names_and_values_that_are_no_unicode(tmp_path, work):
 
 @pytest.mark.parametrize("workers", [None, 1])
 def test_detect_ends_windows_with_the_input(work, workers):
-    (found,) = [f for part in findings([batch(0, *USERS)], work, workers=workers) for f in part]
+    (found,) = [f for part in findings([batch(0, *USERS)], work, workers=workers, tell=list) for f in part]
     times = (AT + dt.timedelta(minutes=3), AT + dt.timedelta(minutes=5))
     assert (found.rule, found.count, found.timestamp, found.last) == ("top", WHOLE, *times)
     assert len(found.events) == WHOLE

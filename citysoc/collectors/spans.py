@@ -1,0 +1,140 @@
+"""Spans of lines: a file is divided at line ends, and who judges the lines cuts them apart.
+
+Dividing costs a look at some KiB for each span, so that one process can keep many others busy.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO
+
+from citysoc.errors import SourceError
+from citysoc.flow import Unread
+from citysoc.framing.base import Frames, Limits
+from citysoc.framing.lines import begin_of, frame_span, leading_nuls
+from citysoc.i18n import _
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from citysoc.collectors.found import Found
+    from citysoc.flow import Batch
+
+__all__ = ["begin_of", "cut", "of_file", "of_stream"]
+
+_CHUNK = 1 << 20
+_LOOK = 16 << 10
+
+
+def of_file(file: Found, descriptor: int, *, start: int, limits: Limits) -> Iterator[Frames]:
+    """Yield the spans of an open file, from ``start`` to where it ends now.
+
+    Args:
+        file: the file.
+        descriptor: where it is open.
+        start: where a line begins.
+        limits: its batch size is that of a span.
+    """
+    size = os.fstat(descriptor).st_size
+    while start < size:
+        end = _line_end(descriptor, start + limits.batch_bytes, size)
+        yield Frames((), (), end, unread=Unread(start, end, path=file.path, inode=file.inode))
+        start = end
+
+
+def of_stream(stream: BinaryIO, *, start: int, limits: Limits) -> Iterator[Frames]:
+    """Yield the spans of an unpacked stream with their bytes, from ``start`` to its end.
+
+    Args:
+        stream: what moves forward only.
+        start: where a line begins.
+        limits: the bounds; of a line that is longer than a record may be only as much is kept as shows that.
+    """
+    stream.seek(start)
+    begin, left, inside = start, b"", False
+    while chunk := stream.read(_CHUNK):
+        if inside:  # a line whose beginning was handed on to be refused
+            after = chunk.find(b"\n") + 1
+            begin += after or len(chunk)
+            if not after:
+                continue
+            chunk, inside = chunk[after:], False
+        left += chunk
+        if len(left) < limits.batch_bytes:
+            continue
+        whole = left.rfind(b"\n") + 1
+        if whole:
+            yield _bytes(left[:whole], begin)
+            begin, left = begin + whole, left[whole:]
+        elif nuls := leading_nuls(left):  # allocated and never written
+            begin, left = begin + nuls, left[nuls:]
+        elif len(left) > limits.max_record_bytes:
+            yield _bytes(left[: limits.max_record_bytes + 1], begin, len(left))
+            begin, left, inside = begin + len(left), b"", True
+    if left:
+        yield _bytes(left, begin)
+
+
+def cut(batch: Batch, limits: Limits | None = None) -> Iterator[Batch]:
+    """Yield a batch as batches of records, their lines cut apart.
+
+    Args:
+        batch: one whose lines are unread.
+        limits: the bounds.
+
+    Raises:
+        SourceError: the file cannot be read, or another is in its place.
+    """
+    unread = batch.unread
+    if unread is None:
+        yield batch
+        return
+    chunks = _chunks(unread) if unread.data is None else iter([unread.data])
+    refused = batch.refused
+    for frames in frame_span(chunks, begin=unread.begin, limits=limits or Limits()):
+        refused += frames.refused
+        yield replace(batch, records=frames.records, offsets=frames.offsets, refused=refused, unread=None)
+        refused = ()
+    if refused:
+        yield replace(batch, refused=refused, unread=None)
+
+
+def _bytes(data: bytes, begin: int, size: int = 0) -> Frames:
+    end = begin + (size or len(data))
+    return Frames((), (), end, unread=Unread(begin, end, data))
+
+
+def _chunks(unread: Unread) -> Iterator[bytes]:
+    """Yield the bytes of a span, so many at once that little is held twice."""
+    try:
+        descriptor = os.open(unread.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            status = os.fstat(descriptor)
+            if (status.st_dev, status.st_ino) != unread.inode:
+                raise SourceError(
+                    _("Another file took its place while it was read."), where=unread.path, transient=True
+                )
+            place = unread.begin
+            while place < unread.end:
+                data = os.pread(descriptor, min(_CHUNK, unread.end - place), place)
+                if not data:  # it became shorter
+                    return
+                yield data
+                place += len(data)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise SourceError(
+            _("The file cannot be read: {error}.").format(error=error.strerror or type(error).__name__),
+            where=unread.path,
+        ) from error
+
+
+def _line_end(descriptor: int, place: int, size: int) -> int:
+    """Return where the first line ends that ends at or after a place; the end of the file where none does."""
+    while place < size and (data := os.pread(descriptor, _LOOK, place)):
+        if found := data.find(b"\n") + 1:
+            return min(place + found, size)
+        place += len(data)
+    return size
