@@ -66,7 +66,7 @@ def test_feedback_has_a_bound(state) -> None:
 
 
 def journal_row() -> dict[str, str]:
-    return {"id": "x", "agency": "so-a", "entity": "10.1.0.5", "family": "bytes"}
+    return {"id": "x", "kind": "host", "agency": "so-a", "entity": "10.1.0.5", "family": "bytes"}
 
 
 def test_an_alert_closed_as_false_positive_counts_until_its_verdict_changes(state) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from citysoc.detectors.anomaly import history
 from citysoc.detectors.anomaly.baseline import UNUSUAL_HOUR
 from citysoc.detectors.anomaly.days import days, files, hour_of
 from citysoc.detectors.anomaly.families import BY_NAME, HOURLY
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -39,6 +41,16 @@ def amount(feature: str, value: float) -> str:
     return f"{value:.0f}" if value == round(value) else f"{value:.1f}"
 
 
+def rarity(score: float) -> str:
+    """Return how often so high a score is expected in quiet times, in the whole city: ``e^score`` days."""
+    days = math.exp(min(score, 20.0))
+    if days < 2:
+        return _("{count:.0f} hours").format(count=max(2.0, 24 * days))
+    if days < 730:
+        return _("{count:.0f} days").format(count=days)
+    return _("{count:.0f} years").format(count=days / 365) if days < 36_500 else _("more than 100 years")
+
+
 def sparkline(values: list[float]) -> str:
     """Return values as a row of bars; the largest fills its place.
 
@@ -49,6 +61,22 @@ def sparkline(values: list[float]) -> str:
     if most <= 0:
         return _BARS[0] * len(values)
     return "".join(_BARS[min(7, int(value / most * 7.999))] for value in values)
+
+
+def meets(folder: Path, entity: str, hour: dt.datetime) -> list[str]:
+    """Return the agencies that an address outside met most in an hour, the most first."""
+    import duckdb
+
+    number = hour_of(hour)
+    paths = [str(path) for path in files(folder, [d for d in days(folder) if d == number // 24])[::2]]
+    if not paths:
+        return []
+    with duckdb.connect() as db:
+        rows = db.execute(
+            "SELECT meets FROM read_parquet(?) WHERE kind = 'outside' AND entity = ? AND hour = ?",
+            [paths, entity, number],
+        ).fetchall()
+    return rows[0][0].split() if rows else []
 
 
 def series(

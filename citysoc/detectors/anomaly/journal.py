@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from citysoc.detectors.anomaly.anomalies import RULE, query
 from citysoc.detectors.anomaly.days import moment_of
 from citysoc.errors import UsageError
+from citysoc.flow import UNKNOWN_AGENCY
 from citysoc.i18n import _
 from citysoc.state.values import clean, dump, load, stamp
 
@@ -76,13 +77,19 @@ def row_of(state: State, text: str) -> dict[str, Any]:
     return {**dict(rows[0]), "reasons": load(rows[0]["reasons"])}
 
 
+def pattern(row: dict[str, Any]) -> tuple[str, str, str]:
+    """Return what feedback on an anomaly that was written down is about, as ``Anomaly.pattern``."""
+    agency = UNKNOWN_AGENCY if row["kind"] == "outside" else row["agency"]
+    return agency, row["entity"], row["family"]
+
+
 def lower(db: sqlite3.Connection, anomaly: dict[str, Any], *, who: str, reason: str, now: dt.datetime) -> int:
     """Lower the pattern of an anomaly because it was a false positive; return the feedback's number."""
     done = db.execute(
         "INSERT INTO anomaly_feedback (agency, entity, family, nats, who, at, reason, anomaly)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            *(anomaly["agency"], anomaly["entity"], anomaly["family"], FALSE_POSITIVE_NATS),
+            *(*pattern(anomaly), FALSE_POSITIVE_NATS),
             *(clean(who, 200), stamp(now), clean(reason, 4000), anomaly["id"]),
         ),
     )
@@ -98,23 +105,44 @@ def undo(db: sqlite3.Connection, number: int, *, who: str, now: dt.datetime) -> 
     return bool(done.rowcount)
 
 
+def verdicts(state: State) -> list[dict[str, Any]]:
+    """Return the patterns of alerts that were closed as false positives: all anomalies that are in the alert.
+
+    Returns:
+        ``alert agency entity family nats at``, the latest alert first.
+    """
+    rows = state.rows(
+        "SELECT DISTINCT l.id AS alert, l.agency AS agency, l.rule AS rule, l.entity AS told, l.closed_at AS at,"
+        " l.group_values <> '{}' AS outside, a.entity AS entity FROM alerts l LEFT JOIN anomalies a"
+        " ON a.hour >= l.first_seen AND a.hour <= l.last_seen AND a.agency = l.agency"
+        " AND ? || a.family = l.rule AND (a.kind = 'outside') = (l.group_values <> '{}')"
+        " AND (a.kind <> 'outside' OR 'ip:' || a.entity = l.entity)"
+        " WHERE l.verdict = 'false_positive' AND l.rule LIKE ? ORDER BY l.closed_at DESC, l.id, a.entity",
+        (RULE, RULE + "%"),
+    )
+    return [
+        {
+            "alert": row["alert"],
+            "agency": UNKNOWN_AGENCY if row["outside"] else row["agency"],
+            # Anomalies are forgotten before their alerts: what the alert itself names is left.
+            "entity": row["entity"] or row["told"].partition(":")[2],
+            "family": row["rule"].removeprefix(RULE),
+            "nats": FALSE_POSITIVE_NATS,
+            "at": row["at"],
+        }
+        for row in rows
+    ]
+
+
 def lowered(state: State) -> dict[tuple[str, str, str], float]:
     """Return for each pattern what feedback takes off its score.
 
-    Counts what was given here and every alert of an anomaly that was closed as a false positive: change the
+    Counts what was given here and every alert of anomalies that was closed as a false positive: change the
     verdict of the alert, and it counts no more.
     """
     found: dict[tuple[str, str, str], float] = {}
-    for row in state.rows(
-        "SELECT agency, entity, family, nats FROM anomaly_feedback WHERE undone_at IS NULL"
-    ):
+    given = state.rows("SELECT agency, entity, family, nats FROM anomaly_feedback WHERE undone_at IS NULL")
+    for row in [*map(dict, given), *verdicts(state)]:
         key = (row["agency"], row["entity"], row["family"])
         found[key] = min(MOST_NATS, found.get(key, 0.0) + row["nats"])
-    rows = state.rows(
-        "SELECT agency, entity, rule FROM alerts WHERE verdict = 'false_positive' AND rule LIKE ?",
-        (RULE + "%",),
-    )
-    for row in rows:
-        key = (row["agency"], row["entity"].partition(":")[2], row["rule"].removeprefix(RULE))
-        found[key] = min(MOST_NATS, found.get(key, 0.0) + FALSE_POSITIVE_NATS)
     return found

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import telemetry
 from citysoc.alerts.intake import take
-from citysoc.detectors.anomaly import anomalies, days, files, journal, train
+from citysoc.detectors.anomaly import anomalies, days, files, journal, train, watch
+from citysoc.detectors.anomaly.families import VERSION
 from citysoc.errors import StoreError
 from citysoc.stores.base import Question
 
@@ -30,10 +31,12 @@ LATE = dt.timedelta(hours=26)
 """The hourly scoring looks back so far for late data."""
 STALE = dt.timedelta(days=14)
 """A model that is older is said to be stale."""
+BUDGET = 20.0
+"""Alerts a day for the whole city."""
 FRESH = dt.timedelta(days=6)
 """A model that is younger is not trained again by the schedule."""
-DRIFTED = 2.0
-"""When the last day brings so many times the budget, or less than its inverse, habits have drifted."""
+FLOODED = 2.0
+"""So many times the budget in a day is a flood."""
 KEPT = dt.timedelta(days=100)
 
 
@@ -81,7 +84,7 @@ def train_and_promote(
     since: dt.datetime,
     until: dt.datetime,
     seed: int = 1,
-    budget: float = 20.0,
+    budget: float | None = None,
     force: bool = False,
     moved: Callable[[int], None] = lambda _: None,
     progress: Callable[[str], None] = lambda _: None,
@@ -94,7 +97,7 @@ def train_and_promote(
         since: begin of the window.
         until: its end.
         seed: of everything drawn.
-        budget: alerts a day.
+        budget: alerts a day; None for that of the model in use, ``BUDGET`` without one.
         force: put it into use in any case.
         moved: told how many events were read for the table.
         progress: told the stage.
@@ -104,6 +107,8 @@ def train_and_promote(
     """
     refresh(config, store, since, until, moved)
     folder = table_folder(config)
+    if budget is None:
+        budget = float((files.facts(model_folder(config)) or {}).get("budget", BUDGET))
     fresh = train.train(
         folder,
         first=days.hour_of(since),
@@ -153,12 +158,14 @@ def score(
     """
     trained = files.load(model_folder(config))
     refresh(config, store, since, until)
+    counts: watch.Counts = {}
     found = train.score_span(
         trained,
         table_folder(config),
         days.hour_of(since),
         days.hour_of(until),
         lowered=journal.lowered(state),
+        seen=lambda kind, scored: watch.count(counts, trained.kinds[kind], kind, scored),
     )
     if not tell:
         return found, 0
@@ -168,6 +175,8 @@ def score(
         new = journal.write(db, found, model=str(trained.facts.get("digest", "")), now=now)
         told = [findings[one.id] for one in new if one.id in findings]
         take(db, told, policy=settings.alerts, webhooks=settings.webhooks, now=now)
+        journal.prune(db, now - KEPT)
+    watch.keep(model_folder(config), trained, counts)
     _log.info("span.scored", anomalies=len(found), new=len(new))
     return found, len(new)
 
@@ -192,24 +201,39 @@ def scheduled_score(config: Config, store: EventStore, state: State, until: dt.d
     if files.facts(model_folder(config)) is None:
         return None
     found, new = score(config, store, state, since=until - LATE, until=until, now=until)
-    return f"{new} new anomalies of {len(found)}" if new else None
+    parts = [f"{new} new anomalies of {len(found)}"] if new else []
+    parts += [f"{one.kind}/{one.family} drifted ({one.index:.2f})" for one in drifted(config)]
+    return ", ".join(parts) or None
+
+
+def drifted(config: Config) -> list[watch.Drift]:
+    """Return the families that have drifted."""
+    return [one for one in drifts(config) if one.state == "drifted"]
 
 
 def should_train(config: Config, store: EventStore, until: dt.datetime) -> bool:
     """Return whether there is enough to learn from and no fresh model; features too old are removed."""
     told = files.facts(model_folder(config))
-    if told is not None and until - dt.datetime.fromisoformat(told["window"]["until"]) < FRESH:
-        return False
+    if told is not None and told["features"] == VERSION:
+        age = until - dt.datetime.fromisoformat(told["window"]["until"])
+        if age < FRESH:
+            return False
     days.prune(table_folder(config), until - KEPT)
     status = store.status()
     return status.first is not None and until - status.first >= dt.timedelta(days=train.LEAST_DAYS + 1)
 
 
+def drifts(config: Config) -> list[watch.Drift]:
+    """Return how far each family has moved from what the model in use learnt on, the farthest first."""
+    folder = model_folder(config)
+    return watch.drifts(folder, str((files.facts(folder) or {}).get("digest", "")))
+
+
 def health(facts: dict[str, Any], told_last_day: int, now: dt.datetime) -> list[str]:
-    """Return what is wrong with the model in use: ``stale``, ``drift``; nothing when all is well."""
+    """Return what is wrong with the model in use: ``stale``, ``flood``; nothing when all is well."""
     until = dt.datetime.fromisoformat(facts["window"]["until"])
     wrong = ["stale"] if now - until > STALE else []
-    budget = max(float(facts.get("budget", 20)), 1)
-    if told_last_day > DRIFTED * budget:
-        wrong.append("drift")
+    budget = max(float(facts.get("budget", BUDGET)), 1)
+    if told_last_day > FLOODED * budget:
+        wrong.append("flood")
     return wrong

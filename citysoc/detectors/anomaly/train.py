@@ -102,12 +102,23 @@ def score_span(
     last: int,
     *,
     lowered: dict[tuple[str, str, str], float] | None = None,
+    seen: Callable[[Kind, Scored], None] = lambda _kind, _scored: None,
 ) -> list[anomalies.Anomaly]:
-    """Return the anomalies of a span of whole hours, in order of time."""
+    """Return the anomalies of a span of whole hours, in order of time.
+
+    Args:
+        trained: the model.
+        folder: the feature table.
+        first: the span's first hour.
+        last: the hour after its last.
+        lowered: pattern to what feedback takes off.
+        seen: told all rows, with their scores.
+    """
     found = []
     for kind in KINDS:
         for table in reader(folder, kind)(first, last):
             scored = model.score(trained.kinds[kind], table)
+            seen(kind, scored)
             found += anomalies.found(trained, kind, scored, lowered=lowered or {})
     return sorted(found, key=lambda one: (one.hour, -one.score, one.id))
 
