@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from citysoc.detectors.sigma.match import View, predicate
 from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, is_silent, leads
 from citysoc.detectors.sigma.patterns import NUMERIC, Finder
-from citysoc.detectors.sigma.text import fold, fold_again, texts
+from citysoc.detectors.sigma.text import fold, fold_again, is_only_null, texts
 from citysoc.detectors.sigma.values import decider
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _as_text(value: Any) -> Any:
         return str(value)
     if kind is list and len(value) == 1 and type(value[0]) is str:
         return value[0]
-    return _Other(value)
+    return None if is_only_null(value) else _Other(value)
 
 
 class Field:

@@ -96,6 +96,9 @@ def documents(content: bytes) -> Iterator[Document]:
             if not _is_bounded(node):
                 yield Document(line, None, "the document is too large or refers to itself")
                 continue
+            if (twice := _twice(node)) is not None:
+                yield Document(twice.start_mark.line + 1, None, f"the key {twice.value!r} is there twice")
+                continue
             value = loader.construct_document(node)
             if value is not None:
                 yield Document(line, value)
@@ -126,6 +129,28 @@ def _too_deep(content: bytes) -> int | None:
                 return event.start_mark.line + 1 if event.start_mark else 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+    return None
+
+
+def _twice(root: Any) -> Any | None:
+    """Return a key that a mapping has a second time: YAML takes the last one and says nothing."""
+    stack = [root]
+    seen: set[int] = set()
+    while stack:
+        node = stack.pop()
+        if id(node) in seen or isinstance(node, yaml.ScalarNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            stack += node.value
+            continue
+        names: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in names:
+                    return key
+                names.add(key.value)
+            stack.append(value)
     return None
 
 

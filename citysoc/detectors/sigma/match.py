@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from citysoc.clock import UTC
 from citysoc.detectors.sigma.expressions import searcher
 from citysoc.detectors.sigma.plan import MAX_LOOK_CHARS
-from citysoc.detectors.sigma.text import compose, fold, texts
+from citysoc.detectors.sigma.text import compose, fold, is_only_null, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -325,25 +325,40 @@ def _re(field: str, pattern: str, flags: str) -> Predicate:
 
 
 def _cidr(field: str, networks: Sequence[str]) -> Predicate:
-    known = [ipaddress.ip_network(network) for network in networks]
+    known = [_network(network) for network in networks]
 
     def inside(text: str) -> bool:
-        address = _address(text)
-        return address is not None and any(
-            address.version == network.version and address in network for network in known
+        return any(
+            address.version == network.version and address in network
+            for address in _addresses(text)
+            for network in known
         )
 
     return lambda view: any(map(inside, view.folded(field)))
 
 
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+"""IPv4 as IPv6 writes it."""
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return a network; one of IPv4 that is written as IPv6 as what it is."""
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        mapped = int(network.network_address) & 0xFFFF_FFFF
+        return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED.prefixlen))
+    return network
+
+
 @functools.lru_cache(maxsize=65_536)
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _addresses(text: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:
+    """Return the address that a text is, in both forms where it has two; none where it is no address."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0].strip())
     except ValueError:
-        return None
+        return ()
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    return (mapped, address) if mapped else (address,)
 
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -438,11 +453,19 @@ def _ref(field: str, how: str, cased: bool, other: str) -> Predicate:
 
 
 def _exists(field: str) -> Predicate:
-    return lambda view: view.event.get(field) is not None
+    def test(view: View) -> bool:
+        value = view.event.get(field)
+        return value is not None and not is_only_null(value)
+
+    return test
 
 
 def _null(field: str) -> Predicate:
-    return lambda view: view.event.get(field) in (None, [])
+    def test(view: View) -> bool:
+        value = view.event.get(field)
+        return value is None or value == [] or is_only_null(value)
+
+    return test
 
 
 def _is_word(pieces: Sequence[Any]) -> bool:

@@ -1,14 +1,15 @@
 """Encoding modifiers that pySigma 1.5.1 does not know or gets wrong; ``plan`` loads this when it compiles.
 
 It counts characters where Base64 has bytes (text that is not ASCII is then cut wrongly), writes the mark of
-``utf16`` as UTF-8, refuses ``wide`` for text that is not ASCII, and has no ``utf16le``. Importing this module puts
-ours into its table.
+``utf16`` as UTF-8, refuses ``wide`` for text that is not ASCII, and has no ``utf16le``. Its ``windash`` writes an option in
+five ways, but knows only two of them where a rule has one. Importing this module puts ours into its table.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sigma.exceptions import SigmaValueError  # noqa: TID253  this module is imported only to compile a rule
 from sigma.modifiers import (  # noqa: TID253  as above
@@ -17,8 +18,15 @@ from sigma.modifiers import (  # noqa: TID253  as above
     modifier_mapping,
     reverse_modifier_mapping,
 )
-from sigma.types import SigmaExpansion, SigmaString  # noqa: TID253  as above
+from sigma.types import Placeholder, SigmaExpansion, SigmaString  # noqa: TID253  as above
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DASHES = "-/\u2013\u2014\u2015"
+"""What begins an option of a Windows program: hyphen, slash, en dash, em dash, horizontal bar."""
+_DASHES = re.compile(rf"\B[{DASHES}]\b")
+_DASH = "_windash"
 _STARTS = (0, 2, 3)
 _ENDS = (None, -3, -2)
 
@@ -93,6 +101,22 @@ class Base64Offset(SigmaValueModifier[SigmaString, SigmaExpansion]):
         )
 
 
+class Windash(SigmaValueModifier[SigmaString, SigmaExpansion]):
+    """``windash``: every dash that begins a word, or the slash in its place, written in all five ways."""
+
+    def modify(self, val: SigmaString) -> SigmaExpansion:
+        """Return the text in all its spellings."""
+
+        def dashes(found: Placeholder) -> Iterator[str | Placeholder]:
+            if found.name == _DASH:
+                yield from DASHES
+            else:
+                yield found
+
+        some = val.replace_with_placeholder(_DASHES, _DASH).replace_placeholders(dashes)
+        return SigmaExpansion(list(some))
+
+
 _OURS: dict[str, type[SigmaModifier[Any, Any]]] = {
     "utf16le": Utf16Le,
     "wide": Utf16Le,
@@ -100,6 +124,7 @@ _OURS: dict[str, type[SigmaModifier[Any, Any]]] = {
     "utf16": Utf16,
     "base64": Base64,
     "base64offset": Base64Offset,
+    "windash": Windash,
 }
 modifier_mapping.update(_OURS)
 reverse_modifier_mapping.update({cls.__name__: name for name, cls in _OURS.items()})

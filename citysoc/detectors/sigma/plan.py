@@ -24,6 +24,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.detectors.sigma import mapping
+from citysoc.detectors.sigma.ordering import in_order, mark_cased
 from citysoc.detectors.sigma.placeholders import fill
 from citysoc.detectors.sigma.spelling import in_all_spellings
 from citysoc.detectors.sigma.text import compose, fold
@@ -31,7 +32,7 @@ from citysoc.errors import RuleError
 from citysoc.flow import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Node: TypeAlias = list[Any]
 
@@ -227,17 +228,28 @@ _OF_TEXTS = frozenset(
 
 
 def _with_texts(part: Any) -> Any:
-    """Return a detection whose numbers are texts where a modifier asks for text: ``contains: 404``."""
+    """Return a detection whose numbers are texts where a modifier asks for text (``contains: 404``), its modifiers in order.
+
+    Raises:
+        RuleError: a field is asked for nothing.
+    """
     if isinstance(part, list):
         return [_with_texts(item) for item in part]
     if not isinstance(part, dict):
         return part
-    return {
-        name: _as_texts(value)
-        if isinstance(name, str) and not _OF_TEXTS.isdisjoint(name.split("|")[1:])
-        else _with_texts(value)
-        for name, value in part.items()
-    }
+    found: dict[Any, Any] = {}
+    for name, value in part.items():
+        if isinstance(value, list) and not value:
+            raise RuleError(f"`{name}` has an empty list of values")
+        asked = name.split("|")[1:] if isinstance(name, str) else []
+        value = _as_texts(value) if not _OF_TEXTS.isdisjoint(asked) else _with_texts(value)
+        name, value = in_order(name, value) if asked else (name, value)
+        if name in found:
+            raise RuleError(
+                f"`{name}` is there twice in one selection; write one of them with its values in a list"
+            )
+        found[name] = value
+    return found
 
 
 def _as_texts(value: Any) -> Any:
@@ -257,33 +269,55 @@ def _check_names(detection: dict[Any, Any]) -> None:
             raise RuleError(f"the condition is read as {text!r} by YAML; quote it, or there is none")
 
 
-_WORD = re.compile(r"[\w*-]+")
+_WORD = re.compile(r"[^\s()]+")
 _OPERATORS = frozenset({"and", "or", "not", "of", "them", "all", "any", "1"})
+_PLAIN_NAME = re.compile(r"(?!not)[A-Za-z0-9_]+")
 
 
 def _renamed(detection: dict[Any, Any]) -> dict[Any, Any]:
-    """Return a detection whose selections' names do not begin with ``not``: pySigma reads ``note`` as ``not e``."""
-    if not _needs_names(detection):
-        return detection
+    """Return a detection with selections and a condition that pySigma reads as they are meant.
+
+    It reads ``note`` as ``not e``, ``AND`` as a name, and knows no names in Vietnamese.
+
+    Raises:
+        RuleError: names could be taken for each other.
+    """
     condition = detection.get("condition")
     many = condition if isinstance(condition, list) else [condition]
-    return {
-        **{_other_name(str(name)): item for name, item in detection.items() if name != "condition"},
-        "condition": [
-            _WORD.sub(lambda word: _other_name(word[0]), text) if isinstance(text, str) else text
-            for text in many
-        ],
-    }
+    change: Callable[[str], str] = str
+    if _needs_names(detection):
+        names = {str(name): _other_name(str(name)) for name in detection if name != "condition"}
+        if len(set(names.values())) < len(names):
+            raise RuleError("the names of selections are too alike; choose others")
+        own = {names[str(name)]: item for name, item in detection.items() if name != "condition"}
+        change = _other_name
+    else:
+        own = {name: item for name, item in detection.items() if name != "condition"}
+    words = [
+        _WORD.sub(lambda word: _operator(word[0], detection) or change(word[0]), text)
+        if isinstance(text, str)
+        else text
+        for text in many
+    ]
+    return {**own, "condition": words}
+
+
+def _operator(word: str, detection: Mapping[Any, Any]) -> str:
+    """Return a word of a condition as the operator that it is, whatever its case; empty where it is none."""
+    small = word.lower()
+    return small if small in _OPERATORS and (word == small or word not in detection) else ""
 
 
 def _needs_names(detection: Mapping[Any, Any]) -> bool:
-    return any(str(name).startswith("not") for name in detection)
+    return not all(_PLAIN_NAME.fullmatch(str(name)) for name in detection)
 
 
 def _other_name(name: str) -> str:
+    """Return a name of letters, digits and underscores; what begins alike still does, and patterns stay patterns."""
     if name in _OPERATORS or name.startswith("*"):
         return name
-    return f"_s{name[1:]}" if name.startswith("_") else f"s{name}"
+    plain = re.sub(r"[^A-Za-z0-9_*]", lambda letter: f"_x{ord(letter[0]):x}_", name)
+    return f"_s{plain[1:]}" if name.startswith("_") else f"s{plain}"
 
 
 def _plain_name(name: str, document: Mapping[str, Any]) -> str:
@@ -304,6 +338,7 @@ def _apply_names(rule: Any, placeholders: Mapping[str, Sequence[str]]) -> None:
         source = rule.logsource
         mapping.pipeline(source.product, source.category, source.service).apply(rule)
     for detection in rule.detection.detections.values():
+        mark_cased(detection)
         _mend(detection)
         with _taken_on_trust():
             fill(detection, placeholders)
@@ -399,9 +434,15 @@ def _convert(condition: Any, notes: list[str]) -> Node:
     raise RuleError("the condition names no selection that exists")
 
 
+def _spaceless(name: str) -> str:
+    """Return a field's name as all events have it: those with spaces are seen without them, too (``match.View``)."""
+    return name.replace(" ", "")
+
+
 def _field_test(field: str, value: Any, notes: list[str]) -> Node:  # noqa: C901, PLR0911  one line a type
     from sigma import types
 
+    field = _spaceless(field)
     if isinstance(value, types.SigmaString):
         return _string_test(field, value)
     if isinstance(value, types.SigmaTimestampPart):
@@ -422,7 +463,8 @@ def _field_test(field: str, value: Any, notes: list[str]) -> Node:  # noqa: C901
         return ["number", field, operator, value.number.number]
     if isinstance(value, types.SigmaFieldReference):
         how = {(True, True): "has", (True, False): "starts", (False, True): "ends"}
-        return ["ref", field, how.get((value.starts_with, value.ends_with), "is"), False, value.field]
+        place = how.get((value.starts_with, value.ends_with), "is")
+        return ["ref", field, place, bool(getattr(value, "cased", False)), _spaceless(value.field)]
     if isinstance(value, types.SigmaExists):
         return ["exists", field] if value else ["not", ["exists", field]]
     if isinstance(value, types.SigmaNull):

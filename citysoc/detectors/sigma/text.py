@@ -12,6 +12,8 @@ from citysoc import clock
 
 _MAX_ITEMS = 1000
 """So many items of a list are looked at."""
+_EXACT = 2**53
+"""Below this every whole number has a float of its own: 5.0 is how some programs write 5."""
 
 
 def fold(text: str) -> str:
@@ -50,6 +52,13 @@ def texts(value: Any) -> tuple[str, ...]:
     return (_scalar(value),)
 
 
+def is_only_null(value: Any) -> bool:
+    """Return whether a value is a list that holds nothing but null: it is absent, as null is."""
+    return (
+        isinstance(value, list) and bool(value) and value[0] is None and not any(x is not None for x in value)
+    )
+
+
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -59,6 +68,8 @@ def _scalar(value: Any) -> str:
         return clock.iso(value) if value.tzinfo else value.isoformat()
     if isinstance(value, dict | list | tuple):
         return _nested(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
     return str(value)
 
 

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from citysoc.detectors.sigma import SigmaDetector, load
+from citysoc.detectors.sigma.plan import compile_document
 
 RULE = """\
 title: Thử
@@ -250,3 +251,51 @@ def test_the_zone_of_hours_is_the_houses(rules, tmp_path):
     for zone, wanted in (("Asia/Ho_Chi_Minh", 1), ("UTC", 0), ("Asia/Ho_Chi_Minh", 1)):
         loaded = load([rules], cache_dir=tmp_path, timezone=zone)
         assert len(loaded.detector.detect([EVENT])) == wanted, zone
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        (
+            RULE.replace("selection: {{", "selection: {{Signature|contains: x, "),
+            6,
+            "'Signature|contains' is there twice",
+        ),
+        (RULE + "level: low\n", 8, "'level' is there twice"),
+    ],
+    ids=["a field", "a key of the rule"],
+)
+def test_a_key_that_is_there_twice_is_refused_with_its_line(rules, text, line, reason):
+    write(rules, text.format(n=1, level="high"))
+    check = only(rules)
+    assert (check.status, check.line) == ("refused", line)
+    assert reason in check.reason
+
+
+@pytest.mark.parametrize(
+    ("selection", "reason"),
+    [
+        ({"a": []}, "empty list"),
+        ({"a|endswith|fieldref": "b", "a|fieldref|endswith": "c"}, "twice"),
+        ({"a|re|startswith": "("}, "invalid"),
+        ({"a|cased|re": "a"}, "unmodified"),
+        ({"a|contains": None}, "incompatible"),
+        ({"a|exists": "yes"}, "incompatible"),
+        ({"a|gt": "5"}, "incompatible"),
+        ({"a|hour|gte|lt": 5}, "incompatible"),
+        ({"a|cidr": "10.0.0.1/8"}, "host bits"),
+        ({"a|nosuch": "x"}, "Unknown modifier"),
+        ({"a": {"b": "c"}}, "Unsupported"),
+        ({}, "empty"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
+)
+def test_what_cannot_be_honoured_is_refused(selection, reason):
+    document = {
+        "title": "t",
+        "logsource": {"product": "thu"},
+        "detection": {"s": selection, "condition": "s"},
+    }
+    plan = compile_document(document, "r")
+    assert plan["status"] == "refused"
+    assert reason in plan["reason"]
