@@ -105,6 +105,7 @@ def _sentences() -> Mapping[str, str]:
     return {
         "own": _("the house's own table: {row}"),
         "family": _("a known family: {row}"),
+        "near": _("written like a known family: {row}"),
         "type": _("the name states the type: {row}"),
         "guess": _("the vendor's own guess, with a type or family: {row}"),
         "generic": _("the name says only: {row}"),

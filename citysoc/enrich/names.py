@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from citysoc.enrich import model
-from citysoc.enrich.malware_names import FAMILIES, UNKNOWN_TYPE, VAGUE, plain, read_type, read_with
+from citysoc.enrich.malware_names import KNOWN, UNKNOWN_TYPE, VAGUE, plain, read_type, read_with
 from citysoc.enrich.tables import table
 from citysoc.enrich.taxonomy import CLASSES
 from citysoc.enrich.verdicts import STEPS, Verdict, verdict
@@ -18,7 +18,7 @@ from citysoc.enrich.verdicts import STEPS, Verdict, verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from citysoc.enrich.malware_names import MalwareName
+    from citysoc.enrich.malware_names import Known, MalwareName
     from citysoc.enrich.own import Own
 
 _REMEMBERED = 65_536
@@ -46,6 +46,9 @@ _GROUPED = re.compile(r"(?:et|gpl|etpro)\s+(?P<group>[a-z0-9_]+)\s|(?P<own>suric
 _GENERAL = frozenset({"EXPL", "TROJAN", "WEB"})
 """Classes that the name of almost any signature says; the group it is in says more."""
 
+_OF_NETWORKS = frozenset({"SCAN", "BRUTE", "DDOS"})
+"""Classes that signatures name more often than antiviruses do."""
+
 POLICY = verdict("POLICY", "device", "denied")
 BOTNET = verdict("BOT", "device", "botnet")
 VULNERABLE = verdict("VULN", "device", "vulnerability")
@@ -62,18 +65,16 @@ def malware(name: str, kind: str = "", behavior: str = "") -> Verdict:
     Malware of a kind that nobody names has no class; it counts as a virus all the same, for that is what an
     antivirus found.
     """
-    return malware_known(name, kind, behavior, FAMILIES)
+    return malware_known(name, kind, behavior, KNOWN)
 
 
-def malware_known(
-    name: str, kind: str, behavior: str, families: Mapping[str, str], *, guess: bool = True
-) -> Verdict:
+def malware_known(name: str, kind: str, behavior: str, families: Known, *, guess: bool = True) -> Verdict:
     """Return what ``malware`` returns to somebody who knows these families; ``guess`` asks the model too."""
     found = read_with(name, families)
     if found.type == "test":
         return TEST
     if found.type != UNKNOWN_TYPE:
-        return _stated(found)
+        return _stated(found, families)
     for text in (kind, behavior):
         if text and (code := _MALWARE.get(told := read_type(text))):
             return verdict(code, "vague" if told in VAGUE else "console", plain(text))
@@ -83,10 +84,12 @@ def malware_known(
     return verdict(None, "unnamed", row, threat="virus")
 
 
-def _stated(found: MalwareName) -> Verdict:
+def _stated(found: MalwareName, families: Known) -> Verdict:
     code = _MALWARE[found.type]
-    if found.known and found.family in FAMILIES and FAMILIES[found.family] == found.type:
+    if found.known and families.types[found.family] == found.type:
         return verdict(code, "guess" if found.guessed else "family", found.family)
+    if found.near and families.types[found.near] == found.type:
+        return verdict(code, "guess" if found.guessed else "near", found.near)
     exact = found.type not in VAGUE
     if found.confidence == "low" and not exact:
         return verdict(code, "generic", found.type)
@@ -245,8 +248,8 @@ def either(name: str, kind: str | None, own: Own) -> tuple[str, Verdict | None]:
             return one, found
     if kind is not None:
         return kind, malware(name) if kind == "threat" else signature(name)
-    threat = malware_known(name, "", "", FAMILIES, guess=False)
-    if threat.code or threat is TEST:
+    threat = malware_known(name, "", "", KNOWN, guess=False)
+    if (threat.code and threat.code not in _OF_NETWORKS) or threat is TEST:
         return "threat", threat
     if known := signature_known(name):
         return "signature", known

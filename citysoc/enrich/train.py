@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from citysoc.enrich.malware_names import FAMILIES
+from citysoc.enrich.malware_names import FAMILIES, Known, known
 from citysoc.enrich.model import FILE, NOTHING, features
 from citysoc.enrich.names import malware_known, signature_known
 from citysoc.enrich.seeds import FOLDS, Seed, digest, seeds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 SIZE = 4096
 PRECISION = 0.9
@@ -172,7 +172,7 @@ def _guesses(scores: Any, classes: Sequence[str], temperature: float, threshold:
 
 def _measured(kept: Sequence[Seed], guesses: Sequence[str], hidden: set[str]) -> dict[str, Any]:
     """Return figures on the names kept out: of the tables without their families, the model, and both."""
-    families = {family: kind for family, kind in FAMILIES.items() if family not in hidden}
+    families = known({family: kind for family, kind in FAMILIES.items() if family not in hidden})
     tables = [_of_tables(seed, families) for seed in kept]
     both = [table or guess for table, guess in zip(tables, guesses, strict=True)]
     silent = [place for place, told in enumerate(tables) if not told]
@@ -188,7 +188,7 @@ def _measured(kept: Sequence[Seed], guesses: Sequence[str], hidden: set[str]) ->
     }
 
 
-def _of_tables(seed: Seed, families: Mapping[str, str]) -> str:
+def _of_tables(seed: Seed, families: Known) -> str:
     if seed.kind == "signature":
         found = signature_known(seed.text)
         return (found.code if found else None) or NOTHING

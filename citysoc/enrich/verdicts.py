@@ -23,6 +23,7 @@ STEPS: Mapping[str, int] = MappingProxyType(
         "test": 90,  # the file with which people try whether an antivirus is awake
         "rule": 90,  # a detection rule names the class
         "family": 90,  # a malware family that is known to be just that
+        "near": 70,  # a known family with letters behind it, or cut short
         "type": 80,  # the name states the type, beside a family
         "signature": 80,  # words in a signature's name
         "group": 75,  # the group a signature belongs to

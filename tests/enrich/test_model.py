@@ -44,8 +44,8 @@ def test_what_was_measured_is_of_names_that_it_did_not_learn(half):
 def test_a_guess_is_named_as_one_and_never_very_sure():
     found = names.malware("W32.CryptoLockerX")
     assert found.code == "RANSOM"
-    guess = model.judge("threat", "Win32/PasswordStealLog.A")
-    told = names.malware("Win32/PasswordStealLog.A")
+    guess = model.judge("threat", "Win32/CookieSnatchLog.A")
+    told = names.malware("Win32/CookieSnatchLog.A")
     if guess:
         assert told.reason == f"model:{guess.version} {guess.code} {guess.probability:.2f}"
         assert told.confidence <= MODEL_MOST

@@ -65,7 +65,7 @@ def test_the_forms_of_vendors(name, form, platform, kind, family, variant):  # n
         ("HEUR:Trojan.Win32.Generic", "", "TROJAN", "generic:trojan", "medium"),
         ("W32.AIDetectMalware", "Mã độc gián điệp", "SPY", "console:mã độc gián điệp", "medium"),
         ("W32.AIDetectMalware", "Virus", "VIRUS", "vague:virus", "low"),
-        ("X97M.LarouxHC.Macro", "", "VIRUS", "type:macro", "high"),
+        ("X97M.LarouxHC.Macro", "", "VIRUS", "near:laroux", "high"),
         ("a variant of Win32/Kryptik.HIVE", "", None, "unnamed", "low"),
     ],
 )
