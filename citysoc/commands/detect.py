@@ -18,8 +18,9 @@ from citysoc.flow import LEVELS
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from citysoc.detectors.intel import Matcher
     from citysoc.pipeline.work import Ruling
 
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--workers", type=click.IntRange(min=0), default=0, help="Worker processes; 0 means one a core."
 )
+@click.option("--intel", is_flag=True, help="Meet the configuration's threat intelligence, too.")
 @logsource_option
 @format_option
 @pass_app
@@ -59,6 +61,7 @@ def command(
     min_level: str,
     fail_on: str | None,
     workers: int,
+    intel: bool,
     format_: str | None,
 ) -> int:
     """Print what rules find in PATHS (files, directories, .gz, .zip, .zst; any supported format).
@@ -67,6 +70,7 @@ def command(
     citysoc detect Security.evtx
     citysoc detect logs/ --rules my-rules/ -m high --fail-on high
     citysoc detect trail.json --logsource product=aws,service=cloudtrail
+    citysoc detect old/ --intel -f ndjson
 
     Ends with code 4 when every rule is refused: nothing was looked for.
     """
@@ -76,7 +80,11 @@ def command(
     from citysoc.pipeline.stream import SMALL_BYTES, findings
 
     work = Work(
-        rules=rules or (shipped_rules(),), cache_dir=cache_dir(), min_level=min_level, **house_words(app)
+        rules=rules or (shipped_rules(),),
+        cache_dir=cache_dir(),
+        min_level=min_level,
+        intel=_intelligence(app) if intel else None,
+        **house_words(app),
     )
     is_idle = False
 
@@ -116,6 +124,16 @@ def command(
 
 PARTIAL = 4
 _SHOWN_RULES = 5
+
+
+def _intelligence(app: App) -> Callable[[], Matcher]:
+    """Return what makes what meets events with the configuration's intelligence; say so where there is none yet."""
+    from citysoc.commands.rulesets import matcher_of
+    from citysoc.pipeline.intelligence import folder_of
+
+    if not (folder_of(app.config) / "table.bin").exists():
+        app.say(_("There is no threat intelligence yet; `citysoc intel import` takes some in."))
+    return matcher_of(app.config)
 
 
 def _say_refused(app: App, refused: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass, field
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from citysoc import telemetry
@@ -20,6 +20,7 @@ from citysoc.detectors.sigma.states import Overrides
 from citysoc.ecs.schema import to_table
 from citysoc.enrich.classify import classify
 from citysoc.enrich.own import Own
+from citysoc.flow import LEVELS
 from citysoc.parsers.registry import parser
 from citysoc.parsers.rough import rough
 from citysoc.parsers.run import parse_batch
@@ -219,6 +220,7 @@ class Worker:
         _collect_seldom()
         self._facts = work.agency_facts
         self._intel = work.intel() if work.intel else None
+        self._levels = frozenset(LEVELS[LEVELS.index(work.min_level) :])
         self._own = Own(work.names)
         loaded = loaded or loaded_of(work)
         self.detector = loaded.detector
@@ -253,14 +255,16 @@ class Worker:
         return findings, matches
 
     def _judged(self, batch: Batch) -> tuple[list[Finding], list[Match]]:
-        told = rough(batch)
+        told = None if self._intel else rough(batch)  # intelligence is met by all that an event says
         if told is not None:
             try:
                 return self._judged_by_kind(told, batch.stream)
             except Exception:  # noqa: BLE001  around one component: events are judged whole then
                 _log.exception("detector.failed", records=len(batch.records))
         events = _good(self.events(batch))
-        return self._feeds.split(self._detect(events), events, batch.stream)
+        found = self._detect(events) + [one for one in self._known_of(events) if one.level in self._levels]
+        found.sort(key=attrgetter("offset"))
+        return self._feeds.split(found, events, batch.stream)
 
     def _judged_by_kind(self, told: Rough, stream: str) -> tuple[list[Finding], list[Match]]:
         """Judge records that become events only where that is needed to know, or to correlate."""
@@ -305,6 +309,10 @@ class Worker:
         _log.error("detector.gave_up", events=failed)
         return found
 
+    def _known_of(self, events: list[Event]) -> list[Finding]:
+        """Return the findings of threat intelligence."""
+        return (self._known(events, self._intel.findings) or []) if self._intel else []
+
     def _known(self, events: list[Event], step: Callable[[list[Event]], T]) -> T | None:
         """Take one step of threat intelligence; what goes wrong in it is told, and stops nothing."""
         try:
@@ -324,8 +332,7 @@ class Worker:
             events = self.events(batch)
             good = _good(events)
             found = self._detect(good)
-            if self._intel:
-                found += self._known(good, self._intel.findings) or []
+            found += self._known_of(good)
             own, fed = self._feeds.split(found, good, batch.stream)
             findings += own
             matches += fed

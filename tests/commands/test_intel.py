@@ -89,6 +89,45 @@ def test_from_a_feed_to_an_alert_with_feed_and_end_and_to_its_receiver(house, fe
     assert stored[0]["citysoc.intel.expires"].startswith(ends)
 
 
+def test_files_meet_intelligence_without_a_store(house, feed):
+    house.settings(HOOK)
+    events = [connection(n, destination=to) for n, to in enumerate(["45.61.8.8", "10.1.1.9", "45.61.8.8"])]
+    windows = {"EventID": 3, "Channel": "Microsoft-Windows-Sysmon/Operational", "DestinationIp": "45.61.8.8"}
+    house.rule(
+        "ssh",
+        title="Ours",
+        id="00000000-0000-4000-8000-0000000000aa",
+        logsource={"product": "windows"},
+        detection={"s": {"DestinationIp|cidr": "45.61.0.0/16"}, "condition": "s"},
+        level="low",
+    )
+    (house.folder / "a.json").write_text("".join(json.dumps(one) + "\n" for one in events))
+    (house.folder / "b.json").write_text(json.dumps({**windows, "Provider_Name": "Microsoft-Windows-Sysmon"}))
+
+    def detect(*more):
+        return house.rows(
+            "detect", *(house.folder / n for n in ("a.json", "b.json")), "-r", house.rules, *more
+        )
+
+    assert "no threat intelligence" in house.run("detect", house.folder / "a.json", "--intel").stderr
+    house.run("intel", "import", feed(FEODO), "--confidence", "85", "--no-history")
+    assert [row["rule.title"] for row in detect()] == ["Ours"]
+    found = detect("--intel")
+    assert [row["rule.id"].partition(":")[0] for row in found] == [
+        "intel",
+        "intel",
+        "00000000-0000-4000-8000-0000000000aa",
+        "intel",
+    ]
+    assert [row["log.offset"] for row in found[:2]] == [
+        0,
+        sum(len(json.dumps(one)) + 1 for one in events[:2]),
+    ]
+    assert found[0]["matched"]["threat.indicator.name"] == "45.61.8.8"
+    assert {row["rule.level"] for row in found} == {"high", "low"}
+    assert {row["rule.level"] for row in detect("--intel", "-m", "high")} == {"high"}
+
+
 def test_the_past_is_asked_about_what_is_new_only(house, feed):
     house.ingest(
         *(connection(n) for n in range(3)),
