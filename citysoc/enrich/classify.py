@@ -196,11 +196,9 @@ def _of_fortigate(event: Event) -> _Case:
 
 
 def _of_windows(event: Event) -> _Case:
-    if "threat.software.name" not in event:
-        return None
-    name = event["threat.software.name"]
+    name = event.get("threat.software.name")
     if not isinstance(name, str):
-        return None
+        return names.windows_event(_text(event.get("winlog.channel")), _text(event.get("event.code")))
     return names.malware(name, _text(event.get("winlog.event_data.Category Name")))
 
 

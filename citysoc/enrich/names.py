@@ -41,13 +41,17 @@ _FORTIGATE: Mapping[str, str | None] = _DATA["fortigate"]
 _FORTIGATE_BLOCKED = frozenset(_DATA["fortigate_blocked"])
 _ANOMALIES: Mapping[str, str] = _DATA["fortigate_anomalies"]
 _WEB_CATEGORIES = _patterns(_DATA["web_categories"])
+_WINDOWS_EVENTS: Mapping[str, Mapping[str, list[str]]] = _DATA["windows_events"]
 _TECHNIQUES: Mapping[str, str] = _DATA["techniques"]
-_GROUPED = re.compile(r"(?:et|gpl|etpro)\s+(?P<group>[a-z0-9_]+)\s|(?P<own>suricata)\s")
+_GROUPED = re.compile(r"(?:et|gpl|etpro)\s+(?P<group>[a-z0-9_]+)[\s.]|(?P<own>suricata|[a-z]+-[a-z0-9]+)\s")
 _GENERAL = frozenset({"EXPL", "TROJAN", "WEB"})
 """Classes that the name of almost any signature says; the group it is in says more."""
 
 _OF_NETWORKS = frozenset({"SCAN", "BRUTE", "DDOS"})
 """Classes that signatures name more often than antiviruses do."""
+
+_MILD = frozenset({"policy", "remote_access"})
+"""Groups of programs that are wanted somewhere: that one calls home makes it no botnet."""
 
 POLICY = verdict("POLICY", "device", "denied")
 BOTNET = verdict("BOT", "device", "botnet")
@@ -127,7 +131,7 @@ def signature_known(name: str, category: str = "", kind: str = "") -> Verdict | 
             code = _GROUPS[group]
             return verdict(code, "group", group) if code else None
     named = _named(lower)
-    if named is not None and named.code not in _GENERAL:
+    if named is not None and named.code not in (_GENERAL if group not in _MILD else _GENERAL | {"BOT"}):
         return named
     if group in _GROUP_CLASSES:
         return verdict(_GROUP_CLASSES[group], "group", group)
@@ -211,6 +215,13 @@ def _of_page(category: str, *, blocked: bool) -> Verdict | None:
                 return verdict(code, "category", category)
             return MALICIOUS if blocked else None
     return None
+
+
+@lru_cache(maxsize=4096)
+def windows_event(channel: str, code: str) -> Verdict | None:
+    """Return the verdict on a Windows event that is a case by itself; None for all others."""
+    row = _WINDOWS_EVENTS.get(channel.removeprefix("Microsoft-Windows-"), {}).get(code)
+    return verdict(row[0], "device", row[1]) if row else None
 
 
 @lru_cache(maxsize=4096)

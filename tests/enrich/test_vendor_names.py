@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from citysoc.enrich import names
+from citysoc.enrich.classify import classify
 from citysoc.enrich.malware_names import KNOWN, known
 from citysoc.enrich.taxonomy import CLASSES
 
@@ -56,3 +57,67 @@ def test_what_could_be_cut_short_from_families_of_two_types_is_near_none():
     assert two.near("velnori") == "velnoriax"
     assert two.near("quilmaraxy") == "quilmara"
     assert two.near("quilmaraxyzq") == ""
+
+
+@pytest.mark.parametrize(("maker", "code", "name"), rows("signatures.yml"))
+def test_a_signature_says_its_class_in_the_manner_of_its_maker(maker, code, name):
+    found = names.signature_known(name)
+    assert (found.code if found else "none") == code, (maker, found and found.reason)
+
+
+CATEGORIES = yaml.load((FOLDER / "categories.yml").read_bytes(), Loader=yaml.CSafeLoader)  # noqa: TID251  our own file, safe loader
+
+
+@pytest.mark.parametrize(
+    ("code", "category"), [(code, one) for code, texts in CATEGORIES.items() for one in texts]
+)
+def test_a_classification_of_suricata_says_its_class_where_the_name_says_nothing(code, category):
+    found = names.signature_known("own rule 7", category)
+    assert (found.code if found else "none") == code
+
+
+@pytest.mark.parametrize(
+    ("subtype", "name", "category", "blocked", "code", "threat"),
+    [
+        ("webfilter", "", "Phishing", True, "PHISH", "attack"),
+        ("webfilter", "", "Spam URLs", True, "PHISH", "attack"),
+        ("webfilter", "", "Malicious Websites", True, None, "attack"),
+        ("webfilter", "", "Malicious Websites", False, None, None),
+        ("webfilter", "", "Potentially Unwanted Program", True, "MINER", "virus"),
+        ("webfilter", "", "Gambling", True, "POLICY", None),
+        ("webfilter", "", "Gambling", False, None, None),
+        ("app-ctrl", "BitTorrent", "P2P", True, "POLICY", None),
+        ("app-ctrl", "TeamViewer", "Remote.Access", False, None, None),
+        ("dns", "", "", True, "POLICY", None),
+        ("anomaly", "ip_dst_session", "", True, "DDOS", "attack"),
+        ("anomaly", "icmp_sweep", "", False, "SCAN", "attack"),
+        ("ips", "Velnor.Unheard.Of", "", True, "EXPL", "attack"),
+        ("waf", "", "", True, "WEB", "attack"),
+        ("emailfilter", "", "", True, "SPAM", None),
+        ("dlp", "", "", False, "LEAK", None),
+        ("virus", "", "", True, None, None),
+    ],
+)
+def test_the_kinds_of_fortigate_logs(subtype, name, category, blocked, code, threat):  # noqa: PLR0917  a row of the table
+    found = names.fortigate(subtype, name, category, blocked, False)
+    assert (found.code if found else None, found.threat if found else None) == (code, threat)
+
+
+DEFENDER = "Microsoft-Windows-Windows Defender/Operational"
+
+
+@pytest.mark.parametrize(
+    ("channel", "code", "case"),
+    [
+        (DEFENDER, "5001", "CONFIG"),
+        (DEFENDER, "5007", None),
+        ("Security", "4649", "UNAUTH"),
+        ("Security", "4625", None),  # one failed log-on is no case
+        ("Microsoft-Windows-AppLocker/EXE and DLL", "8004", "POLICY"),
+        ("System", "5001", None),
+    ],
+)
+def test_windows_events_that_are_a_case_by_themselves(channel, code, case):
+    event = {"event.module": "windows", "winlog.channel": channel, "event.code": code}
+    classify([event])
+    assert event.get("citysoc.class") == case
