@@ -344,6 +344,22 @@ def test_no_event_is_made_of_a_nested_record(keywords, monkeypatch):
     assert found[0].timestamp == dt.datetime(2026, 11, 16, 1, 2, 3, 4000, tzinfo=dt.UTC)
 
 
+@pytest.mark.parametrize(
+    ("image", "parent", "found"),
+    [
+        *(("a.exe", "A.EXE", True), ("a.exe", "b.exe", False), ("a.exe", "ab.exe", False), ("ſ", "S", True)),
+        *((17, "17", True), ("\u00e1", "a\u0301", True), (None, "a", False), ("", "a", False)),
+    ],
+)
+def test_values_that_must_be_the_same(image, parent, found):
+    kind = ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", 1)
+    one = batch([record(kind, {"Image": image, "ParentImage": parent}, "")])
+    worker = made_worker([{"Image|fieldref": "ParentImage"}])
+    quick, whole = both(worker, one)
+    assert quick == whole
+    assert ("r0-s" in {finding.rule for finding in quick[0]}) is found
+
+
 def test_candidates_are_not_made_into_events(monkeypatch):
     worker = WORKERS["by kind"]
     monkeypatch.setattr(worker, "events", lambda _batch: pytest.fail("an event was made"))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.sigma.detector import Route, Rule
     from citysoc.detectors.sigma.index import Candidates
+    from citysoc.detectors.sigma.plan import Node
     from citysoc.flow import Event
 
 _RUNNERS = ("agency.", "citysoc.", "ecs.", "log.file.", "log.offset")
@@ -104,17 +105,43 @@ class Trial:
         certain: which of them match, as is known already.
     """
 
-    __slots__ = ("_rules", "make")
+    __slots__ = ("_differ", "_rules", "make")
 
     def __init__(self, kind: Kind, rules: Sequence[Rule], certain: Sequence[bool]) -> None:
         self._rules = list(zip(rules, certain, strict=True))
         asked = {name for rule in rules for name in rule.asks()}
         self.make = _whole if any(map(by_runner, asked)) else kind.part(asked).make
         """Makes the fields; None where the whole event must be made."""
+        keys = [] if any(certain) else [_same_in(kind, rule.plan["test"]) for rule in rules]
+        self._differ = [pair for pair in keys if pair is not None] if all(keys) else []
+
+    def refuted(self, row: Any) -> bool:
+        """Return whether it is plain to see that no rule matches a record: values that must be the same are not."""
+        if not self._differ:
+            return False
+        for one, other in self._differ:
+            first, second = row[one], row[other]
+            if type(first) is not str or type(second) is not str:
+                return False
+            if not first.isascii() or not second.isascii():
+                return False
+            if len(first) == len(second) and first.lower() == second.lower():
+                return False
+        return True
 
     def matching(self, view: View) -> list[Rule]:
         """Return the rules that match an event."""
         return [rule for rule, certain in self._rules if certain or rule.matches(view)]
+
+
+def _same_in(kind: Kind, test: Node) -> tuple[Any, Any] | None:
+    """Return the keys of two values that must be the same, but for their case, for a rule to match; None if there are none."""
+    for part in test[1] if test[0] == "all" else [test]:
+        if part[0] == "ref" and part[2] == "is":
+            keys = kind.source(part[1]), kind.source(part[4])
+            if None not in keys:
+                return keys
+    return None
 
 
 def _whole(_row: Any) -> None:
@@ -255,6 +282,8 @@ def matches(
         if place in left_out:
             continue
         trial = sight.trial(candidates[place])
+        if trial.refuted(rows[place]):
+            continue
         event = trial.make(rows[place])
         if event is None:
             whole.append(place)

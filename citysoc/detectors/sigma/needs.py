@@ -74,6 +74,15 @@ _COMMON = "\n".join(
             "\\system\\currentcontrolset\\control\\",
             "setvalue",
         ),
+        *(
+            "get-childitem -path ",
+            " | sort-object ",
+            " | where-object {",
+            "new-object ",
+            "import-module ",
+            "c:\\windows\\system32\\ntdll.dll+",
+            "c:\\windows\\system32\\kernelbase.dll+",
+        ),
         *("\\conhost.exe", "\\rundll32.exe", "\\winword.exe", "\\excel.exe", "\\chrome.exe", "valid"),
     )
 )
@@ -129,6 +138,12 @@ _TELLING = 0.1
 """A rule whose best need is fulfilled oftener than this uses them all."""
 _PATTERN_CHANCE = 0.02
 """What is expected of looking for a pattern itself, and above what a text of it is not looked for instead."""
+_STRANGE_CHANCE = 0.002
+"""What is expected of a text with letters beyond ASCII."""
+_LETTER_CHANCE, _NEXT_LETTER_CHANCE = 2.3, 0.33
+"""What is expected of other texts: of two letters a quarter, of four one in forty, of six one in three hundred."""
+_FIXED = {"is": 6, "starts": 2, "ends": 2, "has": 0}
+"""So many letters more it is worth that a text must stand at the begin or the end."""
 _LEAF_FIELD = {"text": 3, "like": 2, "keyword": 0, "keyword_re": 0}
 """Where a leaf of a plan has its field; second where it is not said here, and none for keywords."""
 
@@ -374,4 +389,7 @@ def _probability(expression: Expression) -> float:
 def _text_chance(how: str, text: str) -> float:
     if text in _COMMON_VALUES if how == "is" else text in _COMMON:
         return _COMMON_CHANCE
-    return float(max(2.0 ** -(len(text) + (6 if how == "is" else 0)), 1e-4))
+    if not text.isascii():
+        return _STRANGE_CHANCE
+    letters = len(text) + _FIXED[how]
+    return max(_LETTER_CHANCE * _NEXT_LETTER_CHANCE**letters, 1e-4) if letters > 1 else 0.5
