@@ -105,10 +105,46 @@ def _test(leaf: Leaf, value: Any) -> bool:
 
 
 def _like(pattern: tuple[str | Gap, ...], text: str, *, whole: bool) -> bool:
-    gaps = {Gap.ANY: ".*", Gap.ONE: "."}
-    expression = "".join(gaps[p] if isinstance(p, Gap) else re.escape(fold(p)) for p in pattern)
-    compiled = re.compile(expression, re.DOTALL)
-    return bool(compiled.fullmatch(text) if whole else compiled.search(text))
+    """Return whether a folded text has a form; each stretch is looked for once, so time grows with the lengths alone."""
+    stretches = _stretches(pattern if whole else (Gap.ANY, *pattern, Gap.ANY))
+    if len(stretches) == 1:
+        return len(stretches[0]) == len(text) and _fits(stretches[0], text, 0)
+    first, *middle, last = stretches
+    end = len(text) - len(last)
+    if end < len(first) or not _fits(first, text, 0) or not _fits(last, text, end):
+        return False
+    at = len(first)
+    for stretch in middle:  # the leftmost place leaves the most to those behind it
+        found = _find(stretch, text, at, end)
+        if found is None:
+            return False
+        at = found + len(stretch)
+    return True
+
+
+def _stretches(pattern: tuple[str | Gap, ...]) -> list[list[str | None]]:
+    """Return what stands between the ``*`` of a pattern, letter by letter, None for any letter."""
+    found: list[list[str | None]] = [[]]
+    for part in pattern:
+        if part is Gap.ANY:
+            found.append([])
+        else:
+            found[-1] += [None] if isinstance(part, Gap) else fold(part)
+    return found
+
+
+def _fits(stretch: list[str | None], text: str, at: int) -> bool:
+    return all(letter in (None, text[at + n]) for n, letter in enumerate(stretch))
+
+
+def _find(stretch: list[str | None], text: str, at: int, end: int) -> int | None:
+    """Return the leftmost place of a stretch between two places; None where there is none."""
+    if None not in stretch:
+        found = text.find("".join(map(str, stretch)), at, end)
+        return None if found < 0 else found
+    expression = "".join("." if letter is None else re.escape(letter) for letter in stretch)
+    match = re.compile(expression, re.DOTALL).search(text, at, end)
+    return match.start() if match else None
 
 
 def _between(leaf: Range, value: Any) -> bool:
