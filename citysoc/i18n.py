@@ -67,6 +67,15 @@ def gettext(message: str) -> str:
     return message if code == "en" else _catalogue(code).gettext(message)
 
 
+def ngettext(one: str, many: str, count: int) -> str:
+    """Return the form of a message that a count asks for, in the language in force; Vietnamese has one form.
+
+    The number is written by the caller: ``ngettext("{count} alert", "{count} alerts", n).format(count=n)``.
+    """
+    code = _language.get()
+    return (one if count == 1 else many) if code == "en" else _catalogue(code).ngettext(one, many, count)
+
+
 def mark(message: str) -> str:
     """Mark a text for the catalogue where it stands; it is translated where it is shown, ``_(TITLES[state])``."""
     return message

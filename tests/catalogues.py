@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PO = ROOT / "citysoc" / "locale" / "vi" / "LC_MESSAGES" / "citysoc.po"
 MO = PO.with_suffix(".mo")
-KEYWORDS = {"_": None, "mark": None}
+KEYWORDS = {"_": None, "mark": None, "ngettext": (1, 2)}
 _HEAD = {
     "Project-Id-Version": "citysoc",
     "Language": "vi",
@@ -35,7 +35,12 @@ _HEAD = {
 }
 
 
-def in_the_code() -> set[str]:
+Text = str | tuple[str, str]
+"""A message, or its forms for one and for many."""
+Forms = str | tuple[str, ...] | list[str] | None
+
+
+def in_the_code() -> set[Text]:
     """Return every message that the code and the templates hold."""
     with (ROOT / "babel.cfg").open(encoding="utf-8") as file:
         methods, options = parse_mapping_cfg(file)
@@ -53,13 +58,21 @@ def translations(path: Path = PO) -> Catalog:
         return read_po(file, locale="vi", abort_invalid=True)
 
 
-def renewed(old: Catalog, messages: Iterable[str]) -> Catalog:
+def renewed(old: Catalog, messages: Iterable[Text]) -> Catalog:
     """Return a catalogue of exactly these messages, with the translations that the old one has."""
     new = Catalog(locale="vi", charset="utf-8", header_comment="# Vietnamese messages of citysoc.")
-    for text in sorted(messages):
+    for text in sorted(messages, key=forms):
         known = old.get(text)
-        new.add(text, known.string if known else "", flags=known.flags if known else ())
+        if known is None or known.id != text:
+            new.add(text, "" if isinstance(text, str) else ("",))
+        else:
+            new.add(text, known.string, flags=known.flags)
     return new
+
+
+def forms(text: Forms) -> tuple[str, ...]:
+    """Return the forms of a message or of its translation."""
+    return (text,) if isinstance(text, str) else tuple(text or ())
 
 
 def as_po(catalog: Catalog) -> bytes:
@@ -81,7 +94,7 @@ def _with_fixed_head(catalog: Catalog) -> Catalog:
     """Return a catalogue whose head is ours: Babel's own holds dates and the time of writing."""
     fixed = _Fixed(locale="vi", charset="utf-8")
     for message in catalog:
-        if message.id and message.string:
+        if message.id and any(forms(message.string)):
             fixed.add(message.id, message.string)
     return fixed
 
@@ -97,9 +110,9 @@ def main() -> None:
     new = renewed(old, in_the_code())
     PO.write_bytes(as_po(new))
     MO.write_bytes(as_mo(new))
-    lacking = [message.id for message in new if message.id and not message.string]
+    lacking = [message.id for message in new if message.id and not any(forms(message.string))]
     sys.stdout.write(f"{len(new)} messages, {len(lacking)} without a translation\n")
-    sys.stdout.writelines(f"  {text}\n" for text in lacking)
+    sys.stdout.writelines(f"  {forms(text)[0]}\n" for text in lacking)
 
 
 if __name__ == "__main__":

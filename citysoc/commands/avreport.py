@@ -9,9 +9,8 @@ import click
 
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import number
 from citysoc.errors import ConfigError, UsageError
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
     from citysoc.reports.figures import Period
@@ -50,6 +49,7 @@ def build(
     \b
     citysoc reports avreport build 2026-10 --variant soap
     """
+    from citysoc.reports import counts
     from citysoc.reports.avreport.collect import snapshot
     from citysoc.reports.avreport.document import documents
     from citysoc.reports.build import folder_of
@@ -78,10 +78,10 @@ def build(
         path.write_bytes(content)
         click.echo(path)
     app.say(
-        _("{detections} detections on {machines} machines in {documents} documents, unsigned.").format(
-            detections=number(found.detections),
-            machines=number(found.infected),
-            documents=number(len(written)),
+        _("{detections} on {computers}; {files}, unsigned.").format(
+            detections=counts.detections(found.detections),
+            computers=counts.computers(found.infected),
+            files=counts.counted(ngettext("{count} file", "{count} files", len(written)), len(written)),
         )
     )
 

@@ -14,7 +14,7 @@ from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, number
 from citysoc.commands.times import Span, span_options
 from citysoc.errors import UsageError
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
     from citysoc.config.reports import ReportTarget
@@ -102,18 +102,25 @@ def _build_each(app: App, period: Period, languages: tuple[str, ...], formats: t
 
 
 def _tell(app: App, built: Built) -> None:
+    from citysoc.reports import counts
+
     app.say(
-        _("{cases} events with a class, {alerts} alerts, {incidents} incidents.").format(
-            cases=number(built.figures.cases.value),
-            alerts=number(built.figures.alerts.value),
-            incidents=number(built.figures.incidents.value),
+        "; ".join(
+            (
+                counts.events(built.figures.cases.value),
+                counts.alerts(built.figures.alerts.value),
+                counts.incidents(built.figures.incidents.value),
+            )
         )
+        + "."
     )
     if built.differences:
         app.say(
-            _("{count} figures differ from those that were issued; the report says which.").format(
-                count=number(len(built.differences))
-            )
+            ngettext(
+                "{count} figure differs from what was issued; the report says which.",
+                "{count} figures differ from those that were issued; the report says which.",
+                len(built.differences),
+            ).format(count=number(len(built.differences)))
         )
 
 

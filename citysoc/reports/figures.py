@@ -118,7 +118,7 @@ class AgencyRow:
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow:
-    """One incident against its clocks; times are RFC 3339."""
+    """One incident against its clocks, with what its notes say of cause and measures; times are RFC 3339."""
 
     id: str
     title: str
@@ -136,6 +136,8 @@ class IncidentRow:
     report_sent_at: str | None
     alerts: int
     title_vi: str = ""
+    cause: str = ""
+    measure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ class Coverage:
             console says.
         protection_off: computers whose last reported protection is off; None where no console says.
         reinfected: computers on which the same malware was found on different days.
+        detections: of malware, all of them.
     """
 
     agencies: int
@@ -197,6 +200,7 @@ class Coverage:
     not_updated: int | None = None
     protection_off: int | None = None
     reinfected: int = 0
+    detections: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +272,8 @@ class Figures:
         streams: how many streams are in which state.
         quiet: the streams that are late, silent or never seen.
         completeness: conservation over arrival time.
+        weaknesses: how many known weaknesses there are on computers; ``vulnerabilities`` are the first of them.
+        over: whether the period was over when it was computed.
         unnamed: cases that are malware whose name tells no kind, and so have no class.
     """
 
@@ -310,6 +316,8 @@ class Figures:
     quiet: tuple[StreamRow, ...]
     completeness: Completeness
     unnamed: int = 0
+    weaknesses: int = 0
+    over: bool = True
 
     def to_json(self) -> bytes:
         """Return the figures as JSON with sorted keys: same figures, same bytes."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from citysoc.errors import StoreError
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 from citysoc.reports.text import class_name, integer, time
 
 if TYPE_CHECKING:
@@ -136,4 +136,7 @@ def sentences(found: tuple[Difference, ...], issued: str | None, zone: str) -> t
     head = _("Since the report was issued ({time}) figures have changed: {changes}.").format(
         time=time(issued, zone), changes="; ".join(said)
     )
-    return (head, _("{count} further figures differ.").format(count=integer(more))) if more else (head,)
+    if not more:
+        return (head,)
+    rest = ngettext("{count} further figure differs.", "{count} further figures differ.", more)
+    return head, rest.format(count=integer(more))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 import unicodedata
 from functools import lru_cache
@@ -101,6 +102,31 @@ def clean(text: str, letters: int = 300) -> str:
     return kept if len(kept) <= letters else kept[: letters - 1] + "…"
 
 
+def lines(text: str) -> str:
+    """Return a name of a letterhead: the clean lines that people wrote, four at most."""
+    return "\n".join(clean(line) for line in text.strip().splitlines()[:4])
+
+
+def balanced(text: str, letters: int) -> str:
+    """Break a name that is too long for its line into lines of about the same length, at spaces.
+
+    What has line breaks already is left as it is.
+    """
+    rows = math.ceil(len(text) / letters)
+    if rows < 2 or "\n" in text:
+        return text
+    found: list[str] = []
+    line = ""
+    for word in text.split():
+        # A line ends where the next word would take it further from its share than it is without.
+        if line and len(found) < rows - 1 and len(line) + len(word) / 2 > len(text) / rows:
+            found.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    return "\n".join((*found, line))
+
+
 def level_name(level: str) -> str:
     """Return a level in the reader's language."""
     return _named(taxonomy.SEVERITIES, level)
@@ -135,8 +161,10 @@ def entity_name(entity: str) -> str:
         "ip": _("address {name}"),
         "domain": _("domain {name}"),
         "rule": "",
+        "agency": "",  # a column of its own says which
+        "agency.id": "",
     }
-    return texts.get(kind, entity.replace("{", "{{").replace("}", "}}")).format(name=name)
+    return texts.get(kind, "{name}").format(name=name or kind)
 
 
 def state_name(state: str, verdict: str | None = None) -> str:

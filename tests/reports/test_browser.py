@@ -61,7 +61,7 @@ def browser(tmp_path_factory):
 CELLS = (
     "[...document.querySelectorAll('#table-agencies tbody tr')].map(row => row.cells[{column}].textContent)"
 )
-CLICK = "document.querySelectorAll('#table-agencies th button')[{column}].click()"
+CLICK = "document.querySelectorAll('#table-agencies th [role=button]')[{column}].click()"
 
 
 def test_nothing_is_refused_or_complained_of(browser, report):
@@ -82,6 +82,15 @@ def test_tables_sort_by_number_and_by_vietnamese(browser, report):
     assert browser.run("document.querySelectorAll('[aria-sort]').length") == 1
     total = browser.run("document.querySelector('#table-agencies tfoot td:nth-child(2)').textContent")
     assert total == "Tổng cộng", "sums stay at the end"
+
+
+def test_tables_sort_by_the_keyboard(browser, report):
+    browser.open(report.as_uri())
+    head = "document.querySelectorAll('#table-agencies th [role=button]')[2]"
+    assert browser.run(f"{head}.focus(), document.activeElement === {head}")
+    key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+    browser.call("Input.dispatchKeyEvent", type="keyDown", **key)
+    assert browser.run(CELLS.format(column=2)) == ["0", "0", "100", "100", "1.000"]
 
 
 @pytest.mark.parametrize("width", [360, 800, 1600])
@@ -105,3 +114,18 @@ def test_print_has_numbered_pages_and_its_annex_begins_one(browser, report):
     assert len(pages) >= 3
     assert any(text.lstrip("0123456789 \n").startswith("Phụ lục I") for text in pages)
     assert pages[1].startswith("2")
+
+
+def test_a_long_table_has_its_head_on_every_page_of_paper(browser, report):
+    browser.open(report.as_uri())
+    browser.run(
+        "(() => {const body = document.querySelector('#table-agencies').tBodies[0];"
+        " for (let n = 0; n < 150; n++) body.append(body.rows[0].cloneNode(true));})()"
+    )
+    printed = base64.b64decode(browser.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+    pages = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(printed)).pages]
+    annex = next(n for n, text in enumerate(pages) if "Phụ lục I" in text)
+    assert len(pages) > annex + 2
+    assert ["Bản ghi" in " ".join(text.split()) for text in pages[annex + 1 :]] == [True] * len(
+        pages[annex + 1 :]
+    )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pypdf
 import pypdfium2
 
 from citysoc.config.reports import Reports
+from citysoc.reports.figures import MachineRow
 from tests.reports.made import as_pdf, pdf_text
 
 LETTERS = "ăâđêôơưắằẳẵặấầẩẫậếềểễệốồổỗộớờởỡợứừửữựỳỵỷỹý"
@@ -42,6 +44,37 @@ def test_pdf_pages_are_a4_and_numbered_from_the_second_on(figures):
     assert (round(float(size.width) / 72 * 25.4), round(float(size.height) / 72 * 25.4)) == (210, 297)
     assert not pages[0].startswith("1 ")
     assert pages[1].startswith("2 ")
+
+
+def test_annexes_are_numbered_by_themselves(figures):
+    """The first page of an annex has no number, as the first of the report; its second is the second."""
+    many = replace(figures, table=tuple(replace(figures.table[0], id=f"a{n}") for n in range(150)))
+    pages = pdf_text(as_pdf(many))
+    first = next(n for n, text in enumerate(pages) if "Phụ lục I " in text)
+    assert pages[first].startswith("Phụ lục I")
+    assert pages[first + 1].startswith("2 ")
+
+
+def test_long_names_stay_in_their_column(figures):
+    machine = MachineRow(
+        "phuong-vy-da",
+        "Vỹ Dạ",
+        "PC-" + "Q" * 18,
+        "A32." + "M" * 18,
+        "C:\\" + "w" * 18,
+        "2026-10-05T01:00:00Z",
+        1,
+    )
+    content = pypdfium2.PdfDocument(as_pdf(replace(figures, uncleaned=(machine,))))
+    page = content[len(content) - 1].get_textpage()
+    ends = {}
+    for letters in ("QQ", "MM", "ww"):
+        found, boxes = page.search(letters, match_case=True), []
+        while place := found.get_next():
+            boxes += [page.get_charbox(place[0] + n) for n in range(place[1])]
+        ends[letters[0]] = min(box[0] for box in boxes), max(box[2] for box in boxes)
+    assert ends["Q"][1] < ends["M"][0]
+    assert ends["M"][1] < ends["w"][0]
 
 
 def test_pages_look_the_same_each_time(figures):

@@ -73,4 +73,5 @@ def compute(
         streams=streams,
         quiet=quiet,
         completeness=quality.completeness(sources),
+        over=now >= period.until,
     )

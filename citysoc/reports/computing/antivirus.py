@@ -28,6 +28,7 @@ def figures(sources: Sources) -> dict[str, Any]:
     """Return the fields of ``Figures`` that are about malware on computers."""
     detected = found(sources)
     machines = Metric("cardinality", "source.ip")
+    weak = _vulnerabilities(sources)
     return {
         "coverage": _coverage(sources, detected),
         "malware": ranked(detected.malware),
@@ -35,7 +36,8 @@ def figures(sources: Sources) -> dict[str, Any]:
         "spyware_names": ranked(detected.spyware),
         "servers": sources.top(SERVERS, "destination.ip"),
         "bots": sources.named(sources.top(SERVERS, "agency.id", metric=machines)),
-        "vulnerabilities": ranked(_vulnerabilities(sources)),
+        "vulnerabilities": ranked(weak),
+        "weaknesses": sum(1 for name in weak if name),
         "uncleaned": _uncleaned(sources, detected),
     }
 
@@ -53,6 +55,7 @@ def _coverage(sources: Sources, detected: Found) -> Coverage:
         not_updated=said.not_updated(),
         protection_off=said.protection_off(),
         reinfected=len(detected.reinfected),
+        detections=sum(detected.malware.values()),
     )
 
 

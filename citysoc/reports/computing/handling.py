@@ -114,6 +114,7 @@ def incident_rows(sources: Sources) -> tuple[IncidentRow, ...]:
         f"SELECT * FROM incidents WHERE {condition} ORDER BY first_seen, id",  # noqa: S608  names of ours
         values,
     )
+    said = _notes(sources)
     return tuple(
         IncidentRow(
             id=row["id"],
@@ -132,6 +133,24 @@ def incident_rows(sources: Sources) -> tuple[IncidentRow, ...]:
             report_sent_at=row["report_sent_at"],
             alerts=row["alerts"],
             title_vi=row["title_vi"],
+            cause=said.get((row["id"], "cause"), ""),
+            measure=said.get((row["id"], "measure"), ""),
         )
         for row in rows
     )
+
+
+def _notes(sources: Sources) -> dict[tuple[str, str], str]:
+    """Return what people noted as causes and measures, the notes of an incident one after the other."""
+    condition, values = _where(sources, "incidents")
+    rows = sources.state.rows(
+        "SELECT incident, kind, text FROM incident_notes WHERE kind IN ('cause', 'measure')"  # noqa: S608  names of ours
+        f" AND incident IN (SELECT id FROM incidents WHERE {condition}) ORDER BY incident, id",
+        values,
+    )
+    said: dict[tuple[str, str], str] = {}
+    for row in rows:
+        key = (row["incident"], row["kind"])
+        text = " ".join(row["text"].split())
+        said[key] = f"{said[key].rstrip(' .')}. {text}" if key in said else text
+    return said

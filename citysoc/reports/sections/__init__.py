@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from citysoc import i18n
 from citysoc.i18n import _
 from citysoc.reports.blocks import Block, Document, Letterhead, Paragraph, Section
-from citysoc.reports.sections import incidents, malware, monitoring, overview, quality
+from citysoc.reports.sections import incidents, malware, monitoring, overview, quality, tasks
 from citysoc.reports.sections.annexes import annexes
-from citysoc.reports.sections.words import during
-from citysoc.reports.text import clean, edge
+from citysoc.reports.sections.words import comparable, during
+from citysoc.reports.text import balanced, clean, edge, lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from citysoc.reports.figures import Figures
 
 BLANK = "......"
+_NAME_LETTERS = 25
+"""So many capital letters have room on a line of the letterhead."""
 KEYS = ("overview", "monitoring", "malware", "incidents", "alerts", "sharing", "quality", "tasks")
 """The sections, as templates and texts call them."""
 _NUMBERS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
@@ -40,7 +42,7 @@ def document(
         texts: section to the unit's own words in place of those written by rules.
         differences: sentences about what changed since the report was issued.
     """
-    f = figures
+    f = comparable(figures)
     zone = f.period.timezone
     title = _("Cybersecurity situation {during}").format(during=during(f.period))
     return Document(
@@ -77,13 +79,13 @@ def _sections(f: Figures, texts: Mapping[str, str], differences: tuple[str, ...]
             incidents.alert_sentences(f),
             incidents.alert_blocks(f),
         ),
-        "sharing": (_("Sharing data with the National Cybersecurity Centre"), [], ()),
+        "sharing": (_("Sharing data with the National Cybersecurity Centre"), tasks.sharing_sentences(f), ()),
         "quality": (
             _("Shortcomings; quality of data"),
             [*quality.sentences(f), *differences],
             quality.blocks(f),
         ),
-        "tasks": (_("Tasks ahead; proposals"), [], ()),
+        "tasks": (_("Tasks ahead; proposals"), tasks.sentences(f), ()),
     }
     return tuple(
         Section(key, number, title, (*_paragraphs(texts.get(key, ""), sentences), *blocks))
@@ -112,8 +114,8 @@ def letterhead(settings: Reports, *, year: int, addressee: str) -> Letterhead:
     vietnamese = i18n.language() == "vi"
     to = clean(settings.addressee or addressee) or BLANK
     return Letterhead(
-        superior=clean(settings.superior) or BLANK,
-        issuer=clean(settings.issuer) or BLANK,
+        superior=balanced(lines(settings.superior), _NAME_LETTERS) or BLANK,
+        issuer=balanced(lines(settings.issuer), _NAME_LETTERS) or BLANK,
         nation="CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM" if vietnamese else "SOCIALIST REPUBLIC OF VIETNAM",
         motto="Độc lập - Tự do - Hạnh phúc" if vietnamese else "Independence - Freedom - Happiness",
         number=_("No.: ....../BC-......"),
@@ -123,8 +125,8 @@ def letterhead(settings: Reports, *, year: int, addressee: str) -> Letterhead:
         ),
         kind=_("REPORT"),
         addressee=_("To: {addressee}").format(addressee=to),
-        signer=clean(settings.signer) or _("HEAD OF THE UNIT"),
-        signed=_("(signature and seal)"),
+        signer=lines(settings.signer) or _("HEAD OF THE UNIT"),
+        signed="",
         recipients_head=_("Recipients:"),
         recipients=_recipients(settings),
         annex_reference=_("(With Report No. ....../BC-...... of date ...... month ...... year ......)"),

@@ -12,6 +12,8 @@ from citysoc.reports.sections.words import agency_names
 from citysoc.reports.text import agency_level_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from citysoc.reports.figures import Figures
 
 MAX_MACHINES = 1000
@@ -36,33 +38,33 @@ def annexes(f: Figures) -> tuple[Annex, ...]:
 
 
 def _levels(f: Figures) -> Table:
-    heads = (_("Agencies"), _("Number of events"), _("Alerts"), _("Incidents"))
     rows = f.agency_levels
+    figures = ("events", "alerts", "incidents")
+    rest = _of_no_agency(f, figures)
     return Table(
         "levels_of_agencies",
         _("By level of the agencies"),
-        (Column(_("Level"), 3), *(Column(head, 1.2, "right") for head in heads)),
-        tuple(
-            (agency_level_name(row.level), row.agencies, row.events, row.alerts, row.incidents)
-            for row in rows
+        (
+            Column(_("Level of agencies"), 3),
+            Column(_("Number of agencies"), 1.2, "right"),
+            *(Column(head, 1.2, "right") for head in (_("Number of events"), _("Alerts"), _("Incidents"))),
         ),
         (
-            _("Total"),
-            sum(row.agencies for row in rows),
-            sum(row.events for row in rows),
-            sum(row.alerts for row in rows),
-            sum(row.incidents for row in rows),
+            *(
+                (agency_level_name(row.level), row.agencies, *(getattr(row, name) for name in figures))
+                for row in rows
+            ),
+            *(((_several(), "–", *rest),) if any(rest) else ()),
         ),
+        (_("Total"), sum(row.agencies for row in rows), *_totals(f, figures)),
     )
 
 
 def _agencies(f: Figures) -> Table:
     names = agency_names(f)
     heads = (_("Records"), _("Number of events"), _("Alerts"), _("Incidents"), _("Quiet streams"))
-    sums = tuple(
-        sum(getattr(row, name) for row in f.table)
-        for name in ("records", "events", "alerts", "incidents", "silent")
-    )
+    figures = ("records", "events", "alerts", "incidents")
+    rest = _of_no_agency(f, figures)
     return Table(
         "agencies",
         _("All agencies of the registry"),
@@ -71,10 +73,31 @@ def _agencies(f: Figures) -> Table:
             Column(_("Agency"), 4),
             *(Column(head, 1.1, "right") for head in heads),
         ),
-        tuple(
-            (number, names[row.id], row.records, row.events, row.alerts, row.incidents, row.silent)
-            for number, row in enumerate(f.table, start=1)
+        (
+            *(
+                (number, names[row.id], *(getattr(row, name) for name in figures), row.silent)
+                for number, row in enumerate(f.table, start=1)
+            ),
+            *((("", _several(), *rest, "–"),) if any(rest) else ()),
         ),
-        ("", _("Total"), *sums),
+        ("", _("Total"), *_totals(f, figures), sum(row.silent for row in f.table)),
         small=True,
+    )
+
+
+def _several() -> str:
+    return _("Of several agencies, or of none")
+
+
+def _totals(f: Figures, names: Sequence[str]) -> tuple[int, ...]:
+    """Return the period's figures as the report's first page has them."""
+    totals = {"records": f.records, "events": f.cases, "alerts": f.alerts, "incidents": f.incidents}
+    return tuple(totals[name].value for name in names)
+
+
+def _of_no_agency(f: Figures, names: Sequence[str]) -> tuple[int, ...]:
+    """Return what no single agency has: alerts of a rule that looks at several, events of an unknown one."""
+    return tuple(
+        total - sum(getattr(row, name) for row in f.table)
+        for name, total in zip(names, _totals(f, names), strict=True)
     )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from citysoc import i18n
 from citysoc.alerts.records import title_in
-from citysoc.i18n import _
-from citysoc.reports import charts
+from citysoc.i18n import _, ngettext
+from citysoc.reports import charts, counts
 from citysoc.reports.blocks import Block, Chart, Column, Moment, Table
 from citysoc.reports.figures import Ranked
 from citysoc.reports.sections.words import agency_names, ranking, titled
@@ -30,31 +30,53 @@ def sentences(f: Figures) -> list[str]:
     """Return how many incidents there were, how they stand, and whether their clocks were kept."""
     if not f.incident_rows:
         return [_("No incident was recorded.")]
-    closed = sum(row.state == "closed" for row in f.incident_rows)
-    found = [
-        _(
-            "{count} incidents were detected; {closed} of them are closed, {open} are still being handled."
-        ).format(
-            count=integer(len(f.incident_rows)),
-            closed=integer(closed),
-            open=integer(len(f.incident_rows) - closed),
-        )
-    ]
+    found = [_handled(f)]
     if false := sum(row.verdict == "false_positive" for row in f.incident_rows):
-        found.append(_("{count} turned out to be false alarms.").format(count=integer(false)))
-    notice, report = clocks(f)
-    found.append(
-        _(
-            "Within 24 hours {notices} notices were sent, within 72 hours {reports} reports; {late} came late,"
-            " {overdue} are overdue."
-        ).format(
-            notices=integer(notice["in_time"]),
-            reports=integer(report["in_time"]),
-            late=integer(notice["late"] + report["late"]),
-            overdue=integer(notice["overdue"] + report["overdue"]),
+        form = ngettext(
+            "{count} of them turned out to be a false alarm.",
+            "{count} of them turned out to be false alarms.",
+            false,
         )
+        found.append(counts.counted(form, false))
+    return [*found, _clocks_in_words(f)]
+
+
+def _handled(f: Figures) -> str:
+    count, closed = len(f.incident_rows), sum(row.state == "closed" for row in f.incident_rows)
+    detected = counts.incidents(count)
+    if not closed:
+        return _("Detected: {incidents}; none is closed yet.").format(incidents=detected)
+    if closed == count:
+        return _("Detected: {incidents}; all are closed.").format(incidents=detected)
+    return _("Detected: {incidents}; {closed} closed, {open} still being handled.").format(
+        incidents=detected, closed=integer(closed), open=integer(count - closed)
     )
-    return found
+
+
+def _clocks_in_words(f: Figures) -> str:
+    notice, report = clocks(f)
+    parts = []
+    if notice["in_time"] or report["in_time"]:
+        parts.append(
+            _("Sent in time: {notices} within 24 hours, {reports} within 72 hours.").format(
+                notices=counts.notices(notice["in_time"]), reports=counts.reports(report["in_time"])
+            )
+        )
+    else:
+        parts.append(_("No notice and no report was sent in time."))
+    if late := notice["late"] + report["late"]:
+        parts.append(_("Sent late: {papers}.").format(papers=counts.papers(late)))
+    parts.append(
+        _("Overdue and not sent: {papers}.").format(papers=counts.papers(over))
+        if (over := overdue(f))
+        else _("Nothing is overdue.")
+    )
+    return " ".join(parts)
+
+
+def overdue(f: Figures) -> int:
+    """Return how many notices and reports are overdue and not sent."""
+    return sum(clock["overdue"] for clock in clocks(f))
 
 
 def clocks(f: Figures) -> tuple[dict[str, int], dict[str, int]]:
@@ -70,9 +92,12 @@ def clocks(f: Figures) -> tuple[dict[str, int], dict[str, int]]:
 def _clock(due: str, sent: str | None, row: IncidentRow, now: str) -> str:
     if sent:
         return "in_time" if sent <= due else "late"
-    # What turned out to be harmless or a false alarm owes nobody a notice.
-    harmless = row.state == "closed" and row.verdict != "true_positive"
-    return "running" if now <= due or harmless else "overdue"
+    return "running" if now <= due or _is_harmless(row) else "overdue"
+
+
+def _is_harmless(row: IncidentRow) -> bool:
+    """Return whether an incident turned out to be harmless or a false alarm, and owes nobody a notice."""
+    return row.state == "closed" and row.verdict != "true_positive"
 
 
 def blocks(f: Figures) -> tuple[Block, ...]:
@@ -109,29 +134,28 @@ def table_of(f: Figures, shown: Sequence[IncidentRow], *, name: str = "incidents
         caption = _(
             "The {shown} gravest of {total} incidents against their clocks; all are in the annex"
         ).format(shown=integer(len(shown)), total=integer(len(f.incident_rows)))
+    one = len(f.table) == 1
     return Table(
         name,
         caption,
         (
-            Column(_("Number"), 1.7),
-            Column(_("Detected"), 1.25),
-            Column(_("Agency"), 2.15),
-            Column(_("What"), 2.1),
-            Column(_("Level"), 1.0),
-            Column(_("State"), 0.9),
-            Column(_("Notice due"), 1.3),
-            Column(_("Report due"), 1.3),
+            Column(_("Number"), 2.0),
+            Column(_("Detected"), 1.6),
+            *(() if one else (Column(_("Agency"), 2.3),)),
+            Column(_("What; cause; measures"), 5.6 if one else 3.3),
+            Column(_("Level"), 1.1),
+            Column(_("State"), 1.0),
+            Column(_("24-hour and 72-hour clocks"), 1.6),
         ),
         tuple(
             (
                 row.id,
                 Moment(row.detected_at, zone),
-                names.get(row.agency, clean(row.agency_name)),
+                *(() if one else (names.get(row.agency, clean(row.agency_name)),)),
                 _what(row),
                 level_name(row.severity),
                 state_name(row.state, row.verdict),
-                _deadline(row.notice_due_at, row.notice_sent_at, zone),
-                _deadline(row.report_due_at, row.report_sent_at, zone),
+                _deadlines(row, f),
             )
             for row in shown
         ),
@@ -142,29 +166,45 @@ def table_of(f: Figures, shown: Sequence[IncidentRow], *, name: str = "incidents
 def _what(row: IncidentRow) -> str:
     title = clean(title_in(i18n.language(), row.title, row.title_vi))
     about = entity_name(row.entity)
-    return f"{title} ({clean(about)})" if about else title
+    said = [f"{title} ({clean(about)})" if about else title]
+    if row.cause:
+        said.append(_("Cause: {cause}").format(cause=clean(row.cause)))
+    if row.measure:
+        said.append(_("Measures: {measures}").format(measures=clean(row.measure)))
+    return ". ".join(part.rstrip(" .") for part in said)
 
 
-def _deadline(due: str, sent: str | None, zone: str) -> str:
-    said = _("sent in time") if sent and sent <= due else _("sent late") if sent else _("not sent")
-    return f"{time(due, zone)}, {said}"
+def _deadlines(row: IncidentRow, f: Figures) -> str:
+    now, zone = f.as_of or "", f.period.timezone
+    return _("24 h: {notice}; 72 h: {report}").format(
+        notice=_deadline(row.notice_due_at, row.notice_sent_at, row, now, zone),
+        report=_deadline(row.report_due_at, row.report_sent_at, row, now, zone),
+    )
+
+
+def _deadline(due: str, sent: str | None, row: IncidentRow, now: str, zone: str) -> str:
+    clock = _clock(due, sent, row, now)
+    if clock == "running":
+        return _("none owed") if _is_harmless(row) else _("due {time}").format(time=time(due, zone))
+    return {"in_time": _("in time"), "late": _("late"), "overdue": _("overdue")}[clock]
 
 
 def alert_sentences(f: Figures) -> list[str]:
     """Return how many alerts there were, and which rule raised most."""
     if not f.alerts.value:
         return [_("No alert was raised.")]
+    raised = counts.alerts(f.alerts.value)
+    high = sum(row.count for row in f.levels if row.key in {"high", "critical"})
     found = [
-        _("{alerts} alerts were raised; {high} of them are of level high or above.").format(
-            alerts=integer(f.alerts.value),
-            high=integer(sum(row.count for row in f.levels if row.key in {"high", "critical"})),
+        _("Raised: {alerts}, {high} of them of level high or above.").format(
+            alerts=raised, high=integer(high)
         )
+        if high
+        else _("Raised: {alerts}, none of them of level high or above.").format(alerts=raised)
     ]
-    if f.vulnerabilities:
+    if f.weaknesses:
         found.append(
-            _("{count} known weaknesses were found on computers.").format(
-                count=integer(len(f.vulnerabilities))
-            )
+            _("Found on computers: {weaknesses}.").format(weaknesses=counts.weaknesses(f.weaknesses))
         )
     return found
 
@@ -175,7 +215,13 @@ def alert_blocks(f: Figures) -> tuple[Block, ...]:
     levels = sorted(f.levels, key=lambda row: -RANK.get(row.key, -1))
     found: list[Block] = [
         ranking(
-            "levels", _("Alerts by level"), [_("Level"), *heads], levels, label=level_name, more=("events",)
+            "levels",
+            _("Alerts by level"),
+            [_("Level"), *heads],
+            levels,
+            label=level_name,
+            more=("events",),
+            total=True,
         ),
         ranking("rules", _("Rules with most alerts"), [_("Rule"), *heads], titled(f.rules), more=("events",)),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from citysoc.i18n import _
-from citysoc.reports import charts, trend
+from citysoc.reports import charts, counts, trend
 from citysoc.reports.blocks import Block, Chart, Column, Paragraph, Share, Subheading, Table
 from citysoc.reports.sections.words import called, change, named_class, named_list, ranking
 from citysoc.reports.shares import shares
@@ -28,9 +28,17 @@ def sentences(f: Figures) -> list[str]:
     if not known:
         return [_("Monitoring recorded no attack, spyware or virus.")]
     first = known[0]
+    unknown = max((row.events.value for row in f.classes if not row.code), default=0)
+    form = (
+        _("The most frequent known class was {name}: {events}, {share} of all.")
+        if unknown > first.events.value
+        else _("Most frequent was {name}: {events}, {share} of all.")
+    )
     found = [
-        _("Most frequent was {name}: {count} events, {share} of all.").format(
-            name=named_class(first.code), count=integer(first.events.value), share=percent(first.share)
+        form.format(
+            name=named_class(first.code),
+            events=counts.events(first.events.value),
+            share=percent(first.share),
         )
     ]
     if f.attackers and f.attack.value and f.attackers[0].count * 100 >= FLAT * f.attack.value:
@@ -57,6 +65,7 @@ def blocks(f: Figures) -> tuple[Block, ...]:
                     [_("Outcome"), _("Number of events")],
                     f.outcomes,
                     label=outcome_name,
+                    total=True,
                 ),
             ),
         ),
@@ -73,6 +82,11 @@ def _numbered(parts: list[tuple[str, tuple[Block, ...]]]) -> Iterator[Block]:
     for number, (title, inside) in enumerate(parts, start=1):
         yield Subheading(f"{number}. {title}")
         yield from inside
+
+
+def _known_first(f: Figures) -> list[ClassRow]:
+    """Return the classes, most events first, what has none last."""
+    return sorted(f.classes, key=lambda row: not row.code)
 
 
 def _class_table(f: Figures) -> Table:
@@ -100,7 +114,7 @@ def _class_table(f: Figures) -> Table:
                 Share(row.events.year_change, signed=True),
                 row.stopped,
             )
-            for number, row in enumerate(f.classes, start=1)
+            for number, row in enumerate(_known_first(f), start=1)
         ),
         (
             "",
@@ -123,10 +137,10 @@ def _details(f: Figures) -> Iterator[tuple[str, tuple[Block, ...]]]:
 
 def _detail(row: ClassRow, detail: ClassDetail, f: Figures) -> str:
     parts = [
-        _("{count} events{change}, of which {stopped} were stopped.").format(
-            count=integer(row.events.value),
+        _("{events}{change}; {stopped}.").format(
+            events=counts.events(row.events.value),
             change=change(row.events, month=f.period.is_month),
-            stopped=integer(row.stopped),
+            stopped=_stopped(row),
         )
     ]
     if detail.agencies and len(f.table) > 1:
@@ -134,6 +148,14 @@ def _detail(row: ClassRow, detail: ClassDetail, f: Figures) -> str:
     if detail.sources:
         parts.append(_("Main sources: {sources}.").format(sources=named_list(detail.sources)))
     return " ".join(parts)
+
+
+def _stopped(row: ClassRow) -> str:
+    if not row.stopped:
+        return _("none of them stopped")
+    if row.stopped == row.events.value:
+        return _("all of them stopped")
+    return _("{stopped} of them stopped").format(stopped=integer(row.stopped))
 
 
 def _attackers(f: Figures) -> Table:
@@ -190,7 +212,7 @@ def _class_trend(f: Figures) -> tuple[Block, ...]:
     steps = trend.steps(f.class_days)
     rows = [
         (class_name(row.code), [counts[row.code] for counts in steps.values()])
-        for row in f.classes[:TREND_CLASSES]
+        for row in _known_first(f)[:TREND_CLASSES]
         if row.events.value
     ]
     caption = trend.class_caption(len(f.class_days))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from citysoc.i18n import _
-from citysoc.reports import charts, trend
+from citysoc.i18n import _, ngettext
+from citysoc.reports import charts, counts, trend
 from citysoc.reports.blocks import Block, Cards, Chart, Paragraph
-from citysoc.reports.sections.words import agency_names, change, named_class
+from citysoc.reports.sections.words import SPARSE, agency_names, change, hardly_watched, named_class
 from citysoc.reports.text import date_in_words, integer, percent
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ NOTABLE_PERCENT = 20.0
 """A class is named when it rose or fell by at least this share."""
 NOTABLE_EVENTS = 50
 """... and by at least as many events."""
-SPARSE = 10
-"""A period before with so many times fewer events was hardly watched: nothing is said to have risen from it."""
 PEAK = 2.0
 """A day stands out when it has this many times the events of the average day."""
 
@@ -26,7 +24,7 @@ PEAK = 2.0
 def sentences(f: Figures) -> list[str]:
     """Return what happened, what rose, what fell and what stands out."""
     if not f.records.value:
-        return [_("No log record arrived for this period.")]
+        return [_("No log record arrived for this period."), *([said] if (said := _unfinished(f)) else [])]
     found = [
         _counted(f),
         _stopped(f),
@@ -35,6 +33,7 @@ def sentences(f: Figures) -> list[str]:
         _peak(f),
         _denied(f),
         _ground(f),
+        _unfinished(f),
         _not_compared(f),
     ]
     return [sentence for sentence in found if sentence]
@@ -72,12 +71,15 @@ def blocks(f: Figures) -> tuple[Block, ...]:
 
 
 def _counted(f: Figures) -> str:
+    moved = change(f.cases, month=f.period.is_month)
+    if not f.cases.value:
+        return _("The system recorded no attack, spyware or virus{change}.").format(change=moved)
     return _(
-        "The system recorded {cases} events of attacks, spyware and viruses{change}: {attack} of attacks,"
+        "The system recorded {events} of attacks, spyware and viruses{change}: {attack} of attacks,"
         " {spyware} of spyware, {virus} of viruses."
     ).format(
-        cases=integer(f.cases.value),
-        change=change(f.cases, month=f.period.is_month),
+        events=counts.events(f.cases.value),
+        change=moved,
         attack=integer(f.attack.value),
         spyware=integer(f.spyware.value),
         virus=integer(f.virus.value),
@@ -85,39 +87,52 @@ def _counted(f: Figures) -> str:
 
 
 def _stopped(f: Figures) -> str:
+    stopped = sum(row.stopped for row in f.classes)
     if not f.cases.value:
         return ""
-    stopped = sum(row.stopped for row in f.classes)
-    return _("Of these, {stopped} ({share}) were stopped or handled by the devices.").format(
+    if not stopped:
+        return _("The devices stopped or handled none of them.")
+    if stopped == f.cases.value:
+        return _("The devices stopped or handled all of them.")
+    return _("The devices stopped or handled {stopped} of them ({share}).").format(
         stopped=integer(stopped), share=percent(stopped * 100 / f.cases.value)
     )
 
 
 def _handled(f: Figures) -> str:
     month = f.period.is_month
+    raised = change(f.alerts, month=month)
+    if not f.incidents.value:
+        if not f.alerts.value:
+            return _("Detection rules raised no alert{change}; there was no incident.").format(change=raised)
+        return _("Detection rules raised {alerts}{change}; none became an incident.").format(
+            alerts=counts.alerts(f.alerts.value), change=raised
+        )
     return _(
-        "Detection rules raised {alerts} alerts{alert_change}, which form {incidents} incidents"
-        "{incident_change}."
+        "Detection rules raised {alerts}{alert_change}; alerts that belong together were joined into"
+        " {incidents}{incident_change}."
     ).format(
-        alerts=integer(f.alerts.value),
-        alert_change=change(f.alerts, month=month),
-        incidents=integer(f.incidents.value),
+        alerts=counts.alerts(f.alerts.value),
+        alert_change=raised,
+        incidents=counts.incidents(f.incidents.value),
         incident_change=change(f.incidents, month=month),
     )
 
 
 def _moves(f: Figures) -> str:
     """Name the classes that rose and fell most, by events."""
-    if (f.cases.before or 0) * SPARSE < f.cases.value:
+    if (f.cases.before or 0) * SPARSE < f.cases.value:  # so few that nothing is said to have risen from them
         return ""
     moves = sorted((row for row in f.classes if _is_notable(row)), key=_difference)
     risen = [row for row in reversed(moves) if _difference(row) > 0][:3]
     fallen = [row for row in moves if _difference(row) < 0][:3]
     parts = []
     if risen:
-        parts.append(_("Most risen: {classes}.").format(classes=_changes(risen)))
+        form = _("{name} from {before} up to {now}")
+        parts.append(_("Most risen: {classes}.").format(classes=_changes(risen, form)))
     if fallen:
-        parts.append(_("Most fallen: {classes}.").format(classes=_changes(fallen)))
+        form = _("{name} from {before} down to {now}")
+        parts.append(_("Most fallen: {classes}.").format(classes=_changes(fallen, form)))
     return " ".join(parts)
 
 
@@ -135,10 +150,12 @@ def _is_notable(row: ClassRow) -> bool:
     )
 
 
-def _changes(rows: list[ClassRow]) -> str:
+def _changes(rows: list[ClassRow], form: str) -> str:
     return "; ".join(
-        _("{name} from {before} to {now} events").format(
-            name=named_class(row.code), before=integer(row.events.before or 0), now=integer(row.events.value)
+        form.format(
+            name=named_class(row.code),
+            before=integer(row.events.before or 0),
+            now=counts.events(row.events.value),
         )
         for row in rows
     )
@@ -161,27 +178,50 @@ def _peak(f: Figures) -> str:
 def _denied(f: Figures) -> str:
     if not f.policy:
         return ""
-    return _(
-        "Besides, devices denied {count} accesses against policy; these are not counted as attacks."
-    ).format(count=integer(f.policy))
+    form = ngettext(
+        "Besides, devices denied {count} access against policy; it is not counted as an attack.",
+        "Besides, devices denied {count} accesses against policy; these are not counted as attacks.",
+        f.policy,
+    )
+    return counts.counted(form, f.policy)
 
 
 def _ground(f: Figures) -> str:
+    records = counts.records(f.records.value)
     if len(agency_names(f)) == 1:
-        return _("The figures rest on {records} log records of the agency.").format(
-            records=integer(f.records.value)
-        )
-    return _("The figures rest on {records} log records of {agencies} agencies.").format(
-        records=integer(f.records.value), agencies=integer(sum(1 for row in f.table if row.records))
+        return _("The figures rest on {records} of the agency.").format(records=records)
+    return _("The figures rest on {records} of {agencies}.").format(
+        records=records, agencies=counts.agencies(sum(1 for row in f.table if row.records))
     )
+
+
+def _unfinished(f: Figures) -> str:
+    if f.over:
+        return ""
+    return _("The period was not over when the report was made; the figures are of its part so far.")
 
 
 def _not_compared(f: Figures) -> str:
     """Say which earlier figures are lacking; a reader expects both comparisons."""
-    if f.records.before is None and f.records.year_before is None:
+    before, year_before = f.records.before, f.records.year_before
+    if before is None and year_before is None:
         return _("There are no figures of earlier periods to compare with.")
-    if f.records.before is None:
-        return _("There are no figures of the period before to compare with.")
-    if f.records.year_before is None:
-        return _("There are no figures of the same period of the year before to compare with.")
-    return ""
+    found = []
+    if before is None:
+        found.append(_("There are no figures of the period before to compare with."))
+    elif hardly_watched(before, f):
+        found.append(
+            _("The period before was hardly watched ({records}): nothing is compared with it.").format(
+                records=counts.records(before)
+            )
+        )
+    if year_before is None:
+        found.append(_("There are no figures of the same period of the year before to compare with."))
+    elif hardly_watched(year_before, f):
+        found.append(
+            _(
+                "The same period of the year before was hardly watched ({records}): nothing is compared with"
+                " it."
+            ).format(records=counts.records(year_before))
+        )
+    return " ".join(found)

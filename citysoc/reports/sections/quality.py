@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from citysoc.i18n import _
+from citysoc.reports import counts
 from citysoc.reports.blocks import Block, Column, Moment, Table
 from citysoc.reports.sections.words import agency_names, excerpt
 from citysoc.reports.text import clean, integer, percent, state_name
@@ -26,10 +27,9 @@ def _streams(f: Figures) -> str:
     if not total:
         return _("The registry expects no stream of logs.")
     return _(
-        "Of {total} expected streams of logs {ok} speak, {late} are late, {silent} are silent,"
-        " {never} were never seen."
+        "Of {streams} expected, {ok} are speaking; late: {late}; silent: {silent}; never seen: {never}."
     ).format(
-        total=integer(total),
+        streams=counts.streams(total),
         **{name: integer(f.streams.get(name, 0)) for name in ("ok", "late", "silent", "never")},
     )
 
@@ -48,12 +48,12 @@ def _unclassified(f: Figures) -> str:
         return ""
     if not weak:
         return _("Every event could be given a class.")
-    told = _("{count} events ({share}) could not be given a class.").format(
-        count=integer(weak), share=percent(weak * 100 / f.cases.value)
+    told = _("No class could be given to {events} ({share}).").format(
+        events=counts.events(weak), share=percent(weak * 100 / f.cases.value)
     )
     if not f.unnamed:
         return told
-    named = _("{count} of them are malware whose name tells no kind.").format(count=integer(f.unnamed))
+    named = _("Malware whose name tells no kind: {count} of them.").format(count=integer(f.unnamed))
     return f"{told} {named}"
 
 
@@ -85,9 +85,9 @@ def _quiet(f: Figures) -> Table:
         (
             Column(_("No."), 0.75, "center"),
             Column(_("Agency"), 3.4),
-            Column(_("Source"), 1.6),
-            Column(_("State"), 1.4),
-            Column(_("Last arrival"), 1.6),
+            Column(_("Source"), 1.3),
+            Column(_("State"), 1.5),
+            Column(_("Last arrival"), 1.9),
         ),
         tuple(
             (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from citysoc import i18n
@@ -20,6 +21,36 @@ if TYPE_CHECKING:
 
 STEADY = 0.05
 """Changes below this many percent are written as none: they would be printed as 0.0."""
+
+
+SPARSE = 10
+"""An earlier period with so many times fewer records was hardly watched: nothing is compared with it."""
+
+
+def hardly_watched(records: int, f: Figures) -> bool:
+    """Return whether an earlier period with so many records is too thin to be compared with."""
+    return records * SPARSE < f.records.value
+
+
+def comparable(f: Figures) -> Figures:
+    """Return figures that stand beside those of earlier periods only where these were watched as well.
+
+    The records of earlier periods stay: they say why.
+    """
+    lost = tuple(
+        name
+        for name in ("before", "year_before")
+        if (records := getattr(f.records, name)) is not None and hardly_watched(records, f)
+    )
+    if not lost:
+        return f
+    nothing: dict[str, Any] = dict.fromkeys(lost)
+    totals: dict[str, Any] = {
+        name: replace(getattr(f, name), **nothing)
+        for name in ("cases", "attack", "spyware", "virus", "alerts", "incidents")
+    }
+    classes = tuple(replace(row, events=replace(row.events, **nothing)) for row in f.classes)
+    return replace(f, classes=classes, **totals)
 
 
 def during(period: Period) -> str:
@@ -94,6 +125,7 @@ def ranking(
     *,
     label: Callable[[str], str] = clean,
     more: Sequence[str] = (),
+    total: bool = False,
 ) -> Table:
     """Return a numbered table of a ranking.
 
@@ -104,7 +136,9 @@ def ranking(
         rows: from first to last.
         label: how a label is written.
         more: which further figures, after the count.
+        total: whether the rows are all there are, so that they have a sum.
     """
+    sums = (sum(row.count for row in rows), *(sum(row.more[key] for row in rows) for key in more))
     figures = [Column(head, 1.3, "right") for head in heads[1:]]
     return Table(
         name,
@@ -114,6 +148,7 @@ def ranking(
             (number, label(row.label), row.count, *(row.more[key] for key in more))
             for number, row in enumerate(rows, start=1)
         ),
+        ("", _("Total"), *sums) if total and len(rows) > 1 else (),
     )
 
 

@@ -48,7 +48,9 @@ def render(document: Document, figures: Figures | None = None, template: Path | 
     filling.fill(page, document, figures, where=str(template) if template else None)
     properties = page.core_properties
     properties.title = document.title[:_PROPERTY_LETTERS]
-    properties.author = properties.last_modified_by = document.head.issuer[:_PROPERTY_LETTERS]
+    properties.author = properties.last_modified_by = " ".join(document.head.issuer.split())[
+        :_PROPERTY_LETTERS
+    ]
     properties.created = properties.modified = document.dated.replace(tzinfo=None)
     properties.comments = ""
     properties.revision = 1
