@@ -7,6 +7,7 @@ detector turns events into *findings*. Nothing here knows how any of that is don
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -204,10 +205,15 @@ def position_ids(stream: str, identity: str, offsets: Iterable[int]) -> list[str
     of theirs, which packs to 3 bytes an event where a hash of everything would take 17, and within a file no two
     can be alike. Offsets that do not fit (beyond 1 TiB) are hashed as well.
     """
-    place = hashlib.blake2b(f"{stream}\0{identity}".encode(), digest_size=11).hexdigest()
+    place = _place(stream, identity)
     return [
         f"{place}{offset:010x}" if 0 <= offset < _OFFSETS else _far_id(place, offset) for offset in offsets
     ]
+
+
+@functools.lru_cache(maxsize=256)
+def _place(stream: str, identity: str) -> str:
+    return hashlib.blake2b(f"{stream}\0{identity}".encode(), digest_size=11).hexdigest()
 
 
 def _far_id(place: str, offset: int) -> str:

@@ -21,6 +21,7 @@ import re2
 from citysoc.detectors.sigma import databases
 from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.expressions import least_chars
+from citysoc.detectors.sigma.match import is_object
 from citysoc.detectors.sigma.text import compose
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class Glance:
         if self._scan is None:
             return range(len(events))
         try:
-            return self.records(list(map(orjson.dumps, events)))
+            return self.records([orjson.dumps(_values(event)) for event in events])
         except TypeError:  # a value that JSON does not know
             return range(len(events))
 
@@ -244,6 +245,14 @@ class Glance:
 
     def _on_match(self, _place: int, _start: int, end: int, _flags: int, _context: Any) -> None:
         self._found.append(end)
+
+
+def _values(event: Mapping[str, Any]) -> list[Any]:
+    """Return what an event says; its record is no more than that if it is an object."""
+    original = event.get("event.original")
+    if type(original) is str and is_object(original):
+        event = {**event, "event.original": None}
+    return list(event.values())
 
 
 def _re2(ids: Sequence[int], texts: Sequence[str]) -> _Search:
