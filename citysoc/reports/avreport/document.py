@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
     from citysoc.config.reports import AvReport
-    from citysoc.reports.avreport import Machine, Snapshot
+    from citysoc.reports.avreport import Connection, Machine, Malware, Snapshot
 
 Variant = Literal["edxml", "soap"]
 NAMESPACES = {"edxml": "http://www.mic.gov.vn/TBT/QCVN_102_2016", "soap": "http://edxml.gov.vn/schema"}
@@ -41,21 +42,36 @@ def documents(found: Snapshot, settings: AvReport, *, variant: Variant, at: dt.d
     Raises:
         InputError: a document does not fulfil the schema: a mistake of ours, nothing is yielded.
     """
+    full = variant == "soap"
     facts: list[tuple[str, Any]] = [
-        *(("Malware", one) for one in found.malware),
-        *(("Connection", one) for one in found.connections),
+        *(("Malware", one) for one in (found.malware if full else _without_files(found.malware))),
+        *(("Connection", one) for one in (found.connections if full else _without_ports(found.connections))),
         *(("Vulnerability", one) for one in found.weaknesses),
         *(("OS", one) for one in found.systems),
         *(("QualityFeature", one) for one in found.guards),
     ]
     batches = _batches(facts, settings.batch) or [[]]
     for number, batch in enumerate(batches):
-        root = _envelope(
-            _report(batch, found.not_updated if number == 0 else None, settings, at), settings, variant, at
-        )
+        not_updated = found.not_updated if number == 0 else None
+        report = _report(batch, not_updated, settings, full=full, at=at)
+        root = _envelope(report, settings, variant, at)
         if problem := invalid(root, namespace(settings, variant)):
             raise InputError(_("the report does not fulfil the schema: {problem}").format(problem=problem))
         yield _bytes(root)
+
+
+def _without_files(rows: Sequence[Malware]) -> list[Malware]:
+    """Return detections as the variant of 2018 knows them: those that differ by file alone are one, counted."""
+    counts: dict[Malware, int] = {}
+    for row in rows:
+        plain = replace(row, path="", digest="", count=0)
+        counts[plain] = counts.get(plain, 0) + row.count
+    return [replace(plain, count=count) for plain, count in counts.items()]
+
+
+def _without_ports(rows: Sequence[Connection]) -> list[Connection]:
+    """Return connections as the variant of 2018 knows them, each once."""
+    return list(dict.fromkeys(replace(row, port="") for row in rows))
 
 
 def namespace(settings: AvReport, variant: Variant) -> str:
@@ -77,7 +93,12 @@ def _batches(facts: Sequence[tuple[str, Any]], size: int) -> list[list[tuple[str
 
 
 def _report(
-    facts: Sequence[tuple[str, Any]], not_updated: int | None, settings: AvReport, at: dt.datetime
+    facts: Sequence[tuple[str, Any]],
+    not_updated: int | None,
+    settings: AvReport,
+    *,
+    full: bool,
+    at: dt.datetime,
 ) -> _Element:
     from lxml import etree
 
@@ -91,7 +112,10 @@ def _report(
         etree.SubElement(sections["Update"], "NumberMachineNotUpdateOn15Day").text = str(not_updated)
     for (name, machine), group in groupby(facts, key=lambda fact: (fact[0], fact[1].machine)):
         for fact in group:
-            _WRITERS[name](_machine(sections[name], machine), fact[1])
+            element = _machine(sections[name], machine)
+            if full:
+                element.set("ippublic", "")  # nobody tells it to us
+            _WRITERS[name](element, fact[1], full)
     return report
 
 
@@ -125,7 +149,7 @@ def _info(machine: _Element, name: str, values: Sequence[tuple[str, str]]) -> No
     _leaf(etree.SubElement(machine, name), values)
 
 
-def _malware(machine: _Element, one: Any) -> None:
+def _malware(machine: _Element, one: Any, full: bool) -> None:
     _info(
         machine,
         "MalwareInfo",
@@ -134,27 +158,26 @@ def _malware(machine: _Element, one: Any) -> None:
             ("MalwareType", one.kind),
             ("MalwareBehavior", one.behavior),
             ("TypeOfDevice", "PC"),
-            ("PathFile", one.path),
-            ("HashFile", one.digest),
+            *([("PathFile", one.path), ("HashFile", one.digest)] if full else []),
             ("NumberFile", str(one.count)),
         ],
     )
 
 
-def _connection(machine: _Element, one: Any) -> None:
+def _connection(machine: _Element, one: Any, full: bool) -> None:
     values = [("Program", one.program), ("Md5", one.md5), ("Sha2", ""), ("TargetIP", one.target)]
-    _info(machine, "ConnectionInfo", [*values, ("TargetPort", one.port)])
+    _info(machine, "ConnectionInfo", [*values, *([("TargetPort", one.port)] if full else [])])
 
 
-def _weakness(machine: _Element, one: Any) -> None:
+def _weakness(machine: _Element, one: Any, _full: bool) -> None:
     _info(machine, "VulnerabilityInfo", [("Name", one.name), ("OSName", one.system)])
 
 
-def _system(machine: _Element, one: Any) -> None:
+def _system(machine: _Element, one: Any, _full: bool) -> None:
     _leaf(machine, [("OSName", one.name), ("LastUpdate", one.updated)])
 
 
-def _guard(machine: _Element, one: Any) -> None:
+def _guard(machine: _Element, one: Any, _full: bool) -> None:
     _leaf(machine, [("AutoProtect", _switch(one.protection)), ("EnableFirewall", _switch(one.firewall))])
 
 
@@ -162,7 +185,7 @@ def _switch(value: bool | None) -> str:
     return "" if value is None else str(int(value))
 
 
-_WRITERS: dict[str, Callable[[_Element, Any], None]] = {
+_WRITERS: dict[str, Callable[[_Element, Any, bool], None]] = {
     "Malware": _malware,
     "Connection": _connection,
     "Vulnerability": _weakness,
