@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import os
 import signal
 import subprocess
 import sys
@@ -34,6 +35,8 @@ from citysoc.pipeline import Line, intelligence
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.correlating import Correlating
 from citysoc.pipeline.pull import file_collectors, pull
+from citysoc.pipeline.rulebook import JOB as RULES
+from citysoc.pipeline.rulebook import Rulebook
 from citysoc.pipeline.upkeep import retain
 from citysoc.pipeline.work import ended_filters, refused_rules
 from citysoc.reports import publish
@@ -49,8 +52,10 @@ if TYPE_CHECKING:
     from citysoc.collectors.base import Emit
     from citysoc.config.intel import Feed
     from citysoc.config.load import Config
+    from citysoc.detectors.sigma import Loaded
     from citysoc.flow import Batch
     from citysoc.pipeline import Work
+    from citysoc.pipeline.rulebook import Sources
     from citysoc.state import State
     from citysoc.stores.base import EventStore
 
@@ -86,12 +91,14 @@ class Service:
         work: what the workers need.
         state: the state database, opened for writing.
         store: the event store.
+        sources: where the rules come from, so that a running service follows them; None: they stay as they are.
     """
 
     config: Config
     work: Work
     state: State
     store: EventStore
+    sources: Sources | None = None
 
     @property
     def committer(self) -> Committer:
@@ -110,7 +117,13 @@ class Service:
             overrides=self.work.overrides,
         )
 
-    def line(self, *, workers: int | None = None, on_failure: Callable[[], None] | None = None) -> Line:
+    def line(
+        self,
+        *,
+        workers: int | None = None,
+        on_failure: Callable[[], None] | None = None,
+        loaded: Loaded | None = None,
+    ) -> Line:
         """Open a line; ``workers`` None means as configured.
 
         What a killed process left behind is finished or dropped first.
@@ -118,6 +131,7 @@ class Service:
         Args:
             workers: see ``pipeline.Line``; None means as configured.
             on_failure: see ``pipeline.Line``.
+            loaded: see ``pipeline.Line``.
         """
         service = self.config.settings.service
         committer = self.committer
@@ -129,6 +143,7 @@ class Service:
             commit_records=service.commit_records,
             commit_seconds=service.commit_seconds,
             on_failure=on_failure,
+            loaded=loaded,
         )
 
     async def deliver(self) -> str | None:
@@ -199,12 +214,19 @@ async def run(service: Service, *, until: asyncio.Event | None = None) -> None:
     def failed() -> None:
         loop.call_soon_threadsafe(stop.set)
 
-    line = await asyncio.to_thread(service.line, on_failure=failed)
+    rulebook = await asyncio.to_thread(Rulebook, service.sources, service.work) if service.sources else None
+    line = await asyncio.to_thread(
+        service.line, on_failure=failed, loaded=rulebook.loaded if rulebook else None
+    )
     scheduler = None
     try:
         scheduler = schedule.start(
-            service.state, jobs(service, line), timezone=service.config.settings.service.timezone
+            service.state,
+            [*jobs(service, line), *(_rule_jobs(service, line, rulebook) if rulebook else ())],
+            timezone=service.config.settings.service.timezone,
         )
+        if rulebook:
+            _at_hangup(loop, scheduler)
         async with listening(service, line, on_failure=stop.set):
             _log.info("service.started", sources=len(service.config.sources))
             for reason in await asyncio.to_thread(refused_rules, service.work):
@@ -340,6 +362,29 @@ def jobs(service: Service, line: Line) -> list[schedule.Job]:
         schedule.Job("report", report, cron={"hour": int(hour), "minute": int(minute)}),
         schedule.Job("report delivery", report_delivery, every_seconds=REPORT_DELIVERY_SECONDS),
     ]
+
+
+def _rule_jobs(service: Service, line: Line, rulebook: Rulebook) -> list[schedule.Job]:
+    """Return what keeps the rules of the line those of the files."""
+    seconds = service.config.settings.rules.reload_seconds
+
+    async def following(_since: dt.datetime, _until: dt.datetime) -> str | None:
+        return await asyncio.to_thread(rulebook.look, line)
+
+    return [schedule.Job(RULES, following, every_seconds=seconds)] if seconds else []
+
+
+def _at_hangup(loop: asyncio.AbstractEventLoop, scheduler: Any) -> None:
+    """Look at the rules at once on SIGHUP; in a terminal that closes it ends the service, as ever."""
+
+    def look() -> None:
+        job = scheduler.get_job(RULES)
+        if job is not None:
+            job.modify(next_run_time=clock.now())
+
+    if not os.isatty(0):
+        with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: a test
+            loop.add_signal_handler(signal.SIGHUP, look)
 
 
 def _cluster_jobs(service: Service) -> list[schedule.Job]:

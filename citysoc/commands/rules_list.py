@@ -10,7 +10,7 @@ import click
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, number
-from citysoc.commands.rulesets import PATHS, config_or_none, loaded, own_folder, shipped_rules
+from citysoc.commands.rulesets import PATHS, config_or_none, loaded, own_folder, say_kept, shipped_rules
 from citysoc.commands.times import moment
 from citysoc.commands.triage import SHORT_ID, is_table
 from citysoc.flow import LEVELS
@@ -80,6 +80,8 @@ def list_(
     count = emit(map(_short, rows) if is_table(format_) else rows, _columns(), format_)
     app.say(_("{count} rules.").format(count=count))
     _say_problems(app, found, rows)
+    if config is not None:
+        say_kept(app, config)
 
 
 def _say_problems(app: App, found: Loaded, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -11,7 +11,7 @@ import click
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
-from citysoc.commands.rulesets import cache_dir, house_words, loaded, own_folder
+from citysoc.commands.rulesets import cache_dir, house_words, loaded, own_folder, say_when
 from citysoc.commands.triage import by_option
 from citysoc.errors import StoreError, UsageError
 from citysoc.i18n import _
@@ -121,7 +121,7 @@ def _tell(app: App, added: Added, format_: str | None) -> None:
     for problem in found.problems:
         if any(rule in problem for rule in gone):
             app.say(problem)
-    app.say(_("A running service reads this when it starts again."))
+    say_when(app)
 
 
 @click.command("remove")
@@ -143,7 +143,7 @@ def remove(app: App, *, name: str, yes: bool, who: str) -> None:
         raise StoreError(message, where=str(error.filename or folder)) from error
     _record(app, name, "remove", who, before=str(manifest.get("sha256", "")))
     app.say(_("{name}: {count} rules removed.").format(name=name, count=len(manifest.get("rules", ()))))
-    app.say(_("A running service reads this when it starts again."))
+    say_when(app)
 
 
 @click.command("sets")

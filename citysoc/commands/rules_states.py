@@ -11,7 +11,7 @@ import click
 from citysoc import clock
 from citysoc.commands import words
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.rulesets import loaded, own_folder, place_of
+from citysoc.commands.rulesets import loaded, own_folder, place_of, say_when
 from citysoc.commands.triage import by_option
 from citysoc.errors import StoreError, UsageError
 from citysoc.flow import LEVELS
@@ -98,7 +98,7 @@ def _activate_set(app: App, name: str, *, reason: str, who: str) -> None:
     finally:
         state.close()
     app.say(_("{name}: {count} rules are active now.").format(name=name, count=count))
-    _say_when(app)
+    say_when(app)
 
 
 @click.command("disable")
@@ -147,7 +147,7 @@ def reset(app: App, /, *, rules: Sequence[str], reason: str, who: str) -> None:
             app.say(_("{rule}: {count} overrides taken back.").format(rule=rule, count=len(gone)))
     finally:
         state.close()
-    _say_when(app)
+    say_when(app)
 
 
 def _id_of(text: str, each: Sequence[Override]) -> str:
@@ -206,11 +206,7 @@ def _decide(
                 app.say(_("The rule is not in use: {reason}.").format(reason=check.reason))
     finally:
         state.close()
-    _say_when(app)
-
-
-def _say_when(app: App) -> None:
-    app.say(_("A running service reads this when it starts again."))
+    say_when(app)
 
 
 def _record(

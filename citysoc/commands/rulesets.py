@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from citysoc.detectors.intel import Matcher
     from citysoc.detectors.sigma import Check, Loaded
     from citysoc.pipeline import Work
+    from citysoc.pipeline.rulebook import Sources
 
 PATHS = click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[PATH]...")
 _SHORTEST = 4
@@ -72,6 +73,54 @@ def work_of(config: Config) -> Work:
         names=config.classification,
         **house_words_of(config),
     )
+
+
+def sources_of(config: Config) -> Sources:
+    """Return where the rules of a running service come from: what it watches, and how it reads it."""
+    from citysoc.pipeline.rulebook import Sources
+
+    rules = config.settings.rules
+    shipped = (shipped_rules(),) if rules.shipped else ()
+    lists = tuple(
+        config.root / values.removeprefix("file:")
+        for values in rules.placeholders.values()
+        if isinstance(values, str)
+    )
+    folders = tuple(config.root / directory for directory in rules.directories)
+    return Sources((*shipped, own_folder(config), *folders, *lists), partial(work_of, config))
+
+
+def say_when(app: App) -> None:
+    """Say when a running service takes notice of changed rules."""
+    seconds = app.config.settings.rules.reload_seconds
+    if seconds:
+        app.say(_("A running service follows within {seconds} s.").format(seconds=seconds))
+    else:
+        app.say(_("A running service reads this when it starts again."))
+
+
+def say_kept(app: App, config: Config) -> None:
+    """Say where a running service works on with earlier rules, and why."""
+    from citysoc.errors import StoreError
+    from citysoc.pipeline.rulebook import JOB
+    from citysoc.state import State
+
+    if not config.state_path.exists():
+        return
+    try:
+        state = State(config.state_path, read_only=True)
+    except StoreError:  # of an older citysoc
+        return
+    try:
+        rows = state.rows(
+            "SELECT outcome, detail FROM jobs WHERE name = ? AND outcome <> 'nothing' ORDER BY id DESC LIMIT 1",
+            (JOB,),
+        )
+    finally:
+        state.close()
+    if rows and rows[0]["outcome"] == "failed":
+        text = _("The running service works on with earlier rules. {why}")
+        app.say(text.format(why=rows[0]["detail"]))
 
 
 def matcher_of(config: Config) -> Callable[[], Matcher]:

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 from typing import TYPE_CHECKING
 
-from citysoc.commands.rulesets import work_of
+from citysoc.commands.rulesets import sources_of, work_of
 from citysoc.commands.store_away import say_waiting
 from citysoc.errors import StoreError
 from citysoc.i18n import _
@@ -38,7 +38,9 @@ def open_service(app: App) -> Iterator[Service]:
             say_waiting(app)
         state = app.state(read_only=False)
         try:
-            yield Service(config=config, work=work_of(config), state=state, store=store)
+            yield Service(
+                config=config, work=work_of(config), state=state, store=store, sources=sources_of(config)
+            )
         finally:
             state.close()
             if isinstance(store, Buffered):

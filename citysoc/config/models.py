@@ -374,6 +374,7 @@ class Rules(Model):
         min_level: rules below this level are not loaded.
         placeholders: what stands for `%name%` in rules with `expand`: a list of values, or `file:PATH` with one value a
             line (`#` begins a remark), relative to the configuration file.
+        reload_seconds: a running service looks so often whether rules, overrides and rule sets changed; 0 is never.
     """
 
     shipped: bool = True
@@ -382,6 +383,7 @@ class Rules(Model):
     disabled: tuple[str, ...] = ()
     min_level: Level = "informational"
     placeholders: dict[PlaceholderName, PlaceholderValues] = Field(default_factory=dict)
+    reload_seconds: Annotated[int, Field(ge=0, le=86400)] = 10
 
 
 class Alerts(Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from citysoc import clock, telemetry
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from citysoc.config.models import Alerts, Webhook
     from citysoc.detectors.correlate import Match
+    from citysoc.detectors.sigma import Loaded
     from citysoc.pipeline.correlating import Correlating
-    from citysoc.pipeline.work import Account, Processed
+    from citysoc.pipeline.work import Account, Processed, Work
     from citysoc.state import State
     from citysoc.stores.base import EventStore
 
@@ -51,6 +52,17 @@ class Committer:
     webhooks: Sequence[Webhook]
     correlating: Correlating | None = None
     overrides: Overrides = field(default_factory=Overrides)
+
+    def with_rules(self, work: Work, loaded: Loaded) -> Committer:
+        """Return what commits the findings of other rules; correlations that did not change keep their state.
+
+        Args:
+            work: what the workers work with.
+            loaded: its rules.
+        """
+        if self.correlating is not None:
+            self.correlating.use(work, loaded.correlations)
+        return replace(self, overrides=work.overrides)
 
     def recover(self) -> int:
         """Finish or drop what a killed process left; return how many commits were finished."""

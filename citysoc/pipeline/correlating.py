@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from citysoc import clock, telemetry
 from citysoc.detectors.correlate import Correlator
@@ -11,7 +11,7 @@ from citysoc.state import progress
 from citysoc.state.values import stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from citysoc.detectors.correlate import Clock, Loss, Match
     from citysoc.flow import Finding
@@ -42,6 +42,7 @@ class Correlating:
     ) -> None:
         self._state = state
         self._work = work
+        self._plans: Sequence[Mapping[str, Any]] | None = None
         self._lateness = dict(lateness_by_source or {})
         self._correlator: Correlator | None = None
 
@@ -62,14 +63,26 @@ class Correlating:
             now = int(clock.now().timestamp())
             self._note(correlator.finish() if ended else correlator.pass_time(now), changes)
 
+    def use(self, work: Work, plans: Sequence[Mapping[str, Any]]) -> None:
+        """Go on with the correlations of other rules; those that are the same go on from what they remember.
+
+        Args:
+            work: says which rules there are.
+            plans: its correlations.
+        """
+        self._work, self._plans = work, plans
+        self._correlator = None
+
     def give_up(self) -> None:
         """Forget the correlator: what it was fed last did not take effect."""
         self._correlator = None
 
     def _ready(self) -> Correlator:
         if self._correlator is None:
+            if self._plans is None:  # kept: what lies in the files by now may be something else
+                self._plans = correlations_of(self._work)
             correlator = Correlator(
-                correlations_of(self._work),
+                self._plans,
                 lateness_by_source=self._lateness,
                 max_groups=MAX_GROUPS,
                 saves=True,

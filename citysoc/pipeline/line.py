@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from citysoc.detectors.sigma import Loaded
     from citysoc.flow import Batch
     from citysoc.pipeline.commit import Committer
     from citysoc.pipeline.work import Processed, Work
@@ -75,6 +76,14 @@ class _Flush:
 _FLUSH = _Flush()
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Stands in the queue between what was judged by some rules and what is judged by others."""
+
+    work: Work
+    loaded: Loaded
+
+
 class Line:
     """Feeds batches to workers and commits their results in the order in which they came.
 
@@ -90,6 +99,7 @@ class Line:
         commit_records: commit at the latest when so many rows wait.
         commit_seconds: or when the oldest of them waited so long.
         on_failure: called once, from a thread of the line, when the line stops by itself.
+        loaded: the rules of ``work``, where they are loaded already.
     """
 
     def __init__(
@@ -101,15 +111,17 @@ class Line:
         commit_records: int = 20_000,
         commit_seconds: float = 2.0,
         on_failure: Callable[[], None] | None = None,
+        loaded: Loaded | None = None,
     ) -> None:
-        self._committer = committer
+        self._committer = committer if loaded is None else committer.with_rules(work, loaded)
+        self._workers = workers
         self._commit_records = commit_records
         self._commit_seconds = commit_seconds
-        self._executor, self._task = pool.executor(work, workers)
+        self._executor, self._task = pool.executor(work, workers, loaded)
         self._room = threading.BoundedSemaphore(_IN_FLIGHT_PER_WORKER * pool.size(workers))
         self._order = threading.Lock()
         self._group = _Group()
-        self._queue: queue.SimpleQueue[_UnderWay | _Flush | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_UnderWay | _Flush | _Change | None] = queue.SimpleQueue()
         self._failure: Exception | None = None
         self._on_failure = on_failure
         self._closing = False
@@ -157,6 +169,32 @@ class Line:
                 self._room.acquire()
                 self._submit()
             self._queue.put(_FLUSH)
+
+    def use(self, work: Work, loaded: Loaded) -> None:
+        """Go on with other rules: what is on the line is finished with those it came in under.
+
+        New workers take the place of the old ones once they are ready; until then the line goes on as it was.
+
+        Args:
+            work: what the new workers need.
+            loaded: its rules.
+
+        Raises:
+            StoreError: the new workers could not begin; the old ones go on.
+        """
+        executor, task = pool.executor(work, self._workers, loaded)
+        try:
+            executor.submit(pool.is_ready).result()
+        except cf.BrokenExecutor as error:
+            executor.shutdown(wait=False)
+            raise _told(error) from error
+        with self._order:
+            if self._closing or self._failure:
+                executor.shutdown(wait=False)
+                return
+            old, self._executor, self._task = self._executor, executor, task
+            self._queue.put(_Change(work, loaded))
+        old.shutdown(wait=False)  # it does what it was given before
 
     def end(self) -> None:
         """Say that nothing more comes: once the line is closed, correlations judge what they have."""
@@ -206,21 +244,22 @@ class Line:
         """Take results in order, commit them together when it is time; the thread's whole life."""
         waiting: list[tuple[_UnderWay, Processed]] = []
         rows, size, oldest = 0, 0, 0.0
-        item: _UnderWay | _Flush | None = None
+        item: _UnderWay | _Flush | _Change | None = None
         told = time.monotonic()
         while True:
             try:
                 item = self._queue.get(timeout=_LINGER_SECONDS)
             except queue.Empty:
-                self._submit_lingering()
-                if not waiting and time.monotonic() - told >= _QUIET_SECONDS:
-                    told = time.monotonic()
-                    self._guarded(self._committer.pass_time)
+                told = self._idle(told, quiet=not waiting)
             else:
                 if item is None:
                     break
                 if isinstance(item, _Flush):
                     oldest = float("-inf")
+                elif isinstance(item, _Change):
+                    self._commit(waiting)
+                    waiting, rows, size = [], 0, 0
+                    self._committer = self._committer.with_rules(item.work, item.loaded)
                 elif (processed := self._result(item)) is not None:
                     oldest = oldest if waiting else time.monotonic()
                     waiting.append((item, processed))
@@ -236,6 +275,14 @@ class Line:
         self._commit(waiting)
         if self._ended and not self._failure:
             self._guarded(lambda: self._committer.pass_time(ended=True))
+
+    def _idle(self, told: float, *, quiet: bool) -> float:
+        """Do what is to be done where nothing comes; return when correlations were last told that time passes."""
+        self._submit_lingering()
+        if quiet and time.monotonic() - told >= _QUIET_SECONDS:
+            told = time.monotonic()
+            self._guarded(self._committer.pass_time)
+        return told
 
     def _result(self, item: _UnderWay) -> Processed | None:
         processed = self._guarded(item.result.result)

@@ -6,6 +6,7 @@ import concurrent.futures as cf
 import multiprocessing
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from citysoc.children import follow_parent
@@ -29,31 +30,40 @@ def size(workers: int | None) -> int:
     return 1 if workers is None else workers or os.cpu_count() or 1
 
 
-def executor(work: Work, workers: int | None) -> tuple[cf.Executor, Callable[[list[Batch]], Processed]]:
+def executor(
+    work: Work, workers: int | None, loaded: Loaded | None = None
+) -> tuple[cf.Executor, Callable[[list[Batch]], Processed]]:
     """Return where to submit groups of batches, and the task to submit.
 
     Args:
         work: what the workers need.
         workers: processes, 0 for one a core; None means one thread of this process.
+        loaded: its rules, where they are loaded already.
     """
     if workers is None:
-        return cf.ThreadPoolExecutor(max_workers=1, thread_name_prefix="work"), Worker(work).process
-    return open_pool(work, workers), process
+        return cf.ThreadPoolExecutor(max_workers=1, thread_name_prefix="work"), Worker(work, loaded).process
+    return open_pool(work, workers, loaded), process
 
 
-def open_pool(work: Work, workers: int) -> cf.Executor:
+def is_ready() -> bool:
+    """Return, inside a worker, that it is there: it began."""
+    return True
+
+
+def open_pool(work: Work, workers: int, loaded: Loaded | None = None) -> cf.Executor:
     """Return an executor whose workers are ready for ``process``.
 
     Args:
         work: what they need.
         workers: how many; 0 means one a core.
+        loaded: its rules, where they are loaded already: what a worker needs of them travels to it.
     """
     return cf.ProcessPoolExecutor(
         max_workers=size(workers),
         # A fresh interpreter: no thread, lock or open database of ours is copied into it.
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin,
-        initargs=(work,),
+        initargs=(work, loaded and replace(loaded, checks=(), plans=(), problems=())),
     )
 
 
