@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = telemetry.logger("pipeline.work")
-_AT_ONCE = 2000
-"""So many records are looked at together that they stay near the processor."""
+_AT_ONCE = 5000
+"""So many records are looked at together: a batch of a collector, as a rule."""
 _COLLECT_EVERY = 100_000
 """So many new objects that may be in cycles: about a dozen batches."""
 
