@@ -10,7 +10,7 @@ import click
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
 from citysoc.errors import ConfigError, UsageError
-from citysoc.i18n import _, ngettext
+from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from citysoc.reports.figures import Period
@@ -81,7 +81,7 @@ def build(
         _("{detections} on {computers}; {files}, unsigned.").format(
             detections=counts.detections(found.detections),
             computers=counts.computers(found.infected),
-            files=counts.counted(ngettext("{count} file", "{count} files", len(written)), len(written)),
+            files=counts.files(len(written)),
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,7 @@ def list_(app: App, *, format_: str | None) -> None:
                 "events": figures["cases"]["value"],
                 "alerts": figures["alerts"]["value"],
                 "incidents": figures["incidents"]["value"],
-                "issued": issued_at(folder),
+                "issued": _moment(issued_at(folder)),
                 "folder": str(folder),
             }
         )
@@ -232,7 +233,11 @@ def send(app: App, *, name: str, names: tuple[str, ...], again: bool, format_: s
         rows = [row for row in publish.deliveries(state) if row["period"] == period.name]
     finally:
         state.close()
-    shown = [dict(row) for row in rows if row["target"] in {target.id for target in targets}]
+    shown = [
+        dict(row) | {"due_at": _moment(row["due_at"])}
+        for row in rows
+        if row["target"] in {target.id for target in targets}
+    ]
     emit(
         shown,
         (
@@ -286,6 +291,10 @@ def export(app: App, *, path: Path, force: bool) -> None:
     app.say(_("Edit it and name it in citysoc.yaml under reports.template."))
 
 
+def _moment(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text) if text else None
+
+
 def _built(app: App, name: str, agency: str | None) -> Path:
     """Return the folder of a report that was built."""
     from citysoc.reports.build import folder_of
@@ -318,7 +327,6 @@ def _period(app: App, name: str | None, span: Span) -> Period:
 
 def _name(span: Span, timezone: str) -> str:
     """Return what people call a period: ``10/2026`` for a calendar month, else its first and last day."""
-    import datetime as dt
     from zoneinfo import ZoneInfo
 
     from citysoc.reports.periods import month_period

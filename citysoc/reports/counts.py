@@ -66,6 +66,11 @@ def papers(count: int) -> str:
     return counted(ngettext("{count} paper", "{count} papers", count), count)
 
 
+def files(count: int) -> str:
+    """Return so many files."""
+    return counted(ngettext("{count} file", "{count} files", count), count)
+
+
 def counted(form: str, count: int) -> str:
     """Return a form of a message with its count written as the language writes numbers."""
     return form.format(count=integer(count))

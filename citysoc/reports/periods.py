@@ -17,6 +17,10 @@ _FORMS = re.compile(
 )
 
 
+_AS_LISTED = re.compile(r"(?P<part>[WwQqHh]?\d{1,2})/(?P<year>\d{4})")
+_FROM_TO = re.compile(r"(\d{2})/(\d{2})/(\d{4}) ?- ?(\d{2})/(\d{2})/(\d{4})")
+
+
 def month_period(year: int, month: int, timezone: str) -> Period:
     """Return the period of a calendar month in a zone; its name is ``10/2026``."""
     zone = ZoneInfo(timezone)
@@ -31,13 +35,18 @@ def named_period(text: str, timezone: str) -> Period:
     Args:
         text: ``2026-10`` a month, ``2026-W41`` an ISO week, ``2026-Q4``, ``2026-H2``, ``2026`` a year, or
             ``2026-law``, the year of the report by Decree 331/2026, Article 35: from 15/12 of the year
-            before to 14/12.
+            before to 14/12. Also a name as reports bear it and ``citysoc reports list`` shows it: ``10/2026``,
+            ``W41/2026``, ``Q4/2026``, ``01/10/2026 - 05/10/2026``.
         timezone: whose days and months.
 
     Raises:
         UsageError: it is none of these.
     """
-    match = _FORMS.fullmatch(text.strip())
+    name = _AS_LISTED.sub(r"\g<year>-\g<part>", text) if _AS_LISTED.fullmatch(text.strip()) else text
+    if days := _FROM_TO.fullmatch(text.strip()):
+        with contextlib.suppress(ValueError, OverflowError):  # 31/02, a last day before the first
+            return _from_to([int(number) for number in days.groups()], timezone)
+    match = _FORMS.fullmatch(name.strip())
     if match and 1990 <= int(match["year"]) <= 9000:
         with contextlib.suppress(ValueError):  # month 13, week 54
             return _by_name(match, timezone)
@@ -45,6 +54,16 @@ def named_period(text: str, timezone: str) -> Period:
         _("{text!r} is no period.").format(text=text[:40]),
         hint=_("Write 2026-10, 2026-W41, 2026-Q4, 2026-H2, 2026 or 2026-law."),
     )
+
+
+def _from_to(numbers: list[int], timezone: str) -> Period:
+    first = dt.date(numbers[2], numbers[1], numbers[0])
+    last = dt.date(numbers[5], numbers[4], numbers[3])
+    if last < first:
+        raise ValueError(last)
+    if (first.month, first.day, last) == (12, 15, dt.date(first.year + 1, 12, 14)):
+        return named_period(f"{last.year}-law", timezone)
+    return _days(first, last + dt.timedelta(days=1), f"{first:%d/%m/%Y} - {last:%d/%m/%Y}", timezone)
 
 
 def _by_name(match: re.Match[str], timezone: str) -> Period:

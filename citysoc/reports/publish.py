@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from citysoc import telemetry
 from citysoc.enrich.working_hours import first_working_day
 from citysoc.errors import CitysocError
+from citysoc.i18n import _
 from citysoc.reports.build import build, folder_of
 from citysoc.reports.delivery import Package, deliver
 from citysoc.reports.each import build_each
@@ -193,11 +194,11 @@ def _attempt(
     config: Config, state: State, target: ReportTarget | None, row: sqlite3.Row, now: dt.datetime
 ) -> tuple[str, str]:
     if target is None:
-        return "dead", "The target is no longer in the configuration."
+        return "dead", _("The target is no longer in the configuration.")
     folder = config.reports_dir / row["folder"]
     files = tuple(files_of(folder, target))
     if not files:
-        return "dead", f"There is no document to send in {folder}."
+        return "dead", _("There is no document to send in {folder}.").format(folder=folder)
     package = Package(row["id"], row["period"], row["agency"], folder, row["folder"], files)
     try:
         return "delivered", deliver(config, state, target, package, now=now)

@@ -36,8 +36,34 @@ def test_periods_by_name(name, first, last, title):
         assert during(period) == title
 
 
+@pytest.mark.parametrize("name", ["2026-10", "2026-W01", "2026-Q4", "2026-H1", "2026", "2026-law"])
+def test_a_period_is_found_by_the_name_that_lists_show(name):
+    period = named_period(name, ZONE)
+    assert named_period(period.name, ZONE) == period
+
+
+def test_a_period_of_days_is_found_by_its_name():
+    period = named_period("01/10/2026 - 05/10/2026", ZONE)
+    assert (period.until - period.since).days == 5
+    assert period.name == "01/10/2026 - 05/10/2026"
+
+
 @pytest.mark.parametrize(
-    "name", ["2026-13", "2026-W54", "2026-Q5", "26-10", "", "2026-10-01", "0000", "tháng 10"]
+    "name",
+    [
+        "13/2026",
+        "32/10/2026 - 05/11/2026",
+        "05/10/2026 - 01/10/2026",
+        "31/12/9999 - 31/12/9999",
+        "2026-13",
+        "2026-W54",
+        "2026-Q5",
+        "26-10",
+        "",
+        "2026-10-01",
+        "0000",
+        "tháng 10",
+    ],
 )
 def test_what_is_no_period(name):
     with pytest.raises(UsageError):

@@ -7,6 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from citysoc.errors import DeliveryError
+from citysoc.i18n import _
+from citysoc.reports import counts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +31,8 @@ def deliver(root: Path, package: Package) -> str:
             draft.replace(folder / path.name)
     except OSError as error:
         raise DeliveryError(
-            f"The folder cannot be written: {error.strerror or error}.", where=str(folder), transient=True
+            _("The folder cannot be written: {error}.").format(error=error.strerror or error),
+            where=str(folder),
+            transient=True,
         ) from error
-    return f"{len(package.files)} files in {folder}"
+    return _("{files} in {folder}").format(files=counts.files(len(package.files)), folder=folder)

@@ -37,21 +37,27 @@ def deliver(config: Config, target: MailTarget, package: Package, *, now: dt.dat
     """
     to = recipients(config, target, package)
     if not to:
-        raise DeliveryError("There is nobody to send to.", where=target.id)
+        raise DeliveryError(_("There is nobody to send to."), where=target.id)
     message = compose(config, target, package, to=to, now=now)
     try:
         with _connection(config, target) as server:
             refused = server.send_message(message, from_addr=target.sender, to_addrs=to)
     except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused) as error:
         raise DeliveryError(
-            f"The mail server refused: {error}.", where=target.id, transient=_may_pass(error)
+            _("The mail server refused: {error}.").format(error=error),
+            where=target.id,
+            transient=_may_pass(error),
         ) from error
     except (OSError, smtplib.SMTPException) as error:
-        raise DeliveryError(f"The mail was not sent: {error}.", where=target.id, transient=True) from error
+        raise DeliveryError(
+            _("The mail was not sent: {error}.").format(error=error), where=target.id, transient=True
+        ) from error
     if refused:
         names = ", ".join(sorted(refused))
-        raise DeliveryError(f"The mail server refused some recipients: {names}.", where=target.id)
-    return f"mail to {', '.join(to)}"
+        raise DeliveryError(
+            _("The mail server refused some recipients: {names}.").format(names=names), where=target.id
+        )
+    return _("mail to {addresses}").format(addresses=", ".join(to))
 
 
 def recipients(config: Config, target: MailTarget, package: Package) -> list[str]:
@@ -70,7 +76,11 @@ def compose(
     agency = config.registry.by_id(package.agency) if package.agency else None
     message = EmailMessage()
     with i18n.speaking(target.language):
-        about = clean(agency.name, 120) if agency else clean(config.settings.reports.issuer, 120)
+        about = (
+            clean(agency.name, 120)
+            if agency
+            else clean(" ".join(config.settings.reports.issuer.split()), 120)
+        )
         message["Subject"] = (
             _("Cybersecurity report {period} {about}").format(period=package.period, about=about).strip()
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from citysoc.errors import ConfigError, DeliveryError
 from citysoc.i18n import _
+from citysoc.reports import counts
 
 if TYPE_CHECKING:
     from citysoc.config.load import Config
@@ -33,11 +34,14 @@ def deliver(config: Config, target: SftpTarget, package: Package) -> str:
         asyncio.run(asyncio.wait_for(_send(config, target, package), TIMEOUT_SECONDS))
     except (asyncssh.KeyImportError, asyncssh.HostKeyNotVerifiable, asyncssh.PermissionDenied) as error:
         raise DeliveryError(
-            f"The machine was not trusted or did not let us in: {error}.", where=target.id
+            _("The machine was not trusted or did not let us in: {error}.").format(error=error),
+            where=target.id,
         ) from error
     except (OSError, asyncssh.Error, TimeoutError) as error:
-        raise DeliveryError(f"The files were not sent: {error}.", where=target.id, transient=True) from error
-    return f"{len(package.files)} files to {target.host}"
+        raise DeliveryError(
+            _("The files were not sent: {error}.").format(error=error), where=target.id, transient=True
+        ) from error
+    return _("{files} to {host}").format(files=counts.files(len(package.files)), host=target.host)
 
 
 async def _send(config: Config, target: SftpTarget, package: Package) -> None:
