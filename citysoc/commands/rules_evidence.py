@@ -12,7 +12,7 @@ from citysoc.commands.output import Column, emit, format_option, printable
 from citysoc.commands.rulesets import PATHS, config_or_none, directories, house_words, own_folder
 from citysoc.commands.triage import is_table
 from citysoc.errors import UsageError
-from citysoc.i18n import _
+from citysoc.i18n import _, language
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ def _row(trial: Trial) -> dict[str, object]:
     return {
         "status": "failed" if trial.failures else "passed",
         "rule": trial.rule,
-        "title": trial.title,
+        "title": _title(trial),
         "kind": trial.kind,
         "path": str(trial.path),
         "hits": trial.hits,
@@ -97,10 +97,15 @@ def _row(trial: Trial) -> dict[str, object]:
     }
 
 
+def _title(trial: Trial) -> str:
+    """Return a rule's title in the language of the command."""
+    return (language() == "vi" and trial.title_vi) or trial.title
+
+
 def _tell(failed: Sequence[Trial]) -> None:
     """Write what is wrong below the table, a line each: reasons are too long for its cells."""
     for trial in failed:
-        click.echo(click.style(f"{printable(trial.title)}  {trial.path}", bold=True))
+        click.echo(click.style(f"{printable(_title(trial))}  {trial.path}", bold=True))
         for reason in trial.failures[:_SHOWN_FAILURES]:
             click.echo(f"  - {printable(reason)}")
         if (more := len(trial.failures) - _SHOWN_FAILURES) > 0:

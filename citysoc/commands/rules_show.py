@@ -110,7 +110,7 @@ def _links(found: Loaded, place: int) -> dict[str, list[str]]:
     plan = found.plans[place]
     names = {plan["id"], plan.get("name")} - {"", None}
     above = [
-        check.title
+        (language() == "vi" and check.title_vi) or check.title
         for check, other in zip(found.checks, found.plans, strict=True)
         if other.get("kind") == "correlation" and other["status"] != "refused" and names & set(other["rules"])
     ]
@@ -118,7 +118,7 @@ def _links(found: Loaded, place: int) -> dict[str, list[str]]:
         filters_of(plan, found.plans) if plan.get("kind") == "rule" and plan["status"] != "refused" else []
     )
     return {
-        "filters": [str(one["title"]) for one in filters],
+        "filters": [str((language() == "vi" and one.get("title_vi")) or one["title"]) for one in filters],
         "correlations": above,
         "rules": list(plan.get("rules", [])) if plan.get("kind") == "correlation" else [],
     }

@@ -11,6 +11,7 @@ import click
 from citysoc import clock
 from citysoc.commands import words
 from citysoc.commands.context import App, pass_app
+from citysoc.commands.rules_list import row_of
 from citysoc.commands.rulesets import loaded, own_folder, place_of, say_when
 from citysoc.commands.triage import by_option
 from citysoc.errors import StoreError, UsageError
@@ -199,7 +200,11 @@ def _decide(
             shown = words.word if kind == "state" else words.level
             app.say(
                 _("{title} ({rule}): {before} → {after}; written to {path}.").format(
-                    title=check.title, rule=check.rule, before=shown(before), after=shown(after), path=path
+                    title=row_of(check)["title"],
+                    rule=check.rule,
+                    before=shown(before),
+                    after=shown(after),
+                    path=path,
                 )
             )
             if check.status == "refused":

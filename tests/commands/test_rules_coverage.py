@@ -49,3 +49,21 @@ def test_tables(house, said):
     result = house.run("rules", "coverage", "--since", "7d", "-f", "table")
     assert "T1051" in result.stdout
     assert "Events in the store" in result.stdout
+
+
+def test_titles_are_those_of_the_language(house, tmp_path):
+    house.rule(
+        "dns",
+        title="A name",
+        id="20000000-0000-4000-8000-000000000001",
+        tags=["attack.t1071"],
+        logsource={"category": "dns"},
+        detection={"s": {"query": "x"}, "condition": "s"},
+        citysoc={"title_vi": "Một tên miền"},
+    )
+    for language, title in (("vi", "Một tên miền"), ("en", "A name")):
+        layer = tmp_path / f"{language}.json"
+        house.run("--lang", language, "rules", "coverage", "--layer", layer)
+        (one,) = [one for one in json.loads(layer.read_text())["techniques"] if one["techniqueID"] == "T1071"]
+        assert one["comment"] == title
+        assert title in house.run("--lang", language, "rules", "test", "-f", "table", code=1).stdout

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.ecs.fields import FIELDS
+from citysoc.i18n import language
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,6 +71,11 @@ class Unseen:
     rules: tuple[str, ...]
 
 
+def told(title: str, title_vi: str) -> str:
+    """Return a rule's title in the language of the house."""
+    return (language() == "vi" and title_vi) or title
+
+
 def state_of(check: Check) -> str:
     """Return the state of a rule for these figures."""
     if check.status == "refused":
@@ -93,7 +99,7 @@ def attack(checks: Iterable[Check]) -> tuple[dict[str, Covered], dict[str, Cover
                 one.states[state] += 1
                 one.tactics.update(own)
                 if state in {"active", "staged"}:
-                    one.titles.append(check.title)
+                    one.titles.append(told(check.title, check.title_vi))
     return dict(sorted(techniques.items())), dict(sorted(tactics.items()))
 
 
@@ -196,7 +202,9 @@ def _unseen(sights: Iterable[Sequence[Mapping[str, Any]]]) -> list[Unseen]:
     found: dict[tuple[str, ...], list[str]] = {}
     for plans in sights:
         for plan in plans:
-            found.setdefault(tuple(part or "" for part in plan["logsource"]), []).append(str(plan["title"]))
+            found.setdefault(tuple(part or "" for part in plan["logsource"]), []).append(
+                told(str(plan["title"]), str(plan.get("title_vi") or ""))
+            )
     return [
         Unseen({name: part for name, part in zip(_PARTS, place, strict=True) if part}, tuple(sorted(titles)))
         for place, titles in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))

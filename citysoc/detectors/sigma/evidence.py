@@ -47,6 +47,7 @@ class Trial:
         misses: events that must not.
         failures: what is wrong, one sentence each; none where all is well.
         kind: rule or correlation.
+        title_vi: its title in Vietnamese; empty where it has none.
     """
 
     rule: str
@@ -56,6 +57,7 @@ class Trial:
     misses: int
     failures: tuple[str, ...]
     kind: str = "rule"
+    title_vi: str = ""
 
 
 def trials(paths: Sequence[Path], *, aside: Sequence[Path] = (), **house: Any) -> Iterator[Trial]:
@@ -92,6 +94,7 @@ def trials(paths: Sequence[Path], *, aside: Sequence[Path] = (), **house: Any) -
         yield Trial(
             *(named["id"], named["title"], file.path, len(hits), len(misses), tuple(failures)),
             kind=named.get("kind", "rule"),
+            title_vi=named.get("title_vi", ""),
         )
 
 
