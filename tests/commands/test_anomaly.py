@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from citysoc.config.models import Alerts
 from citysoc.detectors.anomaly import anomalies, explain, journal
 from citysoc.detectors.anomaly.anomalies import Anomaly, Reason
 from citysoc.state import State
+from citysoc.stores.query_parse import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +83,42 @@ def test_an_alert_closed_as_false_positive_counts_until_its_verdict_changes(stat
     assert journal.lowered(state) == {}
 
 
+def test_the_verdict_of_an_alert_is_about_all_anomalies_in_it(state) -> None:
+    found = [anomaly(), anomaly("10.1.0.6", hour=497_001), anomaly("10.1.0.7", family="volume")]
+    written(state, *found)
+    with state.transaction() as db:
+        take(
+            db,
+            [anomalies.finding(one, threshold=1.0) for one in found],
+            policy=Alerts(),
+            webhooks=(),
+            now=NOW,
+        )
+        (id_,) = [row["id"] for row in db.execute("SELECT id FROM alerts WHERE rule LIKE '%bytes'")]
+        lives.move_alerts(db, [id_], lives.Change("closed", "truc", NOW, "false_positive", "Sao lưu"))
+    assert set(journal.lowered(state)) == {("so-a", "10.1.0.5", "bytes"), ("so-a", "10.1.0.6", "bytes")}
+    assert {row["alert"] for row in journal.verdicts(state)} == {id_}
+
+
+def test_feedback_on_an_address_outside_holds_whichever_agency_it_meets(state) -> None:
+    one = replace(anomaly("203.0.113.9"), kind="outside", meets=("so-a", "so-b"))
+    other = replace(one, agency="so-b", meets=("so-b",))
+    assert one.pattern == other.pattern
+    written(state, one)
+    with state.transaction() as db:
+        journal.lower(db, journal.row_of(state, one.id), who="truc", reason="", now=NOW)
+    assert set(journal.lowered(state)) == {other.pattern}
+    told = anomalies.finding(one, threshold=1.0)
+    assert told.agency == "so-a"
+    assert told.matched["anomaly.agencies"] == ["so-a", "so-b"]
+
+
+def test_an_anomaly_says_how_rare_it_is() -> None:
+    assert explain.rarity(-1.0) == "9 hours"
+    assert explain.rarity(3.0) == "20 days"
+    assert explain.rarity(90.0) == "more than 100 years"
+
+
 def test_anomalies_of_one_agency_family_and_day_are_one_alert(state) -> None:
     found = [anomaly(), anomaly("10.1.0.6"), anomaly(hour=497_001)]
     findings = [anomalies.finding(one, threshold=1.0) for one in found]
@@ -91,24 +129,27 @@ def test_anomalies_of_one_agency_family_and_day_are_one_alert(state) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entity", "text"),
+    ("kind", "entity", "text"),
     [
-        ("10.1.0.5", '(source.ip:"10.1.0.5" OR destination.ip:"10.1.0.5")'),
-        ("sa-pc001", '(host.name:"sa-pc001" OR host.name:sa-pc001.*)'),
+        (
+            "host",
+            "10.1.0.5",
+            '(source.ip:"10.1.0.5" OR destination.ip:"10.1.0.5" OR host.name:"10.1.0.5") AND agency.id:"so-a"',
+        ),
+        ("host", "sa-pc001", '(host.name:"sa-pc001" OR host.name:sa-pc001.*) AND agency.id:"so-a"'),
+        ("account", "hoa01", '(user.name:"hoa01" OR user.name:*\\\\hoa01) AND agency.id:"so-a"'),
+        ("outside", "203.0.113.9", '(source.ip:"203.0.113.9" OR destination.ip:"203.0.113.9")'),
+        ("agency", "so-a", 'agency.id:"so-a"'),
     ],
 )
-def test_the_question_finds_the_entity(entity: str, text: str) -> None:
-    from citysoc.stores.query_parse import parse
-
-    asked = anomalies.query(anomaly(entity))
+def test_the_question_finds_the_entity(kind: Any, entity: str, text: str) -> None:
+    asked = anomalies.query(replace(anomaly(entity), kind=kind))
     assert asked == text
     parse(asked, timezone=clock.HUE)
 
 
 @pytest.mark.parametrize("entity", ['a" OR *', "a\\", "máy (1)", "*", "a:b/c"])
 def test_a_hostile_name_stays_a_name_in_the_question(entity: str) -> None:
-    from citysoc.stores.query_parse import parse
-
     parse(anomalies.query(anomaly(entity)), timezone=clock.HUE)
 
 

@@ -166,7 +166,7 @@ def _explained(model: KindModel, scored: Scored, chosen: list[tuple[int, Anomaly
     judged = baseline.judge(model.baseline, table)
     found = []
     for n, (row, one) in enumerate(chosen):
-        reasons = tuple(
+        reasons = [
             Reason(
                 feature=model.columns[c],
                 value=_value(table, judged, model.columns[c], (n, c)),
@@ -176,8 +176,9 @@ def _explained(model: KindModel, scored: Scored, chosen: list[tuple[int, Anomaly
             )
             for c in _leading(model.columns, scored.features[row], one.family)
             if scored.features[row, c] > 1
-        )
-        found.append(replace(one, reasons=reasons))
+        ]
+        # What is not more than usual is no reason, however rare.
+        found.append(replace(one, reasons=tuple(r for r in reasons if r.value > r.expected)))
     return found
 
 
@@ -219,13 +220,19 @@ def query(one: Anomaly) -> str:
     """Return the question that finds the events behind an anomaly, without its hour."""
     text = _quoted(one.entity)
     if one.kind == "agency":
-        who = f"agency.id:{text}"
+        nobody = one.entity == UNKNOWN_AGENCY
+        who = f"(agency.id:{text} OR NOT _exists_:agency.id)" if nobody else f"agency.id:{text}"
     elif one.kind == "account":
-        who = f"user.name:{text}"
-    elif _is_address(one.entity):
+        who = f"(user.name:{text} OR user.name:*\\\\{_bare(one.entity)})"
+    elif one.kind == "outside":
         who = f"(source.ip:{text} OR destination.ip:{text})"
+    elif _is_address(one.entity):
+        who = f"(source.ip:{text} OR destination.ip:{text} OR host.name:{text})"
     else:
         who = f"(host.name:{text} OR host.name:{_bare(one.entity)}.*)"
+    # Two agencies may have an account or a private address of the same name.
+    if one.kind in {"host", "account"} and one.agency != UNKNOWN_AGENCY:
+        who = f"{who} AND agency.id:{_quoted(one.agency)}"
     about = next((BY_NAME[r.feature].query for r in one.reasons if r.feature in BY_NAME), "")
     return f"{who} AND {about}" if about else who
 

@@ -3,7 +3,7 @@
 Formulas, for entity e, hour of the week s (168), part of the week p(s) (working hours, other hours of
 working days, closed days) and each feature, on ``t = log(1 + value)`` of the hours in which e says anything:
 
-    peers     m(l,s), v(l,p)   mean and variance over the entities of the agency's level
+    peers     m(l,s), v(l,p)   mean and variance over the entities of the agency's level; each agency weighs one in an hour
     agency    m(a,p)           mean over the entities of the same agency
     prior     c0 = (m(l,s) + m(a,p)) / 2, where the agency has other entities; m(l,s) otherwise
     habit     c1(e,p) = (n t̄(e,p) + K_PART c0) / (n + K_PART)
@@ -45,6 +45,8 @@ CLIP = 3.0
 MOST_SHIFT = 1.5
 """Peer scales by which the doings of one day can move an agency's expected value, with four weeks of history and six
 agencies or more of its level."""
+MOST_SHIFT_OF_MACHINES = 4.5
+"""The same for the expected values of an agency's machines when every one of them goes wild for a whole day."""
 LEAST_HOURS = 3
 """Entities with fewer hours have no habit of their own: they are judged by their peers."""
 FARTHEST = 15.0

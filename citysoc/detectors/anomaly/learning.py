@@ -108,6 +108,23 @@ def _add_by(total: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> None:
         total[ordered[starts]] += np.add.reduceat(rows[order], starts, axis=0, dtype=np.float64)
 
 
+def _weights(table: pa.Table) -> np.ndarray:
+    """Return what each row weighs among the peers: each agency's machines or accounts together one in an hour.
+
+    So an agency all of whose machines go wild does not become what is usual at its level. Addresses outside, which
+    are of no agency, weigh one each.
+    """
+    import numpy as np
+
+    agency = table["agency"].combine_chunks().dictionary_encode()
+    number = np.asarray(agency.indices).astype(np.int64)
+    hours = table["hour"].to_numpy().astype(np.int64)
+    _, place, rows = np.unique(number << 32 | hours, return_inverse=True, return_counts=True)
+    alone = np.array([not name for name in agency.dictionary.to_pylist()])[number]
+    weights: np.ndarray = np.where(alone, 1.0, 1.0 / rows[place]).astype(np.float32)
+    return weights
+
+
 def _level_sums(
     chunks: Iterable[pa.Table], names: Sequence[str], census: _Census, caps: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -122,12 +139,14 @@ def _level_sums(
         entity = numbers(census.entities, table)
         slot, part = slot_of(table["hour"].to_numpy())
         t = np.minimum(values(table, names), caps)
+        weight = _weights(table)
         by_slot, by_part = census.level[entity] * WEEK + slot, census.level[entity] * 3 + part
-        n_slot += np.bincount(by_slot, minlength=levels * WEEK)
-        n_part += np.bincount(by_part, minlength=levels * 3)
-        _add_by(sum_slot, by_slot, t)
-        _add_by(sum_part, by_part, t)
-        _add_by(square, by_part, t * t)
+        n_slot += np.bincount(by_slot, weight, minlength=levels * WEEK)
+        n_part += np.bincount(by_part, weight, minlength=levels * 3)
+        heavy = t * weight[:, None]
+        _add_by(sum_slot, by_slot, heavy)
+        _add_by(sum_part, by_part, heavy)
+        _add_by(square, by_part, heavy * t)
     return n_slot, sum_slot, n_part, sum_part, square
 
 

@@ -13,15 +13,25 @@ import pyarrow as pa
 import pytest
 import skops.io
 
-from citysoc.detectors.anomaly import anomalies, baseline, days, files, history, learning, surprise, train, week
+from citysoc.detectors.anomaly import (
+    anomalies,
+    baseline,
+    days,
+    files,
+    history,
+    learning,
+    surprise,
+    train,
+    week,
+)
 from citysoc.detectors.anomaly import model as models
 from citysoc.errors import StoreError
 from citysoc.simulation.attacks import campaigns
+from citysoc.stores.base import Question
 from tests.detectors.anomaly import weeks
 from tests.detectors.anomaly.conftest import DAYS
 
 HOST = history.features_of("host")
-AGENCY = history.features_of("agency")
 
 
 @pytest.mark.faults
@@ -66,18 +76,32 @@ def test_an_entity_without_history_is_judged_by_its_peers(small) -> None:
     assert np.median(np.abs(judged.residual[:, : len(HOST)])) < 1
 
 
-def poisoned(table: pa.Table, agency: str, hours: range) -> pa.Table:
-    """Return agency rows in which one agency's every figure is a billion in some hours."""
-    hit = np.isin(table["hour"].to_numpy(), list(hours)) & (np.array(table["entity"].to_pylist()) == agency)
-    for name in AGENCY:
-        values = np.where(hit, 1e9, table[name].to_numpy()).astype(np.float32)
-        table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
-    return table
+def poisoned(table: pa.Table, agency: str, day: range, amount: float) -> pa.Table:
+    """Return rows in which one agency says so much of everything in every hour of a day, spoken before or not."""
+    mine = table.filter(pa.compute.equal(table["agency"], agency))
+    entities = np.unique(mine["entity"].to_pylist())
+    keys = {
+        "agency": [agency] * len(entities) * len(day),
+        "level": [mine["level"][0].as_py()] * len(entities) * len(day),
+        "entity": np.repeat(entities, len(day)),
+        "hour": pa.array(np.tile(day, len(entities)), pa.int32()),
+        "meets": [""] * len(entities) * len(day),
+    }
+    names = table.column_names[len(keys) :]
+    wild = pa.table({**keys, **{n: np.full(len(entities) * len(day), amount, np.float32) for n in names}})
+    hit = pa.compute.and_(
+        pa.compute.equal(table["agency"], agency),
+        pa.compute.is_in(table["hour"], pa.array(list(day), pa.int32())),
+    )
+    return pa.concat_tables([table.filter(pa.compute.invert(hit)), wild.cast(table.schema)])
 
 
-def test_one_day_of_one_source_cannot_move_its_agencys_baseline_beyond_the_bound(small) -> None:
-    table = history.read(small.folder, "agency", small.first, small.last)
-    # Four weeks of history, as the bound is stated for: the days again, a week and two later.
+@pytest.mark.parametrize("amount", [0.0, 30.0, 1e9])
+@pytest.mark.parametrize("kind", ["agency", "host"])
+def test_one_day_of_one_source_cannot_move_its_agencys_baseline_beyond_the_bound(small, kind, amount) -> None:
+    table = history.read(small.folder, kind, small.first, small.last)
+    names = history.features_of(kind)
+    # Four weeks of history, as the bound is stated for: the days again, two weeks later.
     length = 14 * 24
     hour = table["hour"].to_numpy()
     again = [
@@ -86,21 +110,21 @@ def test_one_day_of_one_source_cannot_move_its_agencys_baseline_beyond_the_bound
     history_ = pa.concat_tables(again)
     last = small.first + 2 * length
     day = range(small.first + length + 2 * 24, small.first + length + 3 * 24)
-    victim = str(np.unique(table["entity"].to_pylist())[0])
+    victim = str(np.unique(table["agency"].to_pylist())[0])
 
     def centers(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-        usual = learning.fit(lambda: [rows], AGENCY, small.first, last)
-        mine = history_.filter(pa.compute.equal(history_["entity"], victim))
+        usual = learning.fit(lambda: [rows], names, small.first, last)
+        mine = history_.filter(pa.compute.equal(history_["agency"], victim))
         _, part = week.slot_of(mine["hour"].to_numpy())
         level = usual.levels.index(mine["level"][0].as_py())
-        expected = np.log1p(np.maximum(baseline.judge(usual, mine).expected[:, : len(AGENCY)], 0))
+        expected = np.log1p(np.maximum(baseline.judge(usual, mine).expected[:, : len(names)], 0))
         return expected, usual.level_scales[level, part]
 
     before, scale = centers(history_)
-    after, _ = centers(poisoned(history_, victim, day))
+    after, _ = centers(poisoned(history_, victim, day, amount))
     shift = np.abs(after - before) / scale
     assert shift.max() > 0.01  # it did something
-    assert shift.max() <= baseline.MOST_SHIFT
+    assert shift.max() <= (baseline.MOST_SHIFT if kind == "agency" else baseline.MOST_SHIFT_OF_MACHINES)
 
 
 def test_what_happens_everywhere_at_once_is_nobodys_doing() -> None:
@@ -114,6 +138,49 @@ def test_what_happens_everywhere_at_once_is_nobodys_doing() -> None:
 def test_hours_do_not_lend_each_other_a_cause() -> None:
     table = pa.table({"hour": pa.array([5, 6], pa.int32()), "agency": ["a", "b"]})
     assert (models.common_cause(np.full((2, 1), 9.0), table) == 9.0).all()
+
+
+def test_the_question_of_an_anomaly_finds_its_events(small, model) -> None:
+    loud = dataclasses.replace(model, threshold=-7.0, raised={})
+    found = train.score_span(loud, small.folder, small.last - 48, small.last)
+    assert len({one.kind for one in found}) == 4
+    for one in found[:: max(1, len(found) // 60)]:
+        begin = days.moment_of(one.hour)
+        question = Question(anomalies.query(one), begin, begin + dt.timedelta(hours=1))
+        events = list(small.store.search(question, fields=("agency.id",), limit=20))
+        assert events, one
+        if one.kind in {"host", "account"}:
+            assert {event["agency.id"] for event in events} == {one.agency}
+
+
+def test_an_address_outside_is_of_an_agency_it_meets(small, model) -> None:
+    loud = dataclasses.replace(model, threshold=-7.0, raised={})
+    found = train.score_span(loud, small.folder, small.last - 48, small.last)
+    outside = [one for one in found if one.kind == "outside"]
+    assert outside
+    for one in outside:
+        begin = days.moment_of(one.hour)
+        question = Question(
+            anomalies.query(dataclasses.replace(one, reasons=())), begin, begin + dt.timedelta(hours=1)
+        )
+        met = [
+            event["agency.id"] for event in small.store.search(question, fields=("agency.id",), limit=5000)
+        ]
+        assert met.count(one.agency) == max(met.count(agency) for agency in met)
+        assert one.meets[0] == one.agency
+
+
+def test_a_loud_agency_needs_a_higher_score(small, model) -> None:
+    """One agency with most of the anomalies of the quiet days takes no more than its share of the budget."""
+    held = train.score_span(
+        dataclasses.replace(model, threshold=-7.0, raised={}), small.folder, small.first, small.last
+    )
+    loudest = max({one.agency for one in held}, key=lambda agency: sum(one.agency == agency for one in held))
+    strict = dataclasses.replace(model, threshold=-7.0, raised={loudest: 5.0})
+    left = train.score_span(strict, small.folder, small.first, small.last)
+    assert [one for one in held if one.agency != loudest] == [one for one in left if one.agency != loudest]
+    assert all(one.score >= -2.0 for one in left if one.agency == loudest)
+    assert len(left) < len(held)
 
 
 def test_a_model_is_the_same_after_its_file(small, model, tmp_path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from citysoc.detectors.anomaly.feature import Feature
 
+NAMED = "(_exists_:dns.question.name OR _exists_:tls.client.server_name OR _exists_:url.domain)"
+"""Events that name a place on the network."""
+
 FEATURES = (
     Feature(
         "names",
@@ -13,7 +16,7 @@ FEATURES = (
         "different names asked for",
         "số tên miền khác nhau được truy vấn",
         ("agency", "host"),
-        "_exists_:dns.question.name",
+        NAMED,
     ),
     Feature(
         "odd_names",
@@ -23,7 +26,7 @@ FEATURES = (
         "domains that look made by a program",
         "số tên miền trông như do máy sinh ra",
         ("agency", "host"),
-        "_exists_:dns.question.name",
+        NAMED,
     ),
     Feature(
         "oddest_name",
@@ -33,7 +36,7 @@ FEATURES = (
         "how odd the oddest name is",
         "mức bất thường của tên miền lạ nhất",
         ("agency", "host"),
-        "_exists_:dns.question.name",
+        NAMED,
     ),
     Feature(
         "missing_names",

@@ -5,6 +5,7 @@ Nothing counts as new in the first week of an installation's data: then everythi
 
 from __future__ import annotations
 
+from citysoc.detectors.anomaly.families.names import NAMED
 from citysoc.detectors.anomaly.feature import Feature
 
 DAYS = 30
@@ -59,6 +60,7 @@ FEATURES = (
         "accounts never seen on this machine in 30 days",
         "số tài khoản chưa từng xuất hiện trên máy này trong 30 ngày",
         ("host",),
+        "_exists_:user.name",
     ),
     Feature(
         "new_places",
@@ -77,6 +79,7 @@ FEATURES = (
         "domains that this agency never asked for in 30 days",
         "số tên miền cơ quan này chưa từng truy vấn trong 30 ngày",
         ("agency",),
+        NAMED,
     ),
     Feature(
         "new_ports",

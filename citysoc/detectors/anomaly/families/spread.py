@@ -58,7 +58,7 @@ FEATURES = (
         "different accounts",
         "số tài khoản khác nhau",
         ("agency", "host", "outside"),
-        "event.category:authentication",
+        "_exists_:user.name",
     ),
     Feature(
         "hosts",
