@@ -120,9 +120,7 @@ def letterhead(settings: Reports, *, year: int, addressee: str) -> Letterhead:
         motto="Độc lập - Tự do - Hạnh phúc" if vietnamese else "Independence - Freedom - Happiness",
         number=_("No.: ....../BC-......"),
         mark=_("FOR INTERNAL USE") if settings.internal else "",
-        place_and_date=_("{place}, date ...... month ...... year {year}").format(
-            place=clean(settings.place), year=year
-        ),
+        place_and_date=_("{place}, ...... {year}").format(place=clean(settings.place), year=year),
         kind=_("REPORT"),
         addressee=_("To: {addressee}").format(addressee=to),
         signer=lines(settings.signer) or _("HEAD OF THE UNIT"),

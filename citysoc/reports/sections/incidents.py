@@ -145,7 +145,7 @@ def table_of(f: Figures, shown: Sequence[IncidentRow], *, name: str = "incidents
             Column(_("What; cause; measures"), 5.6 if one else 3.3),
             Column(_("Level"), 1.1),
             Column(_("State"), 1.0),
-            Column(_("24-hour and 72-hour clocks"), 1.6),
+            Column(_("24/72-hour clocks"), 1.6),
         ),
         tuple(
             (

@@ -94,7 +94,8 @@ def _page(section: Any) -> None:
 
     section.page_width, section.page_height = Mm(210), Mm(297)
     section.top_margin = section.bottom_margin = Mm(20)
-    section.left_margin, section.right_margin = Mm(30), Mm(15)
+    # Lengths are kept in twentieths of a point, cut off: 15 mm would become a little less than the decree asks for.
+    section.left_margin, section.right_margin = Mm(30), Mm(15.02)
     section.header_distance = Mm(9)
     section.different_first_page_header_footer = True
     number = section.header.paragraphs[0]
