@@ -17,7 +17,7 @@ import zoneinfo
 
 ANY, ONE = object(), object()
 DASHES = "-/\u2013\u2014\u2015"
-PARTS = frozenset({"minute", "hour", "day", "week", "month", "year"})
+PARTS = frozenset({"minute", "hour", "day", "week", "weekday", "month", "year"})
 COMPARE = {
     "lt": lambda a, b: a < b,
     "lte": lambda a, b: a <= b,
@@ -193,6 +193,8 @@ def related(text, other, modifiers):
 
 def part_of(found, part, zone):
     there = found.astimezone(zoneinfo.ZoneInfo(zone))
+    if part == "weekday":
+        return there.weekday() + 1
     return there.isocalendar().week if part == "week" else getattr(there, part)
 
 

@@ -98,7 +98,7 @@ EXPRESSIONS = (
         "(?i)đ",
         "ß",
     ),
-    *("[A-K]", r"\s", "a(?=b)", r"(a)\1", "(?:ab)?1"),
+    *("[A-C]", r"\s", "a(?=b)", r"(a)\1", "(?:ab)?1"),
 )
 """None of what differs between expressions' engines: which letters beyond ASCII are words, and fold into a range."""
 NETWORKS = (
@@ -214,7 +214,9 @@ class Maker:
 
     def time_item(self):
         part = self.dice.choice(["minute", "hour", "day", "week", "month", "year"])
-        numbers = self.many(lambda: self.dice.choice([0, 1, 5, 8, 12, 31, 53, 2026]))
+        part = "weekday" if self.chance(0.15) else part
+        some = [1, 4, 6, 7] if part == "weekday" else [0, 1, 5, 8, 12, 31, 53, 2026]
+        numbers = self.many(lambda: self.dice.choice(some))
         return [part, *self.dice.choice([[], ["gte"], ["lt"]])], numbers
 
     def plain_item(self):

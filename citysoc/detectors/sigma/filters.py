@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import clock
 from citysoc.detectors.sigma.correlation import kept
-from citysoc.detectors.sigma.plan import DEFAULT_ZONE, NO_PLACEHOLDERS, Node, condition_of, simplify, tested
+from citysoc.detectors.sigma.plan import (
+    DEFAULT_ZONE,
+    NO_PLACEHOLDERS,
+    Node,
+    condition_of,
+    in_zone,
+    simplify,
+    tested,
+)
 from citysoc.detectors.sigma.text import fold
 from citysoc.errors import RuleError
 
@@ -24,7 +32,9 @@ _SOURCE = ("product", "category", "service")
 
 
 def compile_filter(
-    document: Mapping[str, Any], placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS
+    document: Mapping[str, Any],
+    placeholders: Mapping[str, Sequence[str]] = NO_PLACEHOLDERS,
+    timezone: str = DEFAULT_ZONE,
 ) -> dict[str, Any]:
     """Return what a filter says, checked; the rules are still names.
 
@@ -49,6 +59,7 @@ def compile_filter(
             "logsource": [_text(source.get(name)) for name in _SOURCE],
             "detection": {str(name): item for name, item in body.items() if name != "rules"},
             "placeholders": _used(document, placeholders),
+            "timezone": timezone,
             **_own(document.get("citysoc")),
         }
     )
@@ -128,7 +139,7 @@ def test_for(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> Node:
     """
     source = {name: value for name, value in zip(_SOURCE, logsource, strict=True) if value is not None}
     document = {"title": "filter", "logsource": source, "detection": plan["detection"]}
-    return condition_of(document, [], plan["placeholders"])
+    return in_zone(condition_of(document, [], plan["placeholders"]), plan["timezone"])
 
 
 def joined(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> Node:

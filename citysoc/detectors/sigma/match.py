@@ -428,13 +428,15 @@ def moment_of(value: Any) -> dt.datetime | None:
 
 
 def _time_part(moment: dt.datetime, part: str, zone: dt.tzinfo) -> int:
-    """Return a part of a time in a zone; the week is that of ISO 8601."""
+    """Return a part of a time in a zone; weeks and their days are those of ISO 8601."""
     try:
         there = moment.astimezone(zone)
     except OverflowError:  # the first or the last day that there is
         there = moment
     if part == "week":
         return there.isocalendar().week
+    if part == "weekday":
+        return there.isoweekday()
     return int(getattr(there, part))
 
 

@@ -7,6 +7,7 @@ five ways, but knows only two of them where a rule has one. Importing this modul
 
 from __future__ import annotations
 
+import enum
 import re
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,7 +19,13 @@ from sigma.modifiers import (  # noqa: TID253  as above
     modifier_mapping,
     reverse_modifier_mapping,
 )
-from sigma.types import Placeholder, SigmaExpansion, SigmaString  # noqa: TID253  as above
+from sigma.types import (  # noqa: TID253  as above
+    Placeholder,
+    SigmaExpansion,
+    SigmaNumber,
+    SigmaString,
+    SigmaTimestampPart,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,6 +124,23 @@ class Windash(SigmaValueModifier[SigmaString, SigmaExpansion]):
         return SigmaExpansion(list(some))
 
 
+class Part(enum.Enum):
+    """Parts of a time that the specification does not have."""
+
+    WEEKDAY = enum.auto()
+
+
+class Weekday(SigmaValueModifier[SigmaNumber, SigmaTimestampPart]):
+    """``weekday``: 1 is Monday, 7 is Sunday, as in ISO 8601; one of ours."""
+
+    def modify(self, val: SigmaNumber) -> SigmaTimestampPart:
+        """Return the number as that of a day of the week."""
+        if val.number not in range(1, 8):
+            raise SigmaValueError("a day of the week is 1 (Monday) to 7 (Sunday)")
+        # pySigma asks for one of its own parts, and only hands it on.
+        return SigmaTimestampPart(Part.WEEKDAY, int(val.number))  # type: ignore[arg-type]  # as said
+
+
 _OURS: dict[str, type[SigmaModifier[Any, Any]]] = {
     "utf16le": Utf16Le,
     "wide": Utf16Le,
@@ -125,6 +149,7 @@ _OURS: dict[str, type[SigmaModifier[Any, Any]]] = {
     "base64": Base64,
     "base64offset": Base64Offset,
     "windash": Windash,
+    "weekday": Weekday,
 }
 modifier_mapping.update(_OURS)
 reverse_modifier_mapping.update({cls.__name__: name for name, cls in _OURS.items()})

@@ -6,7 +6,7 @@
     ["re", field, pattern, flags]               flags: some of i, m, s
     ["cidr", field, [network ...]]
     ["number", field, operator, number]         operator: lt lte gt gte
-    ["part", field, part, operator, number, zone]     of a time there: minute hour day week month year
+    ["part", field, part, operator, number, zone]     of a time: minute hour day weekday week month year
     ["ref", field, how, cased, other field]
     ["exists", field]  ["null", field]
     ["keyword", cased, [piece ...]]             anywhere in a value; ["keyword_re", pattern, flags]
@@ -105,7 +105,7 @@ def _compile(
     if "filter" in document:
         from citysoc.detectors.sigma.filters import compile_filter
 
-        return compile_filter(document, placeholders)
+        return compile_filter(document, placeholders, timezone)
     if "action" in document and "detection" not in document:
         raise RuleError("collections with `action` are not part of Sigma 2; write whole rules")
     rule = _parse(document)

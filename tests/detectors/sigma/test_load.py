@@ -253,6 +253,19 @@ def test_the_zone_of_hours_is_the_houses(rules, tmp_path):
         assert len(loaded.detector.detect([EVENT])) == wanted, zone
 
 
+def test_the_zone_of_hours_of_a_filter_is_the_houses(rules, tmp_path):
+    write(rules, RULE.format(n=1, level="low"))
+    write(
+        rules,
+        "title: f\nlogsource: {category: antivirus}\n"
+        "filter: {rules: any, f: {'@timestamp|hour': 8}, condition: not f}\n",
+        "f.yml",
+    )
+    for zone, wanted in (("Asia/Ho_Chi_Minh", 0), ("UTC", 1), ("Asia/Ho_Chi_Minh", 0)):
+        loaded = load([rules], cache_dir=tmp_path, timezone=zone)
+        assert len(loaded.detector.detect([EVENT])) == wanted, zone
+
+
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
@@ -284,6 +297,8 @@ def test_a_key_that_is_there_twice_is_refused_with_its_line(rules, text, line, r
         ({"a|gt": "5"}, "incompatible"),
         ({"a|hour|gte|lt": 5}, "incompatible"),
         ({"a|cidr": "10.0.0.1/8"}, "host bits"),
+        ({"a|weekday": 0}, "1 (Monday) to 7"),
+        ({"a|weekday|gte": 8}, "1 (Monday) to 7"),
         ({"a|nosuch": "x"}, "Unknown modifier"),
         ({"a": {"b": "c"}}, "Unsupported"),
         ({}, "empty"),
