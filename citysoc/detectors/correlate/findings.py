@@ -9,7 +9,7 @@ from citysoc.detectors.correlate.arranged import CITY
 from citysoc.flow import CITY_AGENCY, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from citysoc.detectors.correlate.arranged import Correlation, Key, Parent
     from citysoc.detectors.correlate.groups import Group
@@ -137,8 +137,8 @@ def _agencies(entries: Sequence[Entry], hits: Sequence[Hit]) -> tuple[str, ...]:
 
 def handed_up(
     one: Correlation, above: Correlation, parent: Parent, *, key: Key, group: Group, hits: Sequence[Hit]
-) -> Iterator[Item]:
-    """Yield what windows of a correlation are to one above it: a match each.
+) -> list[Item]:
+    """Return what windows of a correlation are to one above it: a match each.
 
     Args:
         one: the correlation.
@@ -159,6 +159,14 @@ def handed_up(
     of_group = (
         () if parent.takes in {"", "metric"} else tuple(key[2 + int(p)] for p in parent.takes.split(","))
     )
+    head, end = f"#{one.number}.", f".{tail}"
+    plain = not one.across and not one.chained and parent.takes != "metric"
+    if plain:  # most are, and there is one for each event where most events qualify
+        return [
+            (time, f"{entries[high - 1][1]}{head}{time}{end}", target, slot, of_group, written, agency)
+            for time, _low, high, _metric in hits
+        ]
+    found: list[Item] = []
     for hit in hits:
         time, _low, high, metric = hit
         value: Value = of_group
@@ -167,8 +175,9 @@ def handed_up(
         if one.across:
             agency = ",".join(_agencies(entries, (hit,)))
         event = entries[high - 1][1]
-        name = f"{_bare(event) if one.chained else event}#{one.number}.{time}.{tail}"
-        yield time, name, target, slot, value, written, agency
+        name = f"{_bare(event) if one.chained else event}{head}{time}{end}"
+        found.append((time, name, target, slot, value, written, agency))
+    return found
 
 
 def _moment(time: int) -> dt.datetime:

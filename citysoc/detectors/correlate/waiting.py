@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import bisect
+from collections import defaultdict
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,7 +10,7 @@ from citysoc.detectors.correlate.arranged import CITY
 from citysoc.detectors.correlate.lanes import FOREVER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from citysoc.detectors.correlate.arranged import Correlation, Key
     from citysoc.detectors.correlate.feed import Match
@@ -26,6 +26,10 @@ Held: TypeAlias = "tuple[int, str, Key, int, Value, tuple[str, ...], str, int]"
 Place: TypeAlias = "tuple[int, str]"
 """Where matches wait: the level of their correlation, and its scope."""
 _TIME = itemgetter(0)
+
+
+def _first_time(group: tuple[Key, list[Held]]) -> int:
+    return group[1][0][0]
 
 
 class Waiting:
@@ -97,46 +101,45 @@ class Waiting:
         for stream, _event in late:
             losses.add("late", stream=stream)
 
-    def add(self, level: int, items: Iterable[Item]) -> None:
-        """Let what one correlation found wait for those above it."""
-        for item in items:
-            self._number += 1
-            self._count += 1
-            held: Held = (*item, self._number)
-            self._lists.setdefault((level, item[2][1]), []).append(held)
-            if self._journal:
-                self._came.append(held)
+    def add(self, level: int, items: Sequence[Item]) -> None:
+        """Let what one group of a correlation found wait for those above it.
+
+        Args:
+            level: of the correlation above.
+            items: of one group of it.
+        """
+        if not items:
+            return
+        held: list[Held] = [(*item, number) for number, item in enumerate(items, self._number + 1)]
+        self._number += len(held)
+        self._count += len(held)
+        self._lists.setdefault((level, held[0][2][1]), []).extend(held)
+        if self._journal:
+            self._came += held
 
     def release(self, place: Place, mark: int) -> dict[Key, list[Held]]:
         """Return the matches from before a watermark, which wait no longer: by group, each in order."""
-        held = self._lists.get(place)
-        groups: dict[Key, list[Held]] = {}
-        if not held:
-            return groups
-        held.sort(key=_TIME)
-        end = bisect.bisect_left(held, (mark,))
-        if not end:
-            return groups
-        get = groups.get
-        gone = held[:end]
-        ties: set[Key] = set()
-        for item in gone:
-            found = get(item[2])
-            if found is None:
-                groups[item[2]] = [item]
-            else:
-                if found[-1][0] == item[0]:
-                    ties.add(item[2])
-                found.append(item)
-        for key in ties:
-            groups[key] = _each_once(groups[key])
+        held = self._lists.get(place, ())
+        gone = [item for item in held if item[0] < mark]
+        if not gone:
+            return {}
+        if len(gone) == len(held):
+            del self._lists[place]
+        else:
+            self._lists[place] = [item for item in held if item[0] >= mark]
         if self._journal:
             self._went += [item[7] for item in gone]
-        self._count -= end
-        del held[:end]
-        if not held:
-            del self._lists[place]
-        return groups
+        self._count -= len(gone)
+        groups: defaultdict[Key, list[Held]] = defaultdict(list)
+        for item in gone:
+            groups[item[2]].append(item)
+        # Many short lists are sorted sooner than one that is long.
+        for key, items in groups.items():
+            if len(items) > 1:
+                items.sort(key=_TIME)
+                if len(set(map(_TIME, items))) < len(items):
+                    groups[key] = _each_once(items)
+        return dict(sorted(groups.items(), key=_first_time))
 
     def middle(self, place: Place) -> int:
         """Return the time up to which the older half of what waits at a place lies."""
