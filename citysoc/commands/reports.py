@@ -14,7 +14,7 @@ from citysoc.commands import avreport
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, number
 from citysoc.commands.times import Span, span_options
-from citysoc.errors import UsageError
+from citysoc.errors import StoreError, UsageError
 from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def list_(app: App, *, format_: str | None) -> None:
 
     rows = []
     for folder in existing(app.config):
-        figures = json.loads((folder / "figures.json").read_bytes())["figures"]
+        figures = _read(folder)["figures"]
         rows.append(
             {
                 "period": figures["period"]["name"],
@@ -167,7 +167,7 @@ def show(app: App, *, name: str, agency: str | None, format_: str | None) -> Non
 
     PERIOD is its name: 2026-10, 2026-W41, 2026-Q4, 2026-H2, 2026, 2026-law.
     """
-    figures = json.loads((_built(app, name, agency) / "figures.json").read_bytes())
+    figures = _read(_built(app, name, agency))
     meanings = figures["definitions"]
     rows = [
         {
@@ -289,6 +289,26 @@ def export(app: App, *, path: Path, force: bool) -> None:
         raise UsageError(_("{path} exists.").format(path=path), hint=_("Give --force to replace it."))
     path.write_bytes(skeleton.template())
     app.say(_("Edit it and name it in citysoc.yaml under reports.template."))
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Return the figures of a built report as they were written."""
+    path = folder / "figures.json"
+    try:
+        found = json.loads(path.read_bytes())
+        if found["figures"]["period"]["name"] and found["definitions"]:
+            return dict(found)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path) from error
+    raise _damaged(path)
+
+
+def _damaged(path: Path) -> StoreError:
+    return StoreError(
+        _("the figures of the report cannot be read"),
+        where=str(path),
+        hint=_("Build the report again: citysoc reports build."),
+    )
 
 
 def _moment(text: str | None) -> dt.datetime | None:

@@ -96,5 +96,5 @@ def test_a_month_computed_again_says_what_changed_since_it_was_issued(tmp_path):
     assert issued.Difference("cases", "", 5, 8) in again.differences
     assert issued.Difference("classes", "SCAN", 5, 8) in again.differences
     page = again.files[1].read_text(encoding="utf-8")
-    assert "lượt tấn công, mã độc gián điệp và vi-rút: đã phát hành 5, nay 8" in page
+    assert "lượt tấn công, mã độc gián điệp và vi-rút: khi phát hành là 5, nay là 8" in page
     assert "03/11/2026 07:00" in page, "when it was issued, in Huế's time"

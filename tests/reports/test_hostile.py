@@ -267,7 +267,7 @@ def test_avreport(month, variant):
     etree.fromstring(found[0])
     assert harmless(text, but="\n")
     for place in EVENTS:
-        assert mark(place) in text
+        assert (mark(place) in text) == (variant == "soap" or place != "path"), "2018 knew no paths"
 
 
 def test_mail(month, tmp_path):

@@ -59,6 +59,13 @@ def test_a_placeholder_that_names_nothing_is_a_clear_error(tmp_path, figures, na
     assert caught.value.where == str(tmp_path / "own.docx")
 
 
+def test_the_error_names_figures_that_there_are(tmp_path, figures):
+    with pytest.raises(ConfigError) as caught:
+        filled(tmp_path, figures, "{{ figures.nothing.value }}")
+    assert "figures.cases, " in (caught.value.hint or "")
+    assert "figures.nothing" not in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"no zip", b"PK\x05\x06" + bytes(18)], ids=["empty", "text", "empty zip"]
 )

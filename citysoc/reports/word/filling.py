@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"\{\{\s*([a-z_]+(?:\.[a-z0-9_-]+)*)\s*\}\}")
 _FIGURES = "figures."
 _SECTION = "section."
+_MAX_NAMES = 60
+"""So many names an error lists."""
 
 
 def fill(page: Page, document: Document, figures: Figures | None, *, where: str | None) -> None:
@@ -140,13 +142,14 @@ def _drop(paragraph: Paragraph) -> None:
 
 def _figure(figures: Figures | None, name: str, where: str | None) -> str:
     value: Any = figures
+    found = _FIGURES.rstrip(".")
     for step in name.removeprefix(_FIGURES).split("."):
         known = _steps(value)
         if step not in known:
-            raise _unknown(name, where, [f"{name.rpartition('.')[0]}.{key}" for key in known][:30])
-        value = known[step]
+            raise _unknown(name, where, [f"{found}.{key}" for key in known][:_MAX_NAMES])
+        value, found = known[step], f"{found}.{step}"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise _unknown(name, where, [f"{name}.{key}" for key in _steps(value)][:30])
+        raise _unknown(name, where, [f"{name}.{key}" for key in _steps(value)][:_MAX_NAMES])
     if isinstance(value, float):
         return percent(value)
     return integer(value) if isinstance(value, int) else clean(value)
