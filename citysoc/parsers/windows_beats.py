@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.ecs.fields import FIELDS
 from citysoc.ecs.windows import EVENT_DATA
-from citysoc.parsers import ndjson, values
+from citysoc.parsers import ndjson
 from citysoc.parsers.windows_fields import COPY, DEFENDER, describe, name_kind, plan_of
 from citysoc.parsers.windows_shapes import NOWHERE, Recipe, copy_name, number_of, reader_of
 
@@ -37,6 +37,7 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 _CODES = (str, int)
 _OTHER_FORMS = frozenset({"EventID", "Event", "System"})
 """Names of records that are read as something else."""
+_KIND = ("event_id", "provider_name", "channel", "computer_name")
 _DATA = ("winlog", "event_data")
 _DATA_NAMES = ("winlog.event_data.", "winlog.user_data.")
 _RESERVED = ("agency.", "citysoc.", "ndjson.", "log.file.path", "log.offset")
@@ -97,7 +98,7 @@ class _Shape:
         self.names = {".".join(path): place for place, path in enumerate(names) if path[:2] != _DATA}
         self.recipes: dict[tuple[Any, ...], Recipe | None] = {}
         self.kind: Callable[[Row], tuple[Any, ...]] | None = None
-        kind = [self.names.get(f"winlog.{name}") for name in ("event_id", "provider_name", "channel")]
+        kind = [self.names.get(f"winlog.{name}") for name in _KIND]
         if (
             None not in kind
             and _DATA in inner
@@ -134,7 +135,7 @@ class _Shape:
         bare = {name.replace(" ", ""): place for name, place in self.data.items()}
         plan = plan_of(provider, str(code))
         data = {name: plan.moved.get(name.replace(" ", ""), EVENT_DATA + name) for name in self.data}
-        if None in head.values() or len(bare) < len(self.data) or "winlog.computer_name" not in head:
+        if None in head.values() or len(bare) < len(self.data):
             return None
         same: Event = {
             "event.code": str(code),
@@ -197,8 +198,9 @@ class Beats:
                 left.append(number)
                 continue
             row = shape.leaves(list(chain.from_iterable(map(dict.values, objects))))
-            code, provider, channel = shape.kind(row)
-            if type(code) not in _CODES or not shape.plain(row):  # 1, 1.0 and true are one key
+            code, provider, channel, computer = shape.kind(row)
+            # Of the code, 1, 1.0 and true are one key.
+            if type(code) not in _CODES or type(computer) is not str or not shape.plain(row):
                 left.append(number)
                 continue
             kind = (shape, code, provider, channel)
@@ -305,8 +307,6 @@ def _reader(name: str) -> tuple[str, type | None, Callable[[Any], Any]] | None:
         return None
     if name == "winlog.keywords":
         return name, None, keywords
-    if name == "winlog.computer_name":
-        return name, str, values.text
     fit = functools.partial(ndjson.fitted, name)
     if name == "winlog.record_id":
         return name, int, lambda value: number_of(fit(value))

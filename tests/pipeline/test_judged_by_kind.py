@@ -273,7 +273,7 @@ def nested(kind, head, data, is_dotted):
     channel, provider, code = kind
     found = {"winlog": {"channel": channel, "provider_name": provider, "event_id": code, "event_data": data}}
     found["winlog"]["computer_name"] = "pc1"
-    for name, value in head.items():
+    for name, value in orjson.loads(orjson.dumps(head)).items():  # objects of its own: they are filled
         holder = found
         *above, own = [name] if is_dotted else name.split(".")
         for part in above:

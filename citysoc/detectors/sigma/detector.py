@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from citysoc.clock import UTC
 from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.field import Memory
 from citysoc.detectors.sigma.index import Index, kept_plan, places
 from citysoc.detectors.sigma.kinds import Sight, by_runner, matches
-from citysoc.detectors.sigma.match import View, moment_of, predicate, teller, with_plain_names
-from citysoc.detectors.sigma.nodes import fields_of
-from citysoc.flow import UNKNOWN_AGENCY, Finding
+from citysoc.detectors.sigma.match import View, moment_of, with_plain_names
+from citysoc.detectors.sigma.rule import Rule, Told, findings_of
+from citysoc.flow import UNKNOWN_AGENCY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.sigma.index import Candidates
     from citysoc.detectors.sigma.kinds import Group, Kind, Origin
-    from citysoc.detectors.sigma.match import Predicate, Teller
-    from citysoc.flow import Event
+    from citysoc.flow import Event, Finding
 
 _Parts: TypeAlias = "Sequence[Sequence[Mapping[str, Sequence[str]]]]"
 MAX_ROUTES = 8192
@@ -31,58 +30,7 @@ _LOGSOURCE = frozenset(
     {"citysoc.logsource.category", "citysoc.logsource.product", "citysoc.logsource.service"}
 )
 """Given by a source's configuration and by parsers of anything, never to Windows events."""
-_ENTITIES = ("host.name", "user.name", "source.ip")
-_KINDS = {
-    **dict.fromkeys(("host.name", "observer.name", "log.syslog.hostname"), "host"),
-    **dict.fromkeys(("source.ip", "destination.ip", "client.ip", "server.ip", "host.ip"), "ip"),
-    **dict.fromkeys(("user.name", "user.target.name"), "user"),
-    "url.domain": "domain",
-}
-"""What a field names, so that a machine is one entity whether it is the source or the destination."""
 _NEVER = dt.datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Rule:
-    """A rule that can be matched: its plan, and its predicate, made when it is first asked for.
-
-    Args:
-        plan: what ``plan.compile_document`` made of it.
-    """
-
-    __slots__ = ("_asks", "_tell", "_test", "codes", "entity", "group_by", "plan", "tags")
-
-    def __init__(self, plan: Mapping[str, Any]) -> None:
-        self.plan = plan
-        codes = plan["codes"]
-        self.codes: frozenset[str] | None = None if codes is None else frozenset(codes)
-        self.entity: tuple[str, ...] = (plan["entity"],) if plan["entity"] else _ENTITIES
-        self.group_by: tuple[str, ...] = tuple(plan["group_by"])
-        self.tags: tuple[str, ...] = tuple(plan["tags"])
-        self._asks: frozenset[str] | None = None
-        self._test: Predicate | None = None
-        self._tell: Teller | None = None
-
-    def asks(self) -> frozenset[str]:
-        """Return the fields that a finding of it takes; the empty name stands for all that an event says."""
-        if self._asks is None:
-            self._asks = frozenset({*fields_of(self.plan["test"]), *self.entity, *self.group_by})
-        return self._asks
-
-    def matches(self, view: View) -> bool:
-        """Return whether an event matches."""
-        test = self._test
-        if test is None:
-            test = self._test = predicate(self.plan["test"])
-        return test(view)
-
-    def matched(self, view: View) -> dict[str, Any]:
-        """Return field to value of what made an event match."""
-        tell = self._tell
-        if tell is None:
-            tell = self._tell = teller(self.plan["test"])
-        found: dict[str, Any] = {}
-        tell(view, found)
-        return found
 
 
 class Route:
@@ -189,14 +137,14 @@ class SigmaDetector:
             whole += [group.numbers[place] for place in left]
             for place, view, rules in matched:
                 number = group.numbers[place]
-                told = _Told(
+                told = Told(
                     origin.agency or UNKNOWN_AGENCY,
                     origin.event_id(number),
                     origin.moment(kind, group.rows[place]),
                     origin.path,
                     origin.offset(number),
                 )
-                found.append((number, [_finding(rule, view, told) for rule in rules]))
+                found.append((number, findings_of(rules, view, told)))
         return found, whole
 
     def _sight(self, kind: Kind) -> Sight | Literal[False] | None:
@@ -271,14 +219,14 @@ def _findings(route: Route, candidates: Candidates, event: Mapping[str, Any]) ->
     if not rules:
         return []
     offset = event.get("log.offset")
-    told = _Told(
+    told = Told(
         str(event.get("agency.id") or UNKNOWN_AGENCY),
         str(event.get("event.id") or ""),
         moment_of(event.get("@timestamp")) or moment_of(event.get("event.ingested")) or _NEVER,
         str(event.get("log.file.path") or ""),
         offset if isinstance(offset, int) else 0,
     )
-    return [_finding(rule, view, told) for rule in rules]
+    return findings_of(rules, view, told)
 
 
 def _hashable(value: Any) -> Any:
@@ -315,44 +263,3 @@ def _has(values: tuple[str, ...], wanted: str) -> bool:
     if wanted.endswith("*"):
         return any(value.startswith(wanted[:-1]) for value in values)
     return wanted in values
-
-
-class _Told(NamedTuple):
-    """What findings of one event say alike: agency, id, time and place."""
-
-    agency: str
-    event_id: str
-    timestamp: dt.datetime
-    path: str
-    offset: int
-
-
-def _finding(rule: Rule, view: View, told: _Told) -> Finding:
-    plan = rule.plan
-    event = view.event
-    entity_field = next((name for name in rule.entity if _one(event.get(name))), "")
-    names = rule.group_by or ((entity_field,) if entity_field else ())
-    return Finding(
-        rule=plan["id"],
-        title=plan["title"],
-        level=plan["level"],
-        agency=told.agency,
-        event_id=told.event_id,
-        timestamp=told.timestamp,
-        matched=rule.matched(view),
-        tags=rule.tags,
-        group={name: event[name] for name in names if event.get(name) is not None},
-        window_seconds=plan["window_seconds"],
-        entity=f"{_KINDS.get(entity_field, entity_field)}:{_one(event[entity_field])}"
-        if entity_field
-        else "",
-        path=told.path,
-        offset=told.offset,
-        title_vi=plan["title_vi"],
-    )
-
-
-def _one(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        value = value[0] if value else None
-    return "" if value is None else str(value)
