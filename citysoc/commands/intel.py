@@ -47,7 +47,7 @@ def command() -> None:
 @click.option(
     "--as",
     "format_of",
-    type=click.Choice(["auto", "list", "csv", "misp", "stix"]),
+    type=click.Choice(["auto", "list", "csv", "misp", "stix", "taxii"]),
     default="auto",
     help="The form of the feed; by default told by its beginning.",
 )
@@ -83,7 +83,8 @@ def import_(
 ) -> int:
     """Take indicators of files or URLs, and say what they would have hit in the last 90 days.
 
-    Plain lists, CSV (those of abuse.ch too), MISP events, STIX 2.1 bundles; packed ones (.gz, .zip, .zst) too.
+    Plain lists, CSV (those of abuse.ch too), MISP events, STIX 2.1 bundles; packed ones (.gz, .zip, .zst) too. A MISP
+    feed is named by its manifest.json or its folder, a TAXII 2.1 collection by the URL of its objects and --as taxii.
     Without FILE, the feeds of the configuration are fetched, with --feed only that one.
 
     \b
@@ -169,7 +170,7 @@ def _feed(
         values["path"] = stack.enter_context(_standard_input())
     else:
         values["path"] = Path(place).absolute()
-        if not Path(place).is_file():
+        if not Path(place).exists():
             raise UsageError(_("There is no such file: {path}").format(path=place))
     try:
         return Feed.model_validate(values)
@@ -185,7 +186,7 @@ def _name_of(place: str) -> str:
     """Return a name for a feed: what its file is called."""
     if place == "-":
         return "stdin"
-    last = place.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+    last = re.sub(r"/(manifest\.json|objects)$", "", place.split("?", 1)[0].rstrip("/")).rsplit("/", 1)[-1]
     stem = re.sub(r"(\.(gz|zip|zst|csv|txt|json|tsv|list|ipset|netset))+$", "", last.lower())
     return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:63] or "feed"
 

@@ -19,9 +19,11 @@ class Feed(Model):
 
     Args:
         id: its name in alerts and lists.
-        url: where to fetch it, or
-        path: the file, relative to the configuration file; packed ones (.gz, .zip, .zst) too.
-        format: list, csv, misp or stix; auto looks at the beginning.
+        url: where to fetch it: a document, the ``manifest.json`` of a MISP feed, or with ``format: taxii`` the
+            objects of a TAXII 2.1 collection; or
+        path: the file, relative to the configuration file; packed ones (.gz, .zip, .zst) too, and folders with a
+            MISP feed.
+        format: list, csv, misp, stix or taxii; auto looks at the beginning.
         confidence: 0 to 100, of indicators that bring none of their own.
         expires_days: indicators that bring no end of their own count so long after the feed named them last.
         every_seconds: how often to look for a new edition.
@@ -39,7 +41,7 @@ class Feed(Model):
     id: Identifier
     url: Annotated[str, Field(pattern=r"^https?://[^\s@]+$", max_length=2000)] | None = None
     path: Path | None = None
-    format: Literal["auto", "list", "csv", "misp", "stix"] = "auto"
+    format: Literal["auto", "list", "csv", "misp", "stix", "taxii"] = "auto"
     confidence: Annotated[int, Field(ge=0, le=100)] = 50
     expires_days: Annotated[int, Field(ge=1, le=3650)] = 30
     every_seconds: Annotated[int, Field(ge=60)] = 3600
@@ -56,6 +58,8 @@ class Feed(Model):
     def _one_place(self) -> Feed:
         if (self.url is None) == (self.path is None):
             raise ValueError(_("a feed has a url or a path"))
+        if self.format == "taxii" and self.url is None:
+            raise ValueError(_("a feed of TAXII has a url"))
         if self.headers and self.url and not self.url.startswith("https://"):
             raise ValueError(_("secrets in headers need https"))
         return self

@@ -44,6 +44,7 @@ def fetch(
     root: Path,
     etag: str = "",
     modified: str = "",
+    accept: str = "",
     resolver: addresses.Resolver = addresses.resolve,
 ) -> Answer | None:
     """Write a feed's newest edition into a file; None where the server says that nothing is new.
@@ -54,6 +55,7 @@ def fetch(
         root: what paths of secrets and certificates are relative to.
         etag: of the edition that we have.
         modified: its ``Last-Modified``.
+        accept: the media type to ask for; any where it is empty.
         resolver: how to find a host's addresses.
 
     Raises:
@@ -62,6 +64,7 @@ def fetch(
     import httpx
 
     asked = {"if-none-match": etag} if etag else {"if-modified-since": modified} if modified else {}
+    asked |= {"accept": accept} if accept else {}
     try:
         return asyncio.run(_fetch(feed, target, root, asked, resolver))
     except TimeoutError as error:

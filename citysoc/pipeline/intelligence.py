@@ -18,7 +18,7 @@ from citysoc.detectors.intel.table import load
 from citysoc.detectors.intel.values import masked, pack, split_url, typed, unpack
 from citysoc.errors import CitysocError, InputError, StoreError
 from citysoc.i18n import _
-from citysoc.pipeline.fetching import fetch
+from citysoc.pipeline.feed_parts import MANIFEST, fetch_edition, forget_parts, join_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -87,7 +87,7 @@ def refresh(config: Config, feed: Feed, *, force: bool = False) -> Done:
                         return Done(feed.id)
                     warnings = warnings_of(config)
                     result = importing.import_file(
-                        database, path, terms, warnings=warnings, format_=feed.format
+                        database, path, terms, warnings=warnings, format_=_form(feed)
                     )
                     database.note_refresh(feed.id, facts)
                     importing.publish(database, folder, warnings)
@@ -116,7 +116,7 @@ def _edition(
     if feed.path is not None:
         path = config.root / feed.path
         try:
-            facts = path.stat()
+            facts = (path / MANIFEST if path.is_dir() else path).stat()
         except OSError as error:
             raise InputError(
                 _("The feed cannot be read: {reason}.").format(reason=error.strerror), where=str(path)
@@ -125,6 +125,11 @@ def _edition(
         unchanged = (
             known is not None and known["modified"] == modified and _is_young(known["refreshed_at"], feed)
         )
+        if path.is_dir() and not unchanged:
+            with tempfile.TemporaryDirectory(prefix="citysoc-intel-") as folder:
+                join_folder(path, whole := Path(folder) / "feed")
+                yield whole, {"modified": modified}
+            return
         yield (None if unchanged else path), {"modified": modified}
         return
     with tempfile.TemporaryDirectory(prefix="citysoc-intel-") as folder:
@@ -132,11 +137,21 @@ def _edition(
         # An edition that the server calls unchanged is taken again before its indicators expire.
         young = known is not None and _is_young(known["refreshed_at"], feed)
         etag, last = (known["etag"], known["modified"]) if known is not None and young else ("", "")
-        answer = fetch(feed, path, root=config.root, etag=etag, modified=last)
+        parts = _parts(config, feed.id)
+        answer = fetch_edition(feed, path, root=config.root, parts=parts, etag=etag, modified=last)
         yield (
             (None if answer is None else path),
             ({} if answer is None else {"etag": answer.etag, "modified": answer.modified}),
         )
+
+
+def _form(feed: Feed) -> str:
+    """Return the form of a feed's file: pages of TAXII are put together as one envelope of STIX."""
+    return "stix" if feed.format == "taxii" else feed.format
+
+
+def _parts(config: Config, feed: str) -> Path:
+    return folder_of(config) / "parts" / feed
 
 
 def _is_young(refreshed_at: int, feed: Feed) -> bool:
@@ -307,6 +322,7 @@ def remove(config: Config, feed: str) -> int:
                 _("There is no feed {feed}.").format(feed=repr(feed)), hint=_("See `citysoc intel list`.")
             )
         importing.publish(database, folder_of(config), warnings_of(config))
+    forget_parts(_parts(config, feed))
     return count
 
 
