@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.sigma import Check, Loaded
     from citysoc.detectors.sigma.states import Overrides
-    from citysoc.pipeline.backtest import Difference
+    from citysoc.pipeline.backtest import Difference, Rules
     from citysoc.pipeline.differences import Row
     from citysoc.stores.base import Question
 
@@ -102,7 +102,7 @@ def command(
             app.store,
             question,
             rules_of(other, changed_staged if changed else staged, wanted),
-            before=rules_of(today, staged, wanted) if changed else app.config.state_path,
+            before=rules_of(today, staged, wanted) if changed else _made(app),
             policy=app.config.settings.alerts,
             wanted=wanted,
             samples=samples,
@@ -117,6 +117,14 @@ def command(
     _show(app, rows, question, format_, samples=samples)
     _say(app, found, rows, changed=changed)
     return _code(app, other, with_, rows, fail_on)
+
+
+def _made(app: App) -> Path | Rules:
+    """Return what holds the alerts that were made: the state, or no rules at all where nothing was made yet."""
+    from citysoc.pipeline.backtest import Rules
+
+    path = app.config.state_path
+    return path if path.exists() else Rules((), ())
 
 
 def _changed(

@@ -62,6 +62,8 @@ def add(
         return load([path], cache_dir=cache_dir(), **house_words(app)).checks
 
     folder = own_folder(app.config)
+    if source.resolve() in {folder.resolve(), *folder.resolve().parents}:
+        raise UsageError(_("The house's own rules lie in there: they are in use already."), where=str(source))
     chosen = name or rulesets.name_of(source)
     try:
         added = rulesets.add(source, folder, chosen, judge=judge, staged=staged, owner=who, licence=licence)

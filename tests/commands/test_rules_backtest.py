@@ -126,3 +126,9 @@ def test_nothing_is_written(filled, changed):
     filled.run("rules", "backtest", "--since", "7d", "--with", folder)
     filled.run("rules", "backtest", "--since", "7d")
     assert content() == before
+
+
+def test_where_nothing_came_in_yet(house):
+    result = house.run("rules", "backtest", "--since", "30d")
+    assert "0 events" in result.stderr
+    assert not (house.folder / "data").exists()

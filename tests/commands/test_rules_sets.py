@@ -233,3 +233,10 @@ def test_a_release_of_sigmahq(house, tmp_path):
     assert manifest["counts"]["ok"] > 3700
     assert manifest["licences"] == ["sigma/LICENSE"]
     assert "3777 added" in result.stderr
+
+
+def test_the_own_folder_is_no_set(house):
+    for source in (house.rules, house.rules.parent):
+        result = house.run("rules", "add", source, code=2)
+        assert "in use already" in str(result.exception)
+    assert not list(house.rules.glob("*/manifest.json"))
