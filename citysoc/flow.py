@@ -147,9 +147,11 @@ class Unparsed:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finding:
     """One detector's verdict on one event, or on windows of events that follow each other.
+
+    Nobody changes one. It is not frozen, because it takes 1.5 µs longer to make one that is, where an event takes 20.
 
     Args:
         rule: the rule's id.

@@ -98,11 +98,11 @@ def printable(text: str) -> str:
 
 
 def to_json(row: Mapping[str, Any]) -> bytes:
-    """Return one JSON object: times in RFC 3339 UTC, lone surrogates replaced."""
+    """Return one JSON object: times in RFC 3339 UTC, lone surrogates replaced, numbers beyond 64 bits as text."""
     options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
     try:
         return orjson.dumps(row, default=str, option=options)
-    except TypeError:  # text that is no valid Unicode: rare, so paid for only then
+    except TypeError:  # text that is no valid Unicode, a huge number: rare, so paid for only then
         return orjson.dumps(_clean(row), default=str, option=options)
 
 
@@ -126,6 +126,8 @@ def _clean(value: Any) -> Any:
         return {_clean(k): _clean(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(v) for v in value]
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        return str(value)
     return value
 
 

@@ -27,6 +27,24 @@ def test_a_pipe_gets_ndjson_with_every_key(capfdbinary):
     }
 
 
+def test_what_json_has_no_form_for_is_written_all_the_same(capfdbinary):
+    odd = {
+        "huge": 1 << 70,
+        "low": -(1 << 64),
+        "most": (1 << 64) - 1,
+        "text": "a\udcff",
+        "in": [{"x": 1 << 65}],
+    }
+    assert emit([odd], (), "ndjson") == 1
+    assert json.loads(capfdbinary.readouterr().out) == {
+        "huge": str(1 << 70),
+        "low": str(-(1 << 64)),
+        "most": (1 << 64) - 1,
+        "text": "a\\udcff",
+        "in": [{"x": str(1 << 65)}],
+    }
+
+
 def test_a_table_shows_columns_and_groups_numbers(capfd):
     with speaking("vi"):
         emit([ROW], COLUMNS, "table")
