@@ -78,7 +78,7 @@ def form(config: Config, case: Case, kind: Kind) -> Document:
         (_("Description of the incident"), _description(case, zone)),
         (_("Cause"), _noted(case, "cause")),
         (_("Scope and impact"), (*_entities(case), *_noted(case, "scope"))),
-        (_("Measures taken and planned"), _noted(case, "measure")),
+        (_("Measures taken and planned; first results"), _noted(case, "measure")),
     ]
     if kind == "final":
         parts.append((_("Course of the handling"), _course(case, zone)))
@@ -115,6 +115,8 @@ def _pairs(name: str, caption: str, rows: Sequence[tuple[str, str | Moment]]) ->
 def _operator(config: Config, case: Case, zone: str) -> tuple[Block, ...]:
     agency = config.registry.by_id(str(case.row["agency"]))
     name = agency.name if agency else str(case.row["agency"])
+    if agency and agency.name_en and i18n.language() == "en":
+        name = agency.name_en
     contacts = "; ".join(_contact(one) for one in agency.contacts) if agency else ""
     return (
         _pairs(
@@ -144,7 +146,7 @@ def _description(case: Case, zone: str) -> tuple[Block, ...]:
     return (
         _pairs(
             "incident",
-            _("Incident"),
+            _("The incident"),
             [
                 (_("What"), clean(title)),
                 (_("Class"), classes),
@@ -164,7 +166,7 @@ def _alerts(case: Case, zone: str) -> Table:
         "alerts",
         _("Alerts of the incident"),
         (
-            Column(_("No."), 0.5, "right"),
+            Column(_("No."), 0.5, "center"),
             Column(_("First seen"), 1.5),
             Column(_("Rule"), 4),
             Column(_("Level"), 1.2),

@@ -1,6 +1,6 @@
 """Reports on schedule: which are due, built once a period and template, delivered until they arrive.
 
-A report that was missed while the service was down is built at the next start; a zero month is reported
+Reports that were missed while the service was down are built at the next start; a zero month is reported
 like any other. Deliveries are rows of the state database, written in the transaction that says the report
 was built, so that none is lost and none is sent twice.
 """
@@ -11,16 +11,14 @@ import datetime as dt
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from citysoc import telemetry
-from citysoc.enrich.working_hours import first_working_day
 from citysoc.errors import CitysocError
 from citysoc.i18n import _
 from citysoc.reports.build import build, folder_of
 from citysoc.reports.delivery import Package, deliver
+from citysoc.reports.due import due, missed
 from citysoc.reports.each import build_each
-from citysoc.reports.periods import month_period, named_period
 from citysoc.state.values import clean, stamp
 
 if TYPE_CHECKING:
@@ -52,41 +50,6 @@ class Delivered:
     dead: int = 0
 
 
-def due(config: Config, now: dt.datetime) -> Iterator[Period]:
-    """Yield the periods whose report is due, by the configured schedule, the newest of each kind."""
-    zone = config.settings.service.timezone
-    local = now.astimezone(ZoneInfo(zone))
-    hour, minute = map(int, config.settings.reports.day_of_month_time.split(":"))
-    at = dt.time(hour, minute)
-    for kind in config.settings.reports.schedule:
-        if kind == "week":
-            yield _last_week(local, at, zone)
-        else:
-            yield _last_months(local, at, zone, 1 if kind == "month" else 3)
-
-
-def _last_week(local: dt.datetime, at: dt.time, zone: str) -> Period:
-    """Return the last whole week, from Monday at the hour of reports on."""
-    monday = local.date() - dt.timedelta(days=local.weekday())
-    weeks = 2 if local.replace(tzinfo=None) < dt.datetime.combine(monday, at) else 1
-    year, week, _day = (monday - dt.timedelta(weeks=weeks)).isocalendar()
-    return named_period(f"{year}-W{week:02}", zone)
-
-
-def _last_months(local: dt.datetime, at: dt.time, zone: str, months: int) -> Period:
-    """Return the last whole month or quarter, from the next one's first working day at that hour on.
-
-    Until then it is the one before, which a service that was down so long has yet to build.
-    """
-    month = local.year * 12 + local.month - 1
-    first = month - month % months
-    ready = dt.datetime.combine(first_working_day(first // 12, first % 12 + 1), at)
-    before = first - months if local.replace(tzinfo=None) >= ready else first - 2 * months
-    if months == 1:
-        return month_period(before // 12, before % 12 + 1, zone)
-    return named_period(f"{before // 12}-Q{before % 12 // 3 + 1}", zone)
-
-
 def version(config: Config) -> str:
     """Return what tells one way of making reports from another: our layout, the user's template."""
     digest = hashlib.blake2b(f"layout {LAYOUT}".encode(), digest_size=16)
@@ -99,20 +62,22 @@ def version(config: Config) -> str:
 def publish(config: Config, state: State, store: EventStore, *, now: dt.datetime) -> list[str]:
     """Build every report that is due and not built; return their periods' names."""
     built = []
-    for period in due(config, now):
-        if _known(state, period, version(config)):
+    for newest in due(config, now):
+        if version(config) in _versions(state, newest):
             continue
-        _publish(config, state, store, period, now)
-        built.append(period.name)
+        for period in missed(newest, lambda period: bool(_versions(state, period))):
+            _publish(config, state, store, period, now)
+            built.append(period.name)
     return built
 
 
-def _known(state: State, period: Period, made: str) -> bool:
+def _versions(state: State, period: Period) -> set[str]:
+    """Return in which versions the report of a period was built."""
     rows = state.rows(
-        "SELECT 1 FROM reports WHERE since = ? AND until = ? AND version = ?",
-        (stamp(period.since), stamp(period.until), made),
+        "SELECT version FROM reports WHERE since = ? AND until = ?",
+        (stamp(period.since), stamp(period.until)),
     )
-    return bool(rows)
+    return {row["version"] for row in rows}
 
 
 def _publish(config: Config, state: State, store: EventStore, period: Period, now: dt.datetime) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import socket
 import threading
+from zoneinfo import ZoneInfo
 
 import asyncssh
 import pytest
@@ -18,7 +19,8 @@ from aiosmtpd.controller import Controller
 
 from citysoc.config.load import load
 from citysoc.reports import publish
-from citysoc.reports.publish import deliver_due, due
+from citysoc.reports.due import due
+from citysoc.reports.publish import deliver_due
 from citysoc.state import State
 from citysoc.stores.local import LocalStore
 
@@ -90,6 +92,33 @@ def test_a_zero_month_is_reported_once(tmp_path):
     assert published(config) == []
     assert published(config, NOW + dt.timedelta(days=20)) == []
     assert published(config, NOW + dt.timedelta(days=31)) == ["11/2026"]
+
+
+def test_all_that_was_missed_is_made_up_for(tmp_path):
+    """A service that was down over Tết builds every week and month of that time, oldest first, each once."""
+    share = {"id": "share", "kind": "directory", "path": str(tmp_path / "share"), "formats": ["html"]}
+    config = city(tmp_path, {"formats": ["html"], "schedule": ["week", "month"], "targets": [share]})
+    tet = dt.datetime(2027, 1, 29, 9, tzinfo=ZoneInfo("Asia/Ho_Chi_Minh"))
+    assert published(config, tet) == ["W03/2027", "12/2026"], "what is new has missed nothing"
+    back = tet.replace(month=3, day=1)
+    assert published(config, back) == [
+        "W04/2027",
+        "W05/2027",
+        "W06/2027",
+        "W07/2027",
+        "W08/2027",
+        "01/2027",
+        "02/2027",
+    ]
+    assert published(config, back) == []
+    done, _ = delivered(config, back)
+    assert done.sent == 9
+
+
+def test_what_lies_years_back_is_not_made_up_for(tmp_path):
+    config = city(tmp_path, {"formats": ["html"], "schedule": ["month"]})
+    assert published(config, NOW.replace(year=2024)) == ["10/2024"]
+    assert published(config) == ["10/2026"]
 
 
 def test_another_template_is_another_report(tmp_path):

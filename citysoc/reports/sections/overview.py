@@ -163,7 +163,7 @@ def _changes(rows: list[ClassRow], form: str) -> str:
 
 def _peak(f: Figures) -> str:
     totals = {day: sum(parts.values()) for day, parts in f.days.items()}
-    if len(totals) < 2 or not f.cases.value:
+    if len(totals) < 2 or not f.cases.value or not f.over:  # days to come are no days without events
         return ""
     day = max(totals, key=lambda day: (totals[day], day))
     if totals[day] * len(totals) < PEAK * f.cases.value:
