@@ -35,6 +35,7 @@ from citysoc.pipeline import Line, intelligence
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.correlating import Correlating
 from citysoc.pipeline.pull import file_collectors, pull
+from citysoc.pipeline.refused import follow
 from citysoc.pipeline.rulebook import JOB as RULES
 from citysoc.pipeline.rulebook import Rulebook
 from citysoc.pipeline.upkeep import retain
@@ -392,6 +393,7 @@ def _cluster_jobs(service: Service) -> list[schedule.Job]:
 
     async def draining(_since: dt.datetime, _until: dt.datetime) -> str | None:
         left = await asyncio.to_thread(service.store.drain) if isinstance(service.store, Buffered) else 0
+        await asyncio.to_thread(follow, service.state, service.store)
         return f"{left} commits wait" if left else None
 
     async def mirroring(_since: dt.datetime, _until: dt.datetime) -> str | None:
@@ -436,9 +438,12 @@ async def _apart(config: Config, *arguments: str) -> dict[str, Any]:
 
 def _anomaly_jobs(service: Service) -> list[schedule.Job]:
     async def scoring(_since: dt.datetime, until: dt.datetime) -> str | None:
-        return await asyncio.to_thread(
-            anomaly.scheduled_score, service.config, service.store, service.state, until
-        )
+        if not await asyncio.to_thread(anomaly.ready, service.config):
+            return None
+        told = await _apart(service.config, "anomaly", "score", "--brief", "--until", clock.iso(until))
+        parts = [f"{told['new']} new anomalies of {told['anomalies']}"] if told["new"] else []
+        parts += [f"{what} drifted" for what in told["drifted"]]
+        return ", ".join(parts) or None
 
     async def learning(_since: dt.datetime, until: dt.datetime) -> str | None:
         if not await asyncio.to_thread(anomaly.should_train, service.config, service.store, until):

@@ -75,16 +75,20 @@ def train(app: App, *, seed: int, budget: float | None, force: bool, nice: bool,
 
 @command.command("score")
 @click.option("--tell/--dry-run", default=True, help="Raise alerts for what is new (default), or only show.")
+@click.option("--brief", is_flag=True, help="Print only how many, and what has drifted, as JSON.")
+@click.option("--nice", is_flag=True, help="Leave the processor to others.")
 @span_options
 @format_option
 @pass_app
-def score(app: App, *, tell: bool, span: Span, format_: str | None) -> None:
+def score(app: App, *, tell: bool, brief: bool, nice: bool, span: Span, format_: str | None) -> None:
     """Score whole hours; with --since, history again. Nothing is told twice.
 
     Example: citysoc anomaly score --since 7d --dry-run
     """
     from citysoc.detectors.anomaly import run
 
+    if nice:
+        os.nice(10)
     now = clock.now()
     until = span.until or now
     state = app.state(read_only=not tell)
@@ -100,6 +104,10 @@ def score(app: App, *, tell: bool, span: Span, format_: str | None) -> None:
         )
     finally:
         state.close()
+    if brief:
+        drifted = [f"{one.kind}/{one.family}" for one in run.drifted(app.config)]
+        click.echo(json.dumps({"anomalies": len(found), "new": new, "drifted": drifted}))
+        return
     emit((row(one) for one in found), COLUMNS, format_)
     if tell:
         app.say(_("{count} anomalies, {new} of them new.").format(count=len(found), new=new))

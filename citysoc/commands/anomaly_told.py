@@ -139,6 +139,14 @@ def explain(app: App, *, anomaly: str, format_: str | None) -> None:
     emit_one(whole, {"reasons": reasons}, format_)
 
 
+_FEEDBACK = (
+    *(Column(name) for name in ("id", "alert", "agency", "entity", "family", "nats", "who")),
+    Column("at", kind="time"),
+    Column("reason"),
+    Column("undone_at", kind="time"),
+)
+
+
 @click.command("feedback")
 @click.argument("anomaly", metavar="[ID]", required=False)
 @click.option(
@@ -183,8 +191,6 @@ def feedback(
                     raise UsageError(_("There is no feedback {number} in force.").format(number=undo))
             app.say(_("Feedback {number} counts no more.").format(number=undo))
         else:
-            rows = [dict(row) for row in state.rows("SELECT * FROM anomaly_feedback ORDER BY id DESC")]
-            names = ("id", "alert", "agency", "entity", "family", "nats", "who", "at", "reason", "undone_at")
-            emit([*rows, *journal.verdicts(state)], [Column(name) for name in names], format_)
+            emit([*journal.given(state), *journal.verdicts(state)], _FEEDBACK, format_)
     finally:
         state.close()

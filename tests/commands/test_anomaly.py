@@ -15,6 +15,7 @@ from citysoc.alerts.intake import take
 from citysoc.config.models import Alerts
 from citysoc.detectors.anomaly import anomalies, explain, journal
 from citysoc.detectors.anomaly.anomalies import Anomaly, Reason
+from citysoc.flow import CITY_AGENCY
 from citysoc.state import State
 from citysoc.stores.query_parse import parse
 
@@ -108,9 +109,17 @@ def test_feedback_on_an_address_outside_holds_whichever_agency_it_meets(state) -
     with state.transaction() as db:
         journal.lower(db, journal.row_of(state, one.id), who="truc", reason="", now=NOW)
     assert set(journal.lowered(state)) == {other.pattern}
-    told = anomalies.finding(one, threshold=1.0)
-    assert told.agency == "so-a"
-    assert told.matched["anomaly.agencies"] == ["so-a", "so-b"]
+
+
+def test_an_address_that_several_agencies_met_is_the_citys_and_each_of_them_has_the_alert(state) -> None:
+    mostly = replace(anomaly("203.0.113.9"), kind="outside", meets=("so-a", "so-b"))
+    assert anomalies.finding(mostly, threshold=1.0).agencies == ()
+    several = replace(mostly, agency=CITY_AGENCY)
+    with state.transaction() as db:
+        take(db, [anomalies.finding(several, threshold=1.0)], policy=Alerts(), webhooks=(), now=NOW)
+        (row,) = db.execute("SELECT agency, agencies FROM alerts")
+    assert row["agency"] == CITY_AGENCY
+    assert orjson.loads(row["agencies"]) == ["so-a", "so-b"]
 
 
 def test_an_anomaly_says_how_rare_it_is() -> None:

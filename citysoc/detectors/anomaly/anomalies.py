@@ -14,7 +14,7 @@ from citysoc.detectors.anomaly.facts import local
 from citysoc.detectors.anomaly.families import BY_NAME
 from citysoc.detectors.anomaly.feature import FAMILIES
 from citysoc.detectors.anomaly.model import family_of
-from citysoc.flow import UNKNOWN_AGENCY, Finding
+from citysoc.flow import CITY_AGENCY, UNKNOWN_AGENCY, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,13 +81,13 @@ class Anomaly:
     Args:
         id: stable: kind, agency, entity, hour.
         kind: of entity.
-        agency: its agency; of an address outside the one that it met most, in whose events it is.
+        agency: its agency; of an address outside the one in whose events it is most of the time, or else the city.
         entity: its name.
         hour: hours since 1970.
         score: see ``model``.
         family: the family that contributes most.
         reasons: its features, the most surprising first.
-        meets: of an address outside, the agencies it met most, the most first; at most three.
+        meets: of an address outside, the agencies it met, the most first; at most twenty.
     """
 
     id: str
@@ -142,18 +142,18 @@ def _named(kind: Kind, scored: Scored, row: int) -> Anomaly:
 
     own = scored.table["agency"][row].as_py() or UNKNOWN_AGENCY
     entity, hour = scored.table["entity"][row].as_py(), int(scored.table["hour"][row].as_py())
-    meets = tuple(scored.table["meets"][row].as_py().split()) if kind == "outside" else ()
+    met = scored.table["meets"][row].as_py().split() if kind == "outside" else []
     key = f"{kind}\0{own}\0{entity}\0{hour}".encode()
     return Anomaly(
         id=hashlib.blake2b(key, digest_size=8).hexdigest(),
         kind=kind,
-        agency=meets[0] if meets else own,
+        agency=met[0] if met else own,
         entity=entity,
         hour=hour,
         score=round(float(scored.score[row]), 3),
         family=FAMILIES[int(np.argmax(scored.families[row]))],
         reasons=(),
-        meets=meets,
+        meets=tuple(agency for agency in met if agency != CITY_AGENCY),
     )
 
 
@@ -268,8 +268,6 @@ def finding(one: Anomaly, *, threshold: float, event_id: str = "") -> Finding:
     """
     title, title_vi = TITLES[one.family]
     matched: dict[str, Any] = {"anomaly.id": one.id, "anomaly.score": one.score, "anomaly.kind": one.kind}
-    if one.meets:
-        matched["anomaly.agencies"] = list(one.meets)
     for reason in one.reasons:
         matched[f"anomaly.{reason.feature}"] = reason.value
         matched[f"anomaly.{reason.feature}.expected"] = reason.expected
@@ -286,6 +284,7 @@ def finding(one: Anomaly, *, threshold: float, event_id: str = "") -> Finding:
         group={"source.ip": one.entity} if one.kind == "outside" else {},
         window_seconds=DAY_SECONDS,
         entity=entity_text(one),
+        agencies=one.meets if one.agency == CITY_AGENCY else (),
     )
 
 

@@ -8,6 +8,7 @@ from citysoc.detectors.anomaly import facts
 from citysoc.detectors.anomaly.families import HOURLY
 from citysoc.detectors.anomaly.families.beaconing import LEAST_CALLS
 from citysoc.detectors.anomaly.feature import KINDS
+from citysoc.flow import CITY_AGENCY, UNKNOWN_AGENCY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,11 +45,13 @@ _SPECIAL = {
 
 _MEETS = (
     "CREATE OR REPLACE TEMP TABLE meets AS SELECT outside, hour,"
-    " array_to_string(list_slice(list(agency ORDER BY n DESC, agency), 1, 3), ' ') AS v FROM"
-    " (SELECT outside, hour, agency, count(*) AS n FROM facts WHERE outside IS NOT NULL AND agency <> 'unknown'"
+    " CASE WHEN 2 * max(n) > sum(n) THEN '' ELSE $city || ' ' END ||"
+    " array_to_string(list_slice(list(agency ORDER BY n DESC, agency), 1, 20), ' ') AS v FROM"
+    " (SELECT outside, hour, agency, count(*) AS n FROM facts WHERE outside IS NOT NULL AND agency <> $unknown"
     " GROUP BY ALL) GROUP BY ALL"
 )
-"""The agencies in whose events an address outside is most, in this hour."""
+"""Whose an address outside is in this hour: the agency in whose events it is most of the time, or else the city's;
+then all agencies that it met."""
 
 _PAIRS = (
     ("host", "peer", "host", "peer", "outbound"),
@@ -98,7 +101,7 @@ def _of_kind(db: duckdb.DuckDBPyConnection, kind: str) -> str:
     level = "'' AS level" if kind == "outside" else "any_value(level) AS level"
     names, joins = ["'' AS meets"], []
     if kind == "outside":
-        db.execute(_MEETS)
+        db.execute(_MEETS, {"city": CITY_AGENCY, "unknown": UNKNOWN_AGENCY})
         names, joins = (
             ["coalesce(any_value(meets.v), '') AS meets"],
             ["LEFT JOIN meets USING (outside, hour)"],

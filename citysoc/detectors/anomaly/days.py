@@ -8,6 +8,8 @@ hours and nothing else, whichever store it came to, and no mark of "up to here" 
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,13 +78,28 @@ def refresh(
     ]
     done = Refreshed()
     for day, hours in _by_day(changed).items():
-        parts = [_computed(store, run, networks) for run in _runs(hours, counts)]
-        _merge(folder, day, hours, parts)
-        _write_manifest(folder, day, {**known[day], **{str(h): counts.get(h, 0) for h in hours}})
+        with _alone(folder):
+            parts = [_computed(store, run, networks) for run in _runs(hours, counts)]
+            _merge(folder, day, hours, parts)
+            told = {str(hour): counts.get(hour, 0) for hour in hours}
+            _write_manifest(folder, day, {**manifest(folder, day), **told})
         events = sum(counts.get(hour, 0) for hour in hours)
         moved(events)
         done = Refreshed(done.hours + len(hours), done.events + events, done.days + 1)
     return done
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from the files meanwhile: scoring and training may want the same day.
+
+    What is computed then has at least the events that were counted before: a smaller count in the manifest only means
+    that the hour is computed once more.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def manifest(folder: Path, day: int) -> dict[str, int]:

@@ -9,6 +9,7 @@ from citysoc.detectors.anomaly import history
 from citysoc.detectors.anomaly.baseline import UNUSUAL_HOUR
 from citysoc.detectors.anomaly.days import days, files, hour_of
 from citysoc.detectors.anomaly.families import BY_NAME, HOURLY
+from citysoc.flow import CITY_AGENCY
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def sparkline(values: list[float]) -> str:
 
 
 def meets(folder: Path, entity: str, hour: dt.datetime) -> list[str]:
-    """Return the agencies that an address outside met most in an hour, the most first."""
+    """Return the agencies that an address outside met in an hour, the most first."""
     import duckdb
 
     number = hour_of(hour)
@@ -76,7 +77,7 @@ def meets(folder: Path, entity: str, hour: dt.datetime) -> list[str]:
             "SELECT meets FROM read_parquet(?) WHERE kind = 'outside' AND entity = ? AND hour = ?",
             [paths, entity, number],
         ).fetchall()
-    return rows[0][0].split() if rows else []
+    return [agency for agency in rows[0][0].split() if agency != CITY_AGENCY] if rows else []
 
 
 def series(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from citysoc.detectors.anomaly.feature import Kind
 
 KEYS = ("agency", "level", "entity", "hour", "meets")
-"""What a row is about; ``meets`` names the agencies that an address outside met most, with spaces between."""
+"""What a row is about; ``meets`` says whose an address outside is and names the agencies that it met, with spaces between."""
 MEMORY = "600MB"
 """What DuckDB may use."""
 

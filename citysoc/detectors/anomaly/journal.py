@@ -9,7 +9,7 @@ from citysoc.detectors.anomaly.days import moment_of
 from citysoc.errors import UsageError
 from citysoc.flow import UNKNOWN_AGENCY
 from citysoc.i18n import _
-from citysoc.state.values import clean, dump, load, stamp
+from citysoc.state.values import clean, dump, load, moment, stamp
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -105,6 +105,12 @@ def undo(db: sqlite3.Connection, number: int, *, who: str, now: dt.datetime) -> 
     return bool(done.rowcount)
 
 
+def given(state: State) -> list[dict[str, Any]]:
+    """Return what was said of anomalies, the latest first; what was taken back has ``undone_at``."""
+    rows = [dict(row) for row in state.rows("SELECT * FROM anomaly_feedback ORDER BY id DESC")]
+    return [{**row, "at": moment(row["at"]), "undone_at": _maybe(row["undone_at"])} for row in rows]
+
+
 def verdicts(state: State) -> list[dict[str, Any]]:
     """Return the patterns of alerts that were closed as false positives: all anomalies that are in the alert.
 
@@ -128,7 +134,7 @@ def verdicts(state: State) -> list[dict[str, Any]]:
             "entity": row["entity"] or row["told"].partition(":")[2],
             "family": row["rule"].removeprefix(RULE),
             "nats": FALSE_POSITIVE_NATS,
-            "at": row["at"],
+            "at": _maybe(row["at"]),
         }
         for row in rows
     ]
@@ -146,3 +152,7 @@ def lowered(state: State) -> dict[tuple[str, str, str], float]:
         key = (row["agency"], row["entity"], row["family"])
         found[key] = min(MOST_NATS, found.get(key, 0.0) + row["nats"])
     return found
+
+
+def _maybe(text: str | None) -> dt.datetime | None:
+    return moment(text) if text else None

@@ -196,14 +196,9 @@ def _finding(store: EventStore, one: Anomaly, trained: Model) -> Finding:
     )
 
 
-def scheduled_score(config: Config, store: EventStore, state: State, until: dt.datetime) -> str | None:
-    """Score the last hours, late data included; return one line, None when there is no model."""
-    if files.facts(model_folder(config)) is None:
-        return None
-    found, new = score(config, store, state, since=until - LATE, until=until, now=until)
-    parts = [f"{new} new anomalies of {len(found)}"] if new else []
-    parts += [f"{one.kind}/{one.family} drifted ({one.index:.2f})" for one in drifted(config)]
-    return ", ".join(parts) or None
+def ready(config: Config) -> bool:
+    """Return whether there is a model to score with."""
+    return files.facts(model_folder(config)) is not None
 
 
 def drifted(config: Config) -> list[watch.Drift]:

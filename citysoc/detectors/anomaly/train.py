@@ -13,6 +13,7 @@ from citysoc.detectors.anomaly.days import days, moment_of
 from citysoc.detectors.anomaly.families import VERSION
 from citysoc.detectors.anomaly.feature import KINDS
 from citysoc.errors import StoreError
+from citysoc.flow import CITY_AGENCY, UNKNOWN_AGENCY
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
@@ -144,8 +145,12 @@ def _threshold(draft: Model, held: dict[Kind, list[Scored]], *, budget: float, s
     fair = max(1, round(MOST_SHARE * wanted))
     for agency, count in Counter(one.agency for one in alerts if one.score >= threshold).items():
         own = sorted((one.score for one in alerts if one.agency == agency), reverse=True)
-        if count > fair and own[0] != own[-1] and agency != "unknown":
-            raised[agency] = round(max(0.0, own[fair] + 1e-6 - threshold), 6)
+        if count <= fair or agency in {UNKNOWN_AGENCY, CITY_AGENCY}:
+            continue
+        # Of equal scores all are told: nobody is silenced.
+        need = own[fair] + 1e-6 if own[0] > own[fair] else own[0]
+        if need > threshold:
+            raised[agency] = round(need - threshold, 6)
     return replace(draft, threshold=float(threshold), raised=raised)
 
 

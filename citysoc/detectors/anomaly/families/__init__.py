@@ -15,7 +15,7 @@ from citysoc.detectors.anomaly.families import (
 )
 from citysoc.detectors.anomaly.families import bytes as bytes_
 
-VERSION = 2
+VERSION = 3
 """Of the features' formulas: files of another version are computed again, models of another are refused."""
 
 HOURLY = (
