@@ -17,6 +17,7 @@ MIN_PREFIX = {4: 8, 6: 19}
 """Larger networks are no indicator: they are a mistake of the feed. No registry hands out more than a /19 of IPv6."""
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})")
+_HASH_NAME = re.compile(r"(?i)(?:md5|sha-?1|sha-?256)[:=]\s*")
 _DOMAIN = re.compile(r"(?=.{4,253}$)(?:[a-z0-9_-]{1,63}\.)+(?:xn--[a-z0-9-]{1,59}|[a-z][a-z0-9-]{1,62})")
 _LOCAL_PART = re.compile(r"[^\s@\"<>(),;:\\\[\]]{1,64}")
 _PORT = re.compile(r"(?:[0-9]{1,5})?")
@@ -87,8 +88,9 @@ def _typed(text: str) -> Typed:  # noqa: PLR0911  one way out for each kind
         return _typed_url(text)
     if (address := canonical_address(text)) is not None:
         return Typed("address", address)
-    if len(text) in {32, 40, 64} and _HEX.fullmatch(text):
-        return Typed("hash", text.lower())
+    bare = _HASH_NAME.sub("", text)
+    if len(bare) in {32, 40, 64} and _HEX.fullmatch(bare):
+        return Typed("hash", bare.lower())
     host, slash, rest = text.partition("/")
     if slash:
         if rest.isascii() and rest.isdigit() and (packed := pack(host)) is not None:
@@ -97,8 +99,10 @@ def _typed(text: str) -> Typed:  # noqa: PLR0911  one way out for each kind
     if "@" in text:
         return Typed("email", mail) if (mail := canonical_mail(text)) else _NOTHING
     host, colon, port = text.rpartition(":")
-    if colon and port.isdigit() and (address := canonical_address(host)) is not None:
-        return Typed("address", address)
+    if colon and port.isascii() and port.isdigit():
+        if (address := canonical_address(host)) is not None:
+            return Typed("address", address)
+        text = host
     if (domain := canonical_domain(text)) is not None:
         return Typed("domain", domain)
     return Typed("", "single_label") if text.isascii() and text.replace("-", "").isalnum() else _NOTHING

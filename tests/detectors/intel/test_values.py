@@ -103,3 +103,25 @@ def test_hosts_urls_and_mail_addresses_of_events_never_raise(text):
     canonical_mail(text)
     split_url(f"http://{text}")
     pack(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("c2.top:8443", "domain", "c2.top"),  # the port is the server's, the name is what is known
+        ("c2[.]top:8443", "domain", "c2.top"),
+        ("c2.top:https", "", "no_indicator"),
+        ("sha256:" + "AB" * 32, "hash", "ab" * 32),
+        ("MD5=" + "cd" * 16, "hash", "cd" * 16),
+        ("sha-1: " + "ef" * 20, "hash", "ef" * 20),
+        ("sha256:" + "zz" * 32, "", "no_indicator"),
+        ("[2606:4700:4700::64]:443", "address", "2606:4700:4700::64"),
+        ("0.0.0.0/0", "", "too_broad"),
+        ("::/0", "", "too_broad"),
+        ("45.61.0.0/33", "", "no_indicator"),
+        ("mã-độc.top", "domain", "xn--m-c-mla5uu74n.top"),
+        ("MÃ-ĐỘC.TOP", "domain", "xn--m-c-mla5uu74n.top"),
+    ],
+)
+def test_what_people_write_in_lists(text, kind, value):
+    assert typed(text) == (kind, value)
