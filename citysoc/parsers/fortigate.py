@@ -5,6 +5,7 @@ The fields are those of Fortinet's FortiOS Log Message Reference (traffic, utm a
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ from citysoc.parsers.base import Context, Parser
 from citysoc.parsers.times import epoch, iso
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Sequence
 
     from citysoc.flow import Event
@@ -26,6 +26,9 @@ _MARKER = re.compile(
 )
 _MARKS = ("logid=", "devid=", "devname=", "vd=")
 _FROM_UI = re.compile(r"\(([0-9a-fA-F.:]{3,45})\)")
+_OFFSET = re.compile(r"([+-][0-9]{2}):?([0-9]{2})")
+_NEAR = dt.timedelta(seconds=1)
+"""A device may write the line so long after the event: ``time`` is the line's, ``eventtime`` the event's."""
 _ABSENT = frozenset({"", "N/A", "(null)"})
 _NONE = frozenset({"n/a", "none", "unknown", "undefined"})
 
@@ -36,6 +39,12 @@ def _named(value: Any) -> str | None:
 
 def _sha256(value: Any) -> str | None:
     return value if isinstance(value, str) and len(value) == 64 else None
+
+
+def _zone(value: Any) -> str | None:
+    """Return an offset as ECS writes it, ``+07:00``."""
+    match = _OFFSET.fullmatch(value) if isinstance(value, str) else None
+    return f"{match[1]}:{match[2]}" if match else None
 
 
 _TABLE: Table = {
@@ -74,6 +83,7 @@ _TABLE: Table = {
     "msg": ("message", None),
     "action": ("event.action", None),
     "reason": ("event.reason", _named),
+    "tz": ("event.timezone", _zone),
     "ref": ("event.reference", None),
     "attack": ("rule.name", None),
     "attackid": ("rule.id", None),
@@ -149,8 +159,7 @@ def parse_message(message: str, context: Context) -> Event | Unparsed:
         "observer.vendor": "Fortinet",
     }
     values.assign(event, found, _TABLE, "fortigate.")
-    if (moment := _moment(raw, context.zone)) is not None:
-        event["@timestamp"] = moment
+    _set_time(event, raw, context.zone)
     if (number := raw.get("proto", "")).isdigit():
         event["network.iana_number"] = number
     if "url" in raw:
@@ -161,15 +170,21 @@ def parse_message(message: str, context: Context) -> Event | Unparsed:
     return event
 
 
-def _moment(raw: dict[str, str], zone: dt.tzinfo) -> dt.datetime | None:
-    exact = raw.get("eventtime")
-    if exact and (moment := epoch(exact)):
-        return moment
-    date, clock = raw.get("date"), raw.get("time")
-    if not date or not clock:
-        return None
+def _set_time(event: Event, raw: dict[str, str], zone: dt.tzinfo) -> None:
+    """Set the event's time; what says the same in other words is in ``event.original`` alone."""
+    exact = epoch(raw["eventtime"]) if "eventtime" in raw else None
     offset = raw.get("tz", "")
-    return _local(date, clock, offset if offset[:1] in {"+", "-"} else "", zone)
+    written = None
+    if "date" in raw and "time" in raw:
+        written = _local(raw["date"], raw["time"], offset if offset[:1] in {"+", "-"} else "", zone)
+    if (moment := exact or written) is None:
+        return
+    event["@timestamp"] = moment
+    if exact:
+        event.pop("fortigate.eventtime", None)
+    if written and abs(moment.replace(microsecond=0) - written) <= _NEAR:
+        event.pop("fortigate.date", None)
+        event.pop("fortigate.time", None)
 
 
 @functools.lru_cache(maxsize=4096)

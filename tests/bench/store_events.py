@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from citysoc.config.load import load_agencies
+from citysoc.flow import position_id
+from citysoc.parsers.registry import parser
 from citysoc.simulation.write import simulate
 
 if TYPE_CHECKING:
@@ -81,17 +83,20 @@ def day(rows: pa.Table, number: int) -> pa.Table:
     arrival = pc.add(rows["@timestamp"], pa.scalar(dt.timedelta(seconds=2), pa.duration("us")))
     rows = _with(rows, "event.ingested", pc.floor_temporal(arrival, 2, unit="second"))
     rows = _with(rows, "log.offset", pc.add(rows["log.offset"], 7919 * number))
-    return _with(rows, "event.id", _ids(len(rows)))
+    return _with(rows, "event.id", _ids(rows, number))
 
 
-def _ids(count: int) -> pa.Array:
-    """Return random ids of 32 hexadecimal digits."""
-    import numpy as np
+def _ids(rows: pa.Table, number: int) -> pa.Array:
+    """Return ids as the product makes them: of file and offset, or of contents, which are new every day."""
     import pyarrow as pa
 
-    text = np.frombuffer(os.urandom(16 * count).hex().encode(), dtype=np.uint8)
-    offsets = np.arange(0, 32 * count + 1, 32, dtype=np.int32)
-    return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(offsets), pa.py_buffer(text)])
+    names = ("citysoc.parser", "citysoc.source", "log.file.path", "log.offset")
+    return pa.array(
+        os.urandom(16).hex()
+        if parser(name).identity == "content"
+        else position_id(stream, f"{path}@{number}", offset)
+        for name, stream, path, offset in zip(*(rows[n].to_pylist() for n in names), strict=True)
+    )
 
 
 def batches(rows: pa.Table, size: int) -> Iterator[pa.Table]:

@@ -6,9 +6,11 @@ import datetime as dt
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from citysoc.errors import UsageError
-from citysoc.flow import Batch, Refused, Unparsed, content_id, position_id
+from citysoc.flow import Batch, Refused, Unparsed, content_id, position_id, position_ids
 from citysoc.parsers import registry
 from citysoc.parsers.base import Parser
 from citysoc.parsers.run import MAX_FIELDS, parse_batch
@@ -165,3 +167,19 @@ def test_auto_looks_at_the_records_themselves():
 def test_an_unknown_parser_is_an_error_with_a_hint():
     with pytest.raises(UsageError, match="Use one of"):
         parse_batch(batch(b"x", parser="khong-co"))
+
+
+@given(st.lists(st.integers(0, 2**70), unique=True, max_size=30))
+def test_ids_are_of_one_width_and_never_alike_within_a_file(offsets):
+    ids = position_ids("tttt/tuong-lua", "a1b2", offsets)
+    assert len(set(ids)) == len(ids)
+    assert all(len(id_) == 32 and int(id_, 16) >= 0 for id_ in ids)
+    assert ids == [position_id("tttt/tuong-lua", "a1b2", offset) for offset in offsets]
+    assert set(ids).isdisjoint(position_ids("tttt/tuong-lua", "a1b3", offsets))
+    assert set(ids).isdisjoint(position_ids("tttt/tuong", "a1b2", offsets))
+
+
+def test_the_ids_of_a_file_follow_its_lines_and_share_their_beginning():
+    ids = position_ids("tttt/tuong-lua", "a1b2", [0, 9, 10, 4096, 2**40 - 1])
+    assert ids == sorted(ids)
+    assert len({id_[:22] for id_ in ids}) == 1
