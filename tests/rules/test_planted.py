@@ -14,7 +14,7 @@ from citysoc.config.load import load_agencies
 from citysoc.detectors.correlate import Correlator
 from citysoc.flow import CITY_AGENCY, Batch
 from citysoc.pipeline.pull import given_files
-from citysoc.pipeline.work import Work, Worker
+from citysoc.pipeline.work import Work, Worker, loaded_of
 from citysoc.simulation.attacks import ATTACKS
 from citysoc.simulation.city import with_relays
 from citysoc.simulation.write import simulate, syslog_frames
@@ -32,7 +32,8 @@ def city(tmp_path_factory):
     )
     directory = tmp_path_factory.mktemp("city")
     truth = simulate(agencies, records=RECORDS, seed=SEED, directory=directory)
-    worker = Worker(Work(rules=(ROOT,)))
+    loaded = loaded_of(Work(rules=(ROOT,)))
+    worker = Worker(Work(), loaded)
     findings, matches = [], []
 
     def judge(batch):
@@ -49,7 +50,7 @@ def city(tmp_path_factory):
         frames.setdefault(owners[frame.sender], []).append(frame.payload)
     for agency, payloads in frames.items():
         judge(_syslog(agency, payloads))
-    correlator = Correlator(worker.correlations, lateness_seconds=None)
+    correlator = Correlator(loaded.correlations, lateness_seconds=None)
     findings += correlator.feed(matches) + correlator.finish()
     return truth, findings
 
