@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -179,3 +180,14 @@ def test_nobody_reads_that_no_computer_is_many(figures):
 )
 def test_long_names_of_the_letterhead_break_in_the_middle(name, rows):
     assert balanced(name, 25).split("\n") == rows
+
+
+def test_every_figure_is_defined_in_both_languages_with_its_query_and_completeness(figures):
+    said = json.loads(figures.to_json())
+    assert said["definitions"].keys() == said["figures"].keys() - {"period", "as_of", "over"}
+    for name, meaning in said["definitions"].items():
+        assert meaning["vi"].endswith("."), name
+        assert meaning["en"].endswith("."), name
+        assert meaning.get("query") or meaning.get("source"), name
+        assert meaning["over"] in {"event", "arrival", "end"}
+        assert meaning["completeness"].keys() >= {"streams_expected", "streams_quiet", "records_unaccounted"}
