@@ -38,6 +38,7 @@ FITTED = 6000
 """Rows a peer is fitted on, of each kind."""
 BUDGET = 20
 AGENCIES = int(os.environ.get("CITYSOC_BENCH_AGENCIES", "100"))
+SEED = int(os.environ.get("CITYSOC_BENCH_SEED", "1"))
 
 
 def peers() -> dict[str, Callable[[], Any]]:
@@ -88,7 +89,7 @@ def anomaly_city(_records: int) -> Iterator[Row]:
     """Planted campaigns: average precision, precision and recall at the budget, time to detect, beside peers."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(os.environ.get("CITYSOC_BENCH_CITY", home))
-        built = build(folder / "events", agencies=AGENCIES, each=2)
+        built = build(folder / "events", seed=SEED, agencies=AGENCIES, each=2)
         table = folder / "features"
         started = time.process_time()
         days.refresh(built.store, table, since=built.begin, until=built.end)
