@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CSV_BOM = "\ufeff"
+_TITLE_LETTERS = 31
+"""As long as the format lets a tab's name be."""
 
 
 def workbook(document: Document) -> bytes:
@@ -32,10 +34,11 @@ def workbook(document: Document) -> bytes:
     book = xlsxwriter.Workbook(held, options)
     book.set_properties({"title": document.title, "created": document.dated.replace(tzinfo=None)})
     formats = _formats(book)
+    titles = _titles()
     for table in document.tables():
-        _sheet(book, table, formats)
+        _sheet(book, table, titles.get(table.name, table.name[:_TITLE_LETTERS]), formats)
     if not document.tables():
-        sheet = book.add_worksheet("report")
+        sheet = book.add_worksheet(_("Report"))
         sheet.write_string(0, 0, _("No table of this report has rows."))
     book.close()
     from citysoc.reports.packages import settled
@@ -58,8 +61,35 @@ def _formats(book: Any) -> dict[str, Any]:
     }
 
 
-def _sheet(book: Any, table: Table, formats: dict[str, Any]) -> None:
-    sheet = book.add_worksheet(table.name[:31])
+def _titles() -> dict[str, str]:
+    """Return what the tabs of tables are called, in the language in force: short, and each another."""
+    return {
+        "classes": _("Classes"),
+        "outcomes": _("Outcomes"),
+        "attackers": _("Sources of attacks"),
+        "targets": _("Targets of attacks"),
+        "hour_types": _("Kinds of hours"),
+        "coverage": _("Coverage"),
+        "malware": _("Malware"),
+        "infected": _("Infected agencies"),
+        "spyware": _("Spyware"),
+        "servers": _("C&C servers"),
+        "bots": _("Agencies with bots"),
+        "incidents": _("Gravest incidents"),
+        "levels": _("Alerts by level"),
+        "rules": _("Rules"),
+        "vulnerabilities": _("Weaknesses"),
+        "conservation": _("Records checked"),
+        "quiet": _("Quiet streams"),
+        "levels_of_agencies": _("Level of agencies"),
+        "agencies": _("Agencies"),
+        "uncleaned": _("Malware not removed"),
+        "all_incidents": _("All incidents"),
+    }
+
+
+def _sheet(book: Any, table: Table, title: str, formats: dict[str, Any]) -> None:
+    sheet = book.add_worksheet(title)
     sheet.write_string(0, 0, table.caption, formats["title"])
     total = sum(column.width for column in table.columns)
     for position, column in enumerate(table.columns):
