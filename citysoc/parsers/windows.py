@@ -18,11 +18,10 @@ from citysoc.parsers.windows_fields import complete
 from citysoc.parsers.windows_shapes import Shapes, is_data, zone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from citysoc.flow import Event
-    from citysoc.parsers.windows_beats import Row
-    from citysoc.parsers.windows_shapes import Recipe
+    from citysoc.parsers.windows_shapes import Recipe, Row
 
 NOT_WINDOWS = Unparsed("windows.not_event", "The object is not a Windows event.")
 _MAX_DEPTH = 8
@@ -108,20 +107,28 @@ def from_object(record: Mapping[str, Any], context: Context) -> Event | None:
 
 
 def kinds(
-    rows: Sequence[Mapping[str, Any]],
-) -> Iterator[tuple[tuple[str, ...], Recipe | None, list[int]]]:
-    """Yield the names of flat records, the recipe for them, and which of the records they are.
+    by_names: Mapping[tuple[str, ...], tuple[list[int], list[Row]]],
+) -> Iterator[tuple[Recipe | None, list[int], Sequence[Row]]]:
+    """Yield recipes for flat records, the numbers of these records, and their values.
 
-    What has no recipe must be read one by one.
+    Args:
+        by_names: by their names the numbers of records and their values, all scalars. What has no recipe must be read
+            one by one.
     """
-    for names, recipe, numbers in _SHAPES.recipes(rows):
-        yield names, None if "winlog.event_id" in names or "EventID" not in names else recipe, numbers
+    for names, (numbers, rows) in by_names.items():
+        if "winlog.event_id" in names or "EventID" not in names:
+            yield None, numbers, rows
+        else:
+            yield from _SHAPES.recipes(names, numbers, rows)
 
 
-def nested_kinds(records: Sequence[dict[str, Any]]) -> Iterator[tuple[Recipe | None, list[int], list[Row]]]:
-    """Yield recipes for records of Winlogbeat, the numbers of these records, and their values.
+def nested_kinds(
+    records: Iterable[tuple[int, dict[str, Any]]],
+) -> Iterator[tuple[Recipe | None, list[int], Sequence[Row]]]:
+    """Yield recipes for records of Winlogbeat, the numbers of these records, and the values of their leaves.
 
-    What has no recipe must be read one by one, and comes without values.
+    Args:
+        records: with their numbers. What has no recipe must be read one by one.
     """
     return _BEATS.recipes(records)
 

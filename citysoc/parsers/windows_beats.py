@@ -20,12 +20,10 @@ from citysoc.parsers.windows_fields import COPY, DEFENDER, describe, name_kind, 
 from citysoc.parsers.windows_shapes import NOWHERE, Recipe, copy_name, number_of, reader_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from citysoc.flow import Event
-
-Row: TypeAlias = tuple[Any, ...]
-"""The values of a record's leaves, in the order of its shape."""
+    from citysoc.parsers.windows_shapes import Row
 
 _MAX_SHAPES = 1024
 _MAX_RECIPES = 4096
@@ -183,16 +181,16 @@ class Beats:
         self._recipes = 0
 
     def recipes(
-        self, records: Sequence[dict[str, Any]]
-    ) -> Iterator[tuple[Recipe | None, list[int], list[Row]]]:
-        """Yield recipes, the numbers of the records that they are for, and these records' values.
+        self, records: Iterable[tuple[int, dict[str, Any]]]
+    ) -> Iterator[tuple[Recipe | None, list[int], Sequence[Row]]]:
+        """Yield recipes, the numbers of the records that they are for, and the values of these records' leaves.
 
         Args:
-            records: JSON objects. Those for which there is no recipe come with None, and without values.
+            records: JSON objects with their numbers. Those for which there is no recipe come with None.
         """
         kinds: dict[tuple[Any, ...], tuple[list[int], list[Row]]] = {}
         left: list[int] = []
-        for number, record in enumerate(records):
+        for number, record in records:
             shape, objects = self._shape(record)
             if shape is None or shape.kind is None:
                 left.append(number)
@@ -209,8 +207,7 @@ class Beats:
             rows.append(row)
         yield None, left, []
         for (shape, *code), (numbers, rows) in kinds.items():
-            recipe = self._recipe(shape, tuple(code))
-            yield recipe, numbers, [] if recipe is None else rows
+            yield self._recipe(shape, tuple(code)), numbers, rows
 
     def _shape(self, record: dict[str, Any]) -> tuple[_Shape | None, Sequence[dict[str, Any]]]:
         """Return the shape of a record and its objects."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from citysoc.flow import Event
+    from citysoc.parsers.windows_shapes import Row
 
 
 class Kind:
@@ -26,14 +27,12 @@ class Kind:
 
     Args:
         recipe: how their events are made.
-        names: the keys of the values of a record, in their order: names, or places.
     """
 
-    def __init__(self, recipe: Recipe, names: Sequence[Any]) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self._names = names
-        self.times = [(names[place], zone) for place, zone in recipe.times]
-        """The keys of what may hold the time, and the zones that it promises."""
+        self.times = recipe.times
+        """The places of what may hold the time, and the zones that it promises."""
         self.same: Event = {
             **({} if "event.kind" in recipe.targets else {"event.kind": "event"}),
             **recipe.same,
@@ -54,11 +53,11 @@ class Kind:
         )
         """Whether nothing about an event depends on more than its recipe."""
 
-    def source(self, name: str) -> Any:
-        """Return the key of the value that a field has as it is; None where it is made of something."""
+    def source(self, name: str) -> int | None:
+        """Return the place of the value that a field has as it is; None where it is made of something."""
         if name in self._made or self.recipe.targets.count(name) != 1:
             return None
-        return self._names[self.recipe.targets.index(name)]
+        return self.recipe.targets.index(name)
 
     def part(self, wanted: Collection[str]) -> Part:
         """Return what makes some fields of events."""
@@ -78,7 +77,7 @@ class Kind:
         recipe.lists = [(name, only) for name, only in self.recipe.lists if name in names]
         recipe.paths = [(path, name) for path, name in self.recipe.paths if name in names]
         empty = frozenset(self.recipe.system) & set(targets)
-        part = Part(recipe, [self._names[place] for place in places], any_empty=bool(empty))
+        part = Part(recipe, places, any_empty=bool(empty))
         if len(places) == len(names) == len(recipe.read) == 1 and not copies and not recipe.paths:
             part.kept = recipe.read[0][1]
         return part
@@ -89,22 +88,22 @@ class Part:
 
     Args:
         recipe: makes them.
-        keys: of the values of these.
+        places: of these values of a record.
         any_empty: whether an empty value may count as absent.
 
     ``kept`` is the type of values that the only field has as they are, where there is such.
     """
 
-    __slots__ = ("_absent", "_get", "_make", "kept", "keys")
+    __slots__ = ("_absent", "_get", "_make", "kept", "places")
 
-    def __init__(self, recipe: Recipe, keys: Sequence[Any], *, any_empty: bool) -> None:
-        self.keys = tuple(keys)
+    def __init__(self, recipe: Recipe, places: Sequence[int], *, any_empty: bool) -> None:
+        self.places = tuple(places)
         self.kept: type | None = None
         self._make = recipe.make
         self._absent = (None, "") if any_empty else (None,)
-        self._get = _getter(self.keys)
+        self._get = _getter(self.places)
 
-    def make(self, row: Any) -> Event | None:
+    def make(self, row: Row) -> Event | None:
         """Return the fields; None where the event must be made as a whole to know."""
         found = self._get(row)
         for absent in self._absent:
@@ -113,10 +112,10 @@ class Part:
         return self._make(found)
 
 
-def _getter(keys: Sequence[Any]) -> Any:
-    if len(keys) > 1:
-        return itemgetter(*keys)
-    return (lambda row: (row[keys[0]],)) if keys else (lambda _row: ())
+def _getter(places: Sequence[int]) -> Any:
+    if len(places) > 1:
+        return itemgetter(*places)
+    return (lambda row: (row[places[0]],)) if places else (lambda _row: ())
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import operator
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from citysoc.ecs.fields import FIELDS
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from citysoc.flow import Event
     from citysoc.parsers.base import Context
+
+Row: TypeAlias = tuple[Any, ...]
+"""The values of a record, in the order of its names."""
 
 _UTC = ZoneInfo("UTC")
 _MAX_SHAPES = 1024
@@ -181,37 +184,36 @@ class Shapes:
         self._recipes = 0
 
     def recipes(
-        self, rows: Sequence[Mapping[str, Any]]
-    ) -> Iterator[tuple[tuple[str, ...], Recipe | None, list[int]]]:
-        """Yield the names of records, the recipe for them, and which of the records they are.
+        self, names: tuple[str, ...], numbers: list[int], rows: list[Row]
+    ) -> Iterator[tuple[Recipe | None, list[int], Sequence[Row]]]:
+        """Yield recipes, the numbers of the records that they are for, and these records' values.
 
         Args:
-            rows: flat records of scalars.
+            names: the names of flat records of scalars.
+            numbers: which records they are.
+            rows: their values.
         """
-        by_names: dict[tuple[str, ...], list[int]] = {}
-        for number, names in enumerate(map(tuple, rows)):
-            try:
-                by_names[names].append(number)
-            except KeyError:
-                by_names[names] = [number]
-        for names, numbers in by_names.items():
-            shape = self._known.get(names) or self._new(names)
-            first, second, third = shape.kind
-            if first is None or second is None:
-                yield names, None, numbers
-                continue
-            get = operator.itemgetter(names[first], names[second], names[second if third is None else third])
-            kinds = [get(rows[number]) for number in numbers]
-            if not _KEYS.issuperset(map(type, chain.from_iterable(kinds))):
-                yield names, None, numbers  # 1, 1.0 and true are one key
-                continue
-            by_kind: dict[tuple[Any, ...], list[int]] = {}
-            for number, kind in zip(numbers, kinds, strict=True):
-                by_kind.setdefault(kind, []).append(number)
-            for (code, provider, channel), own in by_kind.items():
-                kind = (code, provider, None if third is None else channel)
-                recipe = shape.recipes[kind] if kind in shape.recipes else self._add(shape, kind)
-                yield names, None if "" in kind else recipe, own
+        shape = self._known.get(names) or self._new(names)
+        first, second, third = shape.kind
+        if first is None or second is None:
+            yield None, numbers, rows
+            return
+        kinds = list(map(operator.itemgetter(first, second, second if third is None else third), rows))
+        if not _KEYS.issuperset(map(type, chain.from_iterable(kinds))):
+            yield None, numbers, rows  # 1, 1.0 and true are one key
+            return
+        by_kind: dict[tuple[Any, ...], tuple[list[int], list[Row]]] = {}
+        if len(set(kinds)) == 1:
+            by_kind[kinds[0]] = numbers, rows
+        else:
+            for number, row, kind in zip(numbers, rows, kinds, strict=True):
+                own, own_rows = by_kind.setdefault(kind, ([], []))
+                own.append(number)
+                own_rows.append(row)
+        for (code, provider, channel), (own, own_rows) in by_kind.items():
+            kind = (code, provider, None if third is None else channel)
+            recipe = shape.recipes[kind] if kind in shape.recipes else self._add(shape, kind)
+            yield None if "" in kind else recipe, own, own_rows
 
     def event(self, record: Mapping[str, Any], context: Context) -> Event | None:
         """Return the event of a flat record, None where there is no recipe for it."""

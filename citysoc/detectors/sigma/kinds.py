@@ -32,7 +32,7 @@ _MAX_TRIALS = 20_000
 class Part(Protocol):
     """What makes some fields of the events of a kind."""
 
-    keys: tuple[Any, ...]
+    places: tuple[int, ...]
     kept: type | None
     """The type of values that the only field has as they are, where there is such."""
 
@@ -50,15 +50,15 @@ class Kind(Protocol):
     words: Event
     """Texts that events may have and records not."""
 
-    def source(self, name: str) -> Any:
-        """Return the key of the value that a field has as it is; None where it is made of something."""
+    def source(self, name: str) -> int | None:
+        """Return the place of the value that a field has as it is; None where it is made of something."""
 
     def part(self, wanted: Iterable[str]) -> Part:
         """Return what makes some fields."""
 
 
 class Group(Protocol):
-    """Records of one kind: which of their batch they are, and their values by key."""
+    """Records of one kind: which of their batch they are, and their values."""
 
     @property
     def kind(self) -> Any:  # a Kind; what gives moments knows more of it
@@ -70,7 +70,7 @@ class Group(Protocol):
 
     @property
     def rows(self) -> Sequence[Any]:
-        """Their values by key."""
+        """Their values."""
 
 
 class Origin(Protocol):
@@ -113,8 +113,8 @@ class Trial:
         asked = {name for rule in rules for name in rule.asks()}
         self.make = _whole if any(map(by_runner, asked)) else kind.part(asked).make
         """Makes the fields; None where the whole event must be made."""
-        keys = [] if any(certain) else [_same_in(kind, rule.plan["test"]) for rule in rules]
-        self._differ = [pair for pair in keys if pair is not None] if all(keys) else []
+        pairs = [] if any(certain) else [_same_in(kind, rule.plan["test"]) for rule in rules]
+        self._differ = [pair for pair in pairs if pair is not None] if all(pairs) else []
 
     def refuted(self, row: Any) -> bool:
         """Return whether it is plain to see that no rule matches a record: values that must be the same are not."""
@@ -135,13 +135,13 @@ class Trial:
         return [rule for rule, certain in self._rules if certain or rule.matches(view)]
 
 
-def _same_in(kind: Kind, test: Node) -> tuple[Any, Any] | None:
-    """Return the keys of two values that must be the same, but for their case, for a rule to match; None if there are none."""
+def _same_in(kind: Kind, test: Node) -> tuple[int, int] | None:
+    """Return the places of two values that must be the same, but for their case, for a rule to match; None if there are none."""
     for part in test[1] if test[0] == "all" else [test]:
         if part[0] == "ref" and part[2] == "is":
-            keys = kind.source(part[1]), kind.source(part[4])
-            if None not in keys:
-                return keys
+            one, other = kind.source(part[1]), kind.source(part[4])
+            if one is not None and other is not None:
+                return one, other
     return None
 
 
@@ -183,8 +183,8 @@ class Sight:
         made = [name for name in varied if kind.source(name) is None]
         self._combinations = index.combinations(kind.same, [*plain, *made])
         self._fields = [index.fields[name] for name in plain]
-        keys = [kind.source(name) for name in plain]
-        self._get = itemgetter(*keys) if keys else None
+        places = [kind.source(name) for name in plain]
+        self._get = itemgetter(*places) if places else None
         self._made = [_Made(index.fields[name], kind.part([name]), name) for name in made]
         self._trials: dict[Candidates, Trial] = {}
 
@@ -230,7 +230,7 @@ class _Made:
         self._field = field
         self._part = part
         self._name = name
-        self._get = itemgetter(*part.keys)
+        self._get = itemgetter(*part.places)
         self._known: dict[Any, int] = {}
 
     def classes(self, rows: Sequence[Any]) -> list[int] | None:
