@@ -246,12 +246,17 @@ def _planted(verdicts: tuple[Verdict, ...]) -> Table:
 
 
 def _commands(console: Console, played: Played, directory: Path) -> None:
-    pages = sorted(
-        (path for path in played.built.files if path.suffix == ".html"),
-        key=lambda path: path.name != f"report.{language()}.html",
+    # The documents in the reader's language, the page first; of the other language the page alone.
+    reports = sorted(
+        (
+            path
+            for path in played.built.files
+            if path.name.startswith("report.") and (path.suffix == ".html" or f".{language()}." in path.name)
+        ),
+        key=lambda path: (f".{language()}." not in path.name, path.suffix != ".html", path.name),
     )
     config = f"citysoc --config {directory / 'citysoc.yaml'}"
-    for report in pages:
+    for report in reports:
         shown = os.path.relpath(report) if report.is_relative_to(Path.cwd()) else report
         console.print(_("The report: {path}").format(path=shown), soft_wrap=True)
     console.print(_("Try next:"), style="bold")
