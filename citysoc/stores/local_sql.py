@@ -108,6 +108,7 @@ class _Deadline:
             yield
         finally:
             timer.cancel()
+            timer.join()  # a thread that ends with the process holds the connection, and its library complains
             self._left -= time.monotonic() - started
 
     def refusal(self, error: Exception) -> UsageError:
@@ -116,7 +117,8 @@ class _Deadline:
                 _("The SQL took longer than {seconds} seconds.").format(seconds=round(self._seconds)),
                 hint=_("Ask for less, or give it more time with --timeout."),
             )
-        return UsageError(_("The SQL cannot be answered: {error}").format(error=error))
+        told = " ".join(str(error).split())
+        return UsageError(_("The SQL cannot be answered: {error}").format(error=told))
 
 
 def _rows(reader: pa.RecordBatchReader, names: list[str], deadline: _Deadline) -> Iterator[dict[str, Any]]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 
 import pytest
 
 from citysoc.ecs.schema import to_table
 from citysoc.errors import UsageError
+from citysoc.stores.base import Question
 from citysoc.stores.local import LocalStore
 
 EVENT = {
@@ -88,6 +91,23 @@ def test_sql_can_only_ask_the_store(store, tmp_path, statement):
 def test_sql_sees_events_and_quarantine(store):
     names, rows = store.sql('SELECT "event.id", 1 AS "event.id" FROM quarantine')
     assert (names, list(rows)) == (["event.id", "event.id_2"], [{"event.id": "q", "event.id_2": 1}])
+
+
+def test_sql_leaves_nothing_behind_when_the_process_ends(store, tmp_path):
+    """A thread that still held the connection then made its library print pages of complaints."""
+    asked = (
+        "import sys; from pathlib import Path; from citysoc.stores.local import LocalStore\n"
+        "print(list(LocalStore(Path(sys.argv[1])).sql('SELECT count(*) AS n FROM events')[1]))"
+    )
+    command = [sys.executable, "-c", asked, str(store.place.folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == (f"[{{'n': {store.count(Question())}}}]\n", "")
+
+
+def test_a_mistake_in_sql_is_told_in_one_line(store):
+    with pytest.raises(UsageError) as caught:
+        store.sql("SELECT getenv('HOME')")
+    assert "\n" not in caught.value.message
 
 
 def test_sql_has_little_memory_and_says_so(tmp_path):
