@@ -8,7 +8,7 @@ import os
 import click
 
 from citysoc import clock
-from citysoc.commands.anomaly_rows import COLUMNS, row
+from citysoc.commands.anomaly_rows import columns, row
 from citysoc.commands.anomaly_told import explain, feedback, list_
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
@@ -108,7 +108,7 @@ def score(app: App, *, tell: bool, brief: bool, nice: bool, span: Span, format_:
         drifted = [f"{one.kind}/{one.family}" for one in run.drifted(app.config)]
         click.echo(json.dumps({"anomalies": len(found), "new": new, "drifted": drifted}))
         return
-    emit((row(one) for one in found), COLUMNS, format_)
+    emit((row(one) for one in found), columns(), format_)
     if tell:
         app.say(_("{count} anomalies, {new} of them new.").format(count=len(found), new=new))
 

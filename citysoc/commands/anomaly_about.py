@@ -49,10 +49,10 @@ def show_drift(app: App, format_: str | None) -> None:
     from citysoc.detectors.anomaly import run
 
     columns = (
-        Column("kind", _("Kind")),
-        Column("family", _("Family")),
+        Column("kind", _("Kind"), kind="word"),
+        Column("family", _("Family of features"), kind="word"),
         Column("index", _("Stability index"), kind="number"),
-        Column("state", _("State")),
+        Column("state", _("State"), kind="word"),
         Column("rows", _("Rows"), kind="number"),
         Column("hours", _("Hours"), kind="number"),
     )

@@ -10,15 +10,18 @@ from citysoc.i18n import _, language
 if TYPE_CHECKING:
     from citysoc.detectors.anomaly.anomalies import Anomaly
 
-COLUMNS = (
-    Column("id", "ID"),
-    Column("hour", "Hour", kind="time"),
-    Column("score", "Score"),
-    Column("family", "Family"),
-    Column("agency", "Agency"),
-    Column("entity", "Entity"),
-    Column("why", "Why"),
-)
+
+def columns() -> tuple[Column, ...]:
+    """Return the columns of a list of anomalies."""
+    return (
+        Column("id", "ID"),
+        Column("hour", _("Hour"), kind="time"),
+        Column("score", _("Score")),
+        Column("family", _("Family of features"), kind="word"),
+        Column("agency", _("Agency")),
+        Column("entity", _("Entity")),
+        Column("why", _("Why")),
+    )
 
 
 def row(one: Anomaly) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import shlex
 import click
 
 from citysoc import clock
-from citysoc.commands import anomaly_about
-from citysoc.commands.anomaly_rows import COLUMNS, why
+from citysoc.commands import anomaly_about, words
+from citysoc.commands.anomaly_rows import columns, why
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.commands.times import Span, span_options
@@ -80,7 +80,7 @@ def list_(
     if fairness:
         anomaly_about.show_fairness(app, listed, format_)
         return
-    emit(listed, COLUMNS, format_)
+    emit(listed, columns(), format_)
 
 
 @click.command("explain")
@@ -89,7 +89,7 @@ def list_(
 @pass_app
 def explain(app: App, *, anomaly: str, format_: str | None) -> None:
     """Say why something is an anomaly: features, what was expected, the days before, its events."""
-    from citysoc.detectors.anomaly import explain as words
+    from citysoc.detectors.anomaly import explain as telling
     from citysoc.detectors.anomaly import journal, run
 
     state = app.state()
@@ -105,13 +105,13 @@ def explain(app: App, *, anomaly: str, format_: str | None) -> None:
     reasons = [
         {
             "feature": reason["feature"],
-            "meaning": words.words(reason["feature"], language()),
-            "value": words.amount(reason["feature"], reason["value"]),
-            "expected": words.amount(reason["feature"], reason["expected"]),
-            "usual up to": words.amount(reason["feature"], reason["limit"]),
+            "meaning": telling.words(reason["feature"], language()),
+            "value": telling.amount(reason["feature"], reason["value"]),
+            "expected": telling.amount(reason["feature"], reason["expected"]),
+            "usual up to": telling.amount(reason["feature"], reason["limit"]),
             "nats": reason["nats"],
-            "last 72 h": words.sparkline(
-                words.series(
+            "last 72 h": telling.sparkline(
+                telling.series(
                     folder,
                     row["kind"],
                     scope,
@@ -128,23 +128,15 @@ def explain(app: App, *, anomaly: str, format_: str | None) -> None:
         **{name: row[name] for name in ("id", "kind", "agency", "entity", "family", "score", "model")},
         "hour": begin,
         **(
-            {"agencies": ", ".join(words.meets(folder, row["entity"], begin))}
+            {"agencies": ", ".join(telling.meets(folder, row["entity"], begin))}
             if row["kind"] == "outside"
             else {}
         ),
-        "expected once in": words.rarity(row["score"]),
+        "expected once in": telling.rarity(row["score"]),
         "lowered by feedback": lowered,
         "events": f"citysoc events search {shlex.quote(row['query'])} --since {since} --until {until}",
     }
     emit_one(whole, {"reasons": reasons}, format_)
-
-
-_FEEDBACK = (
-    *(Column(name) for name in ("id", "alert", "agency", "entity", "family", "nats", "who")),
-    Column("at", kind="time"),
-    Column("reason"),
-    Column("undone_at", kind="time"),
-)
 
 
 @click.command("feedback")
@@ -191,6 +183,12 @@ def feedback(
                     raise UsageError(_("There is no feedback {number} in force.").format(number=undo))
             app.say(_("Feedback {number} counts no more.").format(number=undo))
         else:
-            emit([*journal.given(state), *journal.verdicts(state)], _FEEDBACK, format_)
+            emit([*journal.given(state), *journal.verdicts(state)], _feedback_columns(), format_)
     finally:
         state.close()
+
+
+def _feedback_columns() -> list[Column]:
+    kinds = {"at": "time", "undone_at": "time", "family": "word"}
+    names = ("id", "alert", "agency", "entity", "family", "nats", "who", "at", "reason", "undone_at")
+    return [Column(name, words.field(name), kind=kinds.get(name, "text")) for name in names]
