@@ -15,7 +15,7 @@ from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.config.fold import fold
 from citysoc.errors import UsageError
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,11 @@ def check(app: App, path: Path | None, format_: str | None) -> None:
     from citysoc.config.load import load_agencies
 
     registry = load_agencies(path) if path else app.config.registry
-    app.say(_("{count} agencies, no mistakes.").format(count=len(registry)))
+    app.say(
+        ngettext("{count} agency, no mistakes.", "{count} agencies, no mistakes.", len(registry)).format(
+            count=len(registry)
+        )
+    )
     remarks = list(_remarks(registry))
     if remarks:
         emit(remarks, (Column("agency", _("Agency")), Column("remark", _("Remark"))), format_)

@@ -16,7 +16,7 @@ from citysoc.commands.times import Span, span_options
 from citysoc.commands.triage import by_option, emit_one, for_table, is_table, level_option, titled
 from citysoc.errors import UsageError
 from citysoc.flow import LEVELS
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -184,7 +184,11 @@ def close(
         )
         ids = _matching(app, wanted, max_level)
     if dry_run:
-        app.say(_("{count} alerts would be closed.").format(count=len(ids)))
+        app.say(
+            ngettext("{count} alert would be closed.", "{count} alerts would be closed.", len(ids)).format(
+                count=len(ids)
+            )
+        )
         return 0
     return _move(app, ids, change, whole=query)
 
@@ -209,7 +213,10 @@ def _move(app: App, ids: Sequence[str], change: lives.Change, *, whole: bool = F
             moved = lives.move_alerts(db, full, change, webhooks=webhooks)
     finally:
         state.close()
-    said: list[tuple[str, Any]] = [(_("{count} alerts changed."), len(moved.changed))]
+    changed = len(moved.changed)
+    said: list[tuple[str, Any]] = [
+        (ngettext("{count} alert changed.", "{count} alerts changed.", changed), changed)
+    ]
     if moved.unchanged:
         said.append((_("{count} were so already."), len(moved.unchanged)))
     for text, count in said:

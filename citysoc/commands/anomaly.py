@@ -13,7 +13,7 @@ from citysoc.commands.anomaly_told import explain, feedback, list_
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.commands.times import Span, span_options
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 
 
 @click.group("anomaly", short_help="The model that finds who left their own habit.")
@@ -110,7 +110,11 @@ def score(app: App, *, tell: bool, brief: bool, nice: bool, span: Span, format_:
         return
     emit((row(one) for one in found), columns(), format_)
     if tell:
-        app.say(_("{count} anomalies, {new} of them new.").format(count=len(found), new=new))
+        app.say(
+            ngettext(
+                "{count} anomaly, {new} of them new.", "{count} anomalies, {new} of them new.", len(found)
+            ).format(count=len(found), new=new)
+        )
 
 
 @command.command("bench")

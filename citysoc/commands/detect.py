@@ -15,7 +15,7 @@ from citysoc.commands.logsource import logsource_option, parser_options
 from citysoc.commands.output import format_option, printable
 from citysoc.commands.triage import is_table
 from citysoc.flow import LEVELS
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -116,7 +116,7 @@ def command(
             yield told.lines
 
     count = rows.emit(lines(), format_)
-    app.say(_("{count} findings.").format(count=count))
+    app.say(ngettext("{count} finding.", "{count} findings.", count).format(count=count))
     if is_idle:
         return PARTIAL
     return 1 if fail_on and worst >= LEVELS.index(fail_on) else 0
@@ -139,7 +139,13 @@ def _intelligence(app: App) -> Callable[[], Matcher]:
 def _say_refused(app: App, refused: Sequence[str]) -> None:
     """Say that rules are left out: no finding of theirs does not mean that nothing happened."""
     if refused:
-        app.say(_("{count} rules are refused and not used:").format(count=len(refused)))
+        app.say(
+            ngettext(
+                "{count} rule is refused and not used:",
+                "{count} rules are refused and not used:",
+                len(refused),
+            ).format(count=len(refused))
+        )
         for reason in refused[:_SHOWN_RULES]:
             app.say(f"  {printable(reason)}")
         app.say(_("`citysoc rules check` shows all of them."))

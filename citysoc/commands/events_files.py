@@ -17,7 +17,7 @@ from citysoc.commands.output import emit, to_json
 from citysoc.commands.times import Span, span_options
 from citysoc.ecs.fields import FIELDS
 from citysoc.errors import InputError, UsageError
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 from citysoc.stores.base import Question
 
 if TYPE_CHECKING:
@@ -83,7 +83,11 @@ def export(
                 contextlib.redirect_stdout(file),
             ):
                 count = emit(_told(found, advance), columns(shown or COLUMNS), chosen)
-    app.say(_("{count} events written to {path}.").format(count=count, path=output))
+    app.say(
+        ngettext("{count} event written to {path}.", "{count} events written to {path}.", count).format(
+            count=count, path=output
+        )
+    )
     return finished(app)
 
 

@@ -16,7 +16,7 @@ from citysoc.commands.events_common import COLUMNS, columns, fields, finished, p
 from citysoc.commands.events_spans import seconds
 from citysoc.commands.output import Column, emit, format_option, local_time, printable, to_json
 from citysoc.errors import InputError
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 from citysoc.stores.base import Question
 
 if TYPE_CHECKING:
@@ -44,7 +44,11 @@ def show(app: App, *, event_id: str, around: str | None, limit: int, format_: st
     event = show_one(app, event_id, format_)
     if around is not None:
         neighbours = list(_neighbours(app, event, dt.timedelta(seconds=seconds(around)), limit))
-        app.say(_("{count} neighbours:").format(count=len(neighbours)))
+        app.say(
+            ngettext("{count} neighbour:", "{count} neighbours:", len(neighbours)).format(
+                count=len(neighbours)
+            )
+        )
         if neighbours:
             emit(neighbours, columns(COLUMNS), format_)
     return finished(app)

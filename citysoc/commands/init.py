@@ -8,7 +8,7 @@ import click
 
 from citysoc.commands.context import App, pass_app
 from citysoc.errors import UsageError
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 
 _EXAMPLE = Path(__file__).parents[1] / "config" / "example"
 
@@ -63,7 +63,11 @@ def _write(directory: Path, files: dict[str, bytes]) -> None:
 
 
 def _next_steps(app: App, directory: Path, files: dict[str, bytes]) -> None:
-    app.say(_("Wrote {count} files into {directory}.").format(count=len(files), directory=directory))
+    app.say(
+        ngettext(
+            "Wrote {count} file into {directory}.", "Wrote {count} files into {directory}.", len(files)
+        ).format(count=len(files), directory=directory)
+    )
     app.say(_("Next:"))
     steps = (
         (f"cd {directory}", _("commands find citysoc.yaml here and in folders above")),

@@ -18,7 +18,7 @@ from citysoc.commands.output import Column, emit, format_option, local_time, num
 from citysoc.commands.times import Span, span_options
 from citysoc.commands.triage import is_table
 from citysoc.errors import InputError, UsageError
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -271,7 +271,11 @@ def _show_history(app: App, found: Any, since: dt.datetime, format_: str | None,
     if len(rows) > len(shown):
         app.say(_("Only the {count} with the most events are shown.").format(count=len(shown)))
     if alert:
-        app.say(_("{count} alerts made.").format(count=number(found.alerts)))
+        app.say(
+            ngettext("{count} alert made.", "{count} alerts made.", found.alerts).format(
+                count=number(found.alerts)
+            )
+        )
     for left in found.left_out:
         app.say(left)
 
@@ -376,7 +380,11 @@ def remove(app: App, *, feed: str) -> None:
     from citysoc.pipeline import intelligence
 
     count = intelligence.remove(app.config, feed)
-    app.say(_("{feed}: {count} indicators removed.").format(feed=feed, count=number(count)))
+    app.say(
+        ngettext("{feed}: {count} indicator removed.", "{feed}: {count} indicators removed.", count).format(
+            feed=feed, count=number(count)
+        )
+    )
     if any(one.id == feed for one in app.config.settings.intel.feeds):
         app.say(_("The configuration still has this feed: its next refresh brings it back."))
 

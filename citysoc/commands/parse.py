@@ -12,7 +12,7 @@ import click
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.logsource import logsource_option, parser_options
 from citysoc.commands.output import Column, emit, format_option
-from citysoc.i18n import _
+from citysoc.i18n import ngettext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,9 +57,11 @@ def command(
     rows = _events(batches, counts, unparsed=unparsed)
     emit(islice(rows, limit or None), _COLUMNS, format_)
     app.say(
-        _("{events} events, {unparsed} records not parsed.").format(
-            events=counts["event"], unparsed=counts.total() - counts["event"]
-        )
+        ngettext(
+            "{events} event; records not parsed: {unparsed}.",
+            "{events} events; records not parsed: {unparsed}.",
+            counts["event"],
+        ).format(events=counts["event"], unparsed=counts.total() - counts["event"])
     )
     for reason, count in sorted(counts.items()):
         if reason != "event":

@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from citysoc.commands.context import App, pass_app
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 
 
 @click.command("run", short_help="The service: collect, detect, alert, report, until stopped.")
@@ -27,6 +27,10 @@ def command(app: App, *, json_logs: bool) -> None:
     level = os.environ.get("CITYSOC_LOG_LEVEL", "warning")
     telemetry.configure(level="info" if level == "warning" else level, json=json_logs)
     with open_service(app) as service:
-        app.say(_("Running with {count} sources; Ctrl-C stops.").format(count=len(app.config.sources)))
+        count = len(app.config.sources)
+        text = ngettext(
+            "Running with {count} source; Ctrl-C stops.", "Running with {count} sources; Ctrl-C stops.", count
+        )
+        app.say(text.format(count=count))
         asyncio.run(run(service))
     app.say(_("Stopped; everything received is committed."))

@@ -17,7 +17,7 @@ from citysoc.commands.store_migrate import migrate
 from citysoc.commands.store_selftest import selftest
 from citysoc.commands.triage import by_option
 from citysoc.errors import StoreError
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +79,12 @@ def verify(app: App, *, isolate: bool, who: str, format_: str | None) -> int:
     """
     problems = local(app).verify(isolate=True) if isolate else app.store.verify()
     if not problems:
-        app.say(_("All is well: {count} events.").format(count=number(app.store.status().events)))
+        held = app.store.status().events
+        app.say(
+            ngettext("All is well: {count} event.", "All is well: {count} events.", held).format(
+                count=number(held)
+            )
+        )
         return 0
     emit([{"problem": problem} for problem in problems], (Column("problem", _("Problem")),), format_)
     if isolate:
@@ -87,7 +92,9 @@ def verify(app: App, *, isolate: bool, who: str, format_: str | None) -> int:
         app.say(_("Damaged files are isolated; the rest is readable."))
         return PARTIAL
     raise StoreError(
-        _("The store has {count} problems.").format(count=len(problems)),
+        ngettext("The store has {count} problem.", "The store has {count} problems.", len(problems)).format(
+            count=len(problems)
+        ),
         where=place(app),
         hint=_("Restore the files that are named from a backup, or put them aside with --isolate."),
     )

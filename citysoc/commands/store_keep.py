@@ -13,7 +13,7 @@ from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, local_time, number
 from citysoc.commands.triage import by_option
 from citysoc.errors import UsageError
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
     from citysoc.stores.local import LocalStore
@@ -49,7 +49,12 @@ def retain(app: App, *, days: int | None, yes: bool, who: str) -> None:
     finally:
         state.close()
     for each in gone:
-        app.say(f"{each.rule.name}: " + _("{count} events removed.").format(count=number(each.rows)))
+        app.say(
+            f"{each.rule.name}: "
+            + ngettext("{count} event removed.", "{count} events removed.", each.rows).format(
+                count=number(each.rows)
+            )
+        )
     if not gone:
         app.say(_("Nothing had to go."))
 
@@ -95,7 +100,11 @@ def backup(app: App, *, folder: Path) -> None:
             made = make(store, state, folder, progress=advance)
     finally:
         state.close()
-    text = _("Backup {name}: {count} records in {files} files.")
+    text = ngettext(
+        "Backup {name}: {count} record in {files} files.",
+        "Backup {name}: {count} records in {files} files.",
+        made.rows,
+    )
     app.say(text.format(name=made.name, count=number(made.rows), files=number(len(made.files))))
 
 

@@ -15,7 +15,7 @@ from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.commands.triage import by_option
 from citysoc.errors import UsageError
-from citysoc.i18n import _
+from citysoc.i18n import _, ngettext
 from citysoc.state.outbox import body
 
 if TYPE_CHECKING:
@@ -152,7 +152,11 @@ def replay(
     state = app.state(read_only=False)
     try:
         moved = _replay(app, state, messages, webhook, who)
-        app.say(_("{count} deliveries will be made again.").format(count=moved))
+        app.say(
+            ngettext(
+                "{count} delivery will be made again.", "{count} deliveries will be made again.", moved
+            ).format(count=moved)
+        )
         if not at_once or not moved:
             return 0 if moved or dead else 1
         done = asyncio.run(_deliver(app, state))
