@@ -134,7 +134,7 @@ def explain(app: App, *, anomaly: str, format_: str | None) -> None:
         ),
         "expected once in": telling.rarity(row["score"]),
         "lowered by feedback": lowered,
-        "events": f"citysoc events search {shlex.quote(row['query'])} --since {since} --until {until}",
+        "search": f"citysoc events search {shlex.quote(row['query'])} --since {since} --until {until}",
     }
     emit_one(whole, {"reasons": reasons}, format_)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 SHORT_ID = 8
-_CODES = frozenset({"state", "verdict", "action", "before", "after", "kind"})
+_CODES = frozenset({"state", "verdict", "action", "before", "after", "kind", "family"})
 
 
 def _who(_context: click.Context, _option: click.Parameter, value: str | None) -> str:

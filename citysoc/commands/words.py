@@ -24,7 +24,15 @@ _WORDS = frozenset(
         *(mark("yes"), mark("no"), mark("active"), mark("staged"), mark("disabled")),
         *(mark("added"), mark("changed"), mark("removed"), mark("correlation"), mark("filter")),
         # Anomalies: kinds of entities, families of features, drift.
-        *(mark("host"), mark("account"), mark("outside"), mark("volume"), mark("spread"), mark("failure")),
+        *(
+            mark("agency"),
+            mark("host"),
+            mark("account"),
+            mark("outside"),
+            mark("volume"),
+            mark("spread"),
+            mark("failure"),
+        ),
         *(
             mark("novelty"),
             mark("rhythm"),
@@ -78,7 +86,7 @@ _FIELDS = frozenset(
         *(mark("license"), mark("logsource"), mark("path"), mark("set"), mark("evidence_hits")),
         *(mark("evidence_misses"), mark("filters"), mark("correlations"), mark("overrides"), mark("days")),
         *(mark("hits"), mark("staged_hits"), mark("hits_per_day"), mark("last_hit"), mark("tried")),
-        *(mark("family"), mark("score"), mark("model"), mark("hour"), mark("events"), mark("reasons")),
+        *(mark("family"), mark("score"), mark("model"), mark("hour"), mark("search"), mark("reasons")),
         *(mark("expected once in"), mark("lowered by feedback"), mark("feature"), mark("meaning")),
         *(mark("value"), mark("expected"), mark("usual up to"), mark("last 72 h"), mark("undone_at")),
         *(mark("cost_share"), mark("day"), mark("owner"), mark("expires"), mark("where"), mark("ended")),
