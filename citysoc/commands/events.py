@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any, cast
 
 import click
 
-from citysoc import clock
-from citysoc.commands import events_asked, events_files, events_one
+from citysoc.commands import events_asked, events_files, events_one, events_order
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.events_common import COLUMNS, More, columns, fields, finished, first, tabular
+from citysoc.commands.events_common import COLUMNS, More, columns, fields, finished, tabular
 from citysoc.commands.events_spans import seconds
 from citysoc.commands.output import Column, emit, format_option
 from citysoc.commands.times import Span, span_options
@@ -45,10 +43,10 @@ def command() -> None:
 )
 @click.option(
     "--sort",
-    type=click.Choice(["newest", "oldest"]),
+    metavar="newest|oldest|A,-B",
     default="newest",
     show_default=True,
-    help="Which event comes first; events of one moment are ordered by their ids.",
+    help="Which event comes first: by time, or by fields, those with a - downwards.",
 )
 @click.option(
     "--after", metavar="MARK", help="Go on behind an event: the mark that the page before ended with."
@@ -78,42 +76,16 @@ def search(
         query = f"({kept.query}) AND ({query})" if query.strip() else kept.query
         wanted = wanted or kept.fields
     shown = wanted or (COLUMNS if tabular(format_) else ())
-    found = app.store.search(
-        Question(query, span.since, span.until, agency),
-        fields=shown,
-        newest_first=sort == "newest",
-        limit=limit + 1 if limit else None,
-        after=_mark(after),
-    )
+    question = Question(query, span.since, span.until, agency)
     more = More()
-    rows = first(found, limit, more)
-    emit(rows, columns(shown or COLUMNS), format_)
+    found, mark = events_order.found(
+        app, question, sort=sort, shown=shown, limit=limit, after=after, more=more
+    )
+    emit(found, columns(shown or COLUMNS), format_)
     if more.seen and more.last:
         app.say(_("There are more than {limit} events; --limit 0 shows all of them.").format(limit=limit))
-        mark = f"{clock.iso(more.last['@timestamp'])},{more.last['event.id']}"
-        app.say(_("The next page: --after {mark}").format(mark=mark))
+        app.say(_("The next page: --after {mark}").format(mark=mark(more.last)))
     return finished(app)
-
-
-def _mark(text: str | None) -> tuple[dt.datetime, str] | None:
-    """Return where a page ended.
-
-    Raises:
-        UsageError: the text is no mark.
-    """
-    if text is None:
-        return None
-    moment, _comma, event_id = text.partition(",")
-    try:
-        time = dt.datetime.fromisoformat(moment)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None or not event_id:
-        raise UsageError(
-            _("{text} is no mark.").format(text=repr(text)),
-            hint=_("Copy the mark that the page before ended with."),
-        )
-    return time.astimezone(dt.UTC), event_id
 
 
 @command.command("stats")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from citysoc.flow import Event
+    from citysoc.stores.order import Sort
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,23 @@ class EventStore(Protocol):
         """Yield matching events ordered by ``@timestamp``, then ``event.id``.
 
         With ``after``, the time and the id of an event, the answer begins behind that event.
+
+        Raises:
+            UsageError: the query cannot be understood; names the column.
+        """
+
+    def ordered(
+        self,
+        question: Question,
+        sorts: Sequence[Sort],
+        *,
+        fields: Sequence[str] = (),
+        limit: int | None = None,
+        after: Sequence[Any] | None = None,
+    ) -> Iterator[Event]:
+        """Yield matching events in a total order by fields; see ``stores.order``.
+
+        With ``after``, the values of an event in that order, the answer begins behind that event.
 
         Raises:
             UsageError: the query cannot be understood; names the column.

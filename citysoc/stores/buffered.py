@@ -28,6 +28,28 @@ class Outside:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Records of one commit that the store refused for good after they were counted.
+
+    Args:
+        commit: its number.
+        became: refused: they lie in quarantine now; buried: not even that.
+        counts: stream, hour of arrival and how many.
+        reason: the store's word on the first of them.
+    """
+
+    commit: int
+    became: str
+    counts: tuple[tuple[str, str, int], ...]
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """What names it in the audit trail."""
+        return f"commit {self.commit}"
+
+
 @runtime_checkable
 class Buffered(Protocol):
     """A store that may be away: commits are durable here before they are there."""
@@ -51,3 +73,9 @@ class Buffered(Protocol):
 
     def outside(self) -> Outside:
         """Return what waits."""
+
+    def refusals(self) -> list[Refusal]:
+        """Return what the store refused and nobody has counted yet."""
+
+    def forget(self, refusal: Refusal) -> None:
+        """Take a refusal for counted."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import random
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,16 +17,17 @@ from citysoc import clock, telemetry
 from citysoc.ecs.schema import to_table
 from citysoc.errors import StoreError, UsageError
 from citysoc.i18n import _
-from citysoc.stores import elastic_copies, elastic_mapping, elastic_retention
+from citysoc.stores import elastic_copies, elastic_mapping, elastic_retention, order_elastic
 from citysoc.stores.base import Metric, News, Question, Status
-from citysoc.stores.buffered import Outside
+from citysoc.stores.buffered import Outside, Refusal
 from citysoc.stores.days import with_times
-from citysoc.stores.elastic_bulk import Fate, quarantine, send
 from citysoc.stores.elastic_client import Cluster, connect
-from citysoc.stores.elastic_document import document_id, documents, to_event
+from citysoc.stores.elastic_document import to_event
+from citysoc.stores.elastic_encode import document_id
 from citysoc.stores.elastic_groups import aggregate
 from citysoc.stores.elastic_query import Translation
-from citysoc.stores.elastic_scan import behind, read
+from citysoc.stores.elastic_scan import behind, by_time, read
+from citysoc.stores.elastic_sender import Sender
 from citysoc.stores.elastic_spool import Spool
 from citysoc.stores.local_groups import groups
 from citysoc.stores.query_parse import check_field, parse
@@ -41,15 +41,17 @@ if TYPE_CHECKING:
 
     from citysoc.config.models import Elastic
     from citysoc.flow import Event
-    from citysoc.stores.elastic_spool import Waiting
+    from citysoc.stores.elastic_bulk import Fate
+    from citysoc.stores.order import Sort
 
 _log = telemetry.logger("stores.elastic")
 
-_FIRST_PAUSE_SECONDS = 1.0
-_LONGEST_PAUSE_SECONDS = 30.0
 _ROOM_SECONDS = 300.0
+_AHEAD = 2
+"""So many commits may be on their way to a cluster that is well when the next one is asked for."""
+
 _APPEND_SECONDS = 5.0
-"""While a backlog is sent, a commit that comes in helps with it so long."""
+"""A commit that comes in waits no longer for those before it; the spool has room."""
 
 _SCAN_ROWS = 2000
 
@@ -84,12 +86,9 @@ class ElasticStore:
         self._spool = Spool(spool, settings.spool_bytes)
         self._connecting = threading.Lock()
         self._writing = threading.Lock()
-        self._sending = threading.RLock()
         self._cluster: Cluster | None = None
         self._ready = False
-        self._away_since: dt.datetime | None = None
-        self._pause = 0.0
-        self._next_try = 0.0
+        self._sender = Sender(self._spool, settings, self._prepared)
 
     @property
     def indices(self) -> str:
@@ -122,14 +121,13 @@ class ElasticStore:
         except StoreError as error:
             if not error.transient or not self._spool.noted().get("known"):
                 raise
-            self._gone(error)
+            self._sender.gone(error)
             return
         self.drain()
 
     def finish(self) -> None:
         """Send what waits, once, and let it be found at once."""
-        self._next_try = 0.0
-        if self.drain() == 0 and self._ready:
+        if self._sender.drain(now=True) == 0 and self._ready:
             with contextlib.suppress(StoreError):  # what is stored is stored; it is found a little later then
                 self.refresh()
 
@@ -150,12 +148,8 @@ class ElasticStore:
                 )
             self._wait_for_room()
             self._spool.write(commit, with_times(table))
-        # While another thread sends a backlog, this commit waits behind it and the line goes on.
-        if self._sending.acquire(blocking=False):
-            try:
-                self._drain(_APPEND_SECONDS)
-            finally:
-                self._sending.release()
+        self._sender.wake()
+        self._sender.keep_up(_AHEAD, _APPEND_SECONDS)
 
     def last_commit(self) -> int:
         """Return the number of the last commit that is durable, 0 where there is none."""
@@ -166,26 +160,7 @@ class ElasticStore:
 
         After a failure the next try comes a little later each time; until then nothing is sent.
         """
-        with self._sending:
-            return self._drain(float("inf"))
-
-    def _drain(self, seconds: float) -> int:
-        """Send what waits, at least one commit, and no further one when so much time is over."""
-        waiting = self._spool.waiting()
-        ends = time.monotonic() + seconds
-        if not waiting or time.monotonic() < self._next_try:
-            return len(waiting)
-        try:
-            self._prepare()
-            for number, one in enumerate(waiting):
-                if number and time.monotonic() > ends:
-                    break
-                self._send(one)
-                if number == 0:
-                    self._back()
-        except StoreError as error:
-            self._gone(error)
-        return len(self._spool.waiting())
+        return self._sender.drain()
 
     def outside(self) -> Outside:
         """Return what waits for the cluster, and since when the cluster is away."""
@@ -199,6 +174,14 @@ class ElasticStore:
             away_since=dt.datetime.fromisoformat(since) if since else None,
             reason=noted.get("reason", ""),
         )
+
+    def refusals(self) -> list[Refusal]:
+        """Return what the cluster refused and nobody has counted yet."""
+        return self._spool.refusals()
+
+    def forget(self, refusal: Refusal) -> None:
+        """Take a refusal for counted."""
+        self._spool.forget(refusal)
 
     def search(
         self,
@@ -220,9 +203,26 @@ class ElasticStore:
         query, runtime = self._translated(question)
         if after is not None:
             query = {"bool": {"filter": [query, behind(after, newest_first=newest_first)]}}
-        return read(
-            self.cluster, self.indices, query, runtime, fields=fields, newest_first=newest_first, limit=limit
-        )
+        order = by_time(newest_first=newest_first)
+        return read(self.cluster, self.indices, query, runtime, fields=fields, sort=order, limit=limit)
+
+    def ordered(
+        self,
+        question: Question,
+        sorts: Sequence[Sort],
+        *,
+        fields: Sequence[str] = (),
+        limit: int | None = None,
+        after: Sequence[Any] | None = None,
+    ) -> Iterator[Event]:
+        """Yield matching events in a total order by fields; see ``EventStore.ordered``."""
+        for name in fields:
+            check_field(name)
+        query, runtime = self._translated(question)
+        order = order_elastic.sorting(sorts, runtime)
+        if after is not None:
+            query = {"bool": {"filter": [query, order_elastic.behind(sorts, after, runtime)]}}
+        return read(self.cluster, self.indices, query, runtime, fields=fields, sort=order, limit=limit)
 
     def scan(self, question: Question, *, fields: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield matching events as Arrow batches in the order of their time; columns of ``ecs.schema``."""
@@ -342,6 +342,7 @@ class ElasticStore:
         for name in fields:
             check_field(name)
         query, runtime = self._translated(question)
+        self._sender.settle()
         newest = self._spool.sent()
         if since is None:
             return News([], str(newest))
@@ -352,7 +353,8 @@ class ElasticStore:
         self.refresh()
         span = {"range": {elastic_mapping.COMMIT: {"gt": int(since), "lte": newest}}}
         both = {"bool": {"filter": [query, span]}}
-        found = read(self.cluster, self.indices, both, runtime, fields=fields, newest_first=False, limit=None)
+        order = by_time(newest_first=False)
+        found = read(self.cluster, self.indices, both, runtime, fields=fields, sort=order, limit=None)
         return News(list(found), str(newest))
 
     def left_out(self) -> list[str]:
@@ -372,19 +374,25 @@ class ElasticStore:
 
     def close(self) -> None:
         """Close the connections."""
+        self._sender.close()
         with self._connecting:
             if self._cluster is not None:
                 self._cluster.client.close()
                 self._cluster = None
 
     def refresh(self) -> None:
-        """Let everything that the cluster has acknowledged be found."""
+        """Let everything that was sent be found."""
+        self._sender.settle()
         self.cluster.ask("POST", f"/{self.indices}/_refresh", ignore_unavailable="true")
 
     def _translated(self, question: Question) -> tuple[dict[str, Any], dict[str, Any]]:
         translation = Translation()
         query = translation.question(question, parse(question.query, timezone=self._zone))
         return query, translation.runtime
+
+    def _prepared(self) -> Cluster:
+        self._prepare()
+        return self.cluster
 
     def _prepare(self) -> None:
         """Make sure of the cluster and of our templates, once a process."""
@@ -431,34 +439,13 @@ class ElasticStore:
         Raises:
             StoreError: the cluster did not take all of them; the same may be given again.
         """
-        self._prepare()
-        return self._put(with_times(table), 0)
+        return self._sender.put(with_times(table))
 
     def go_on_from(self, number: int) -> None:
         """Count commits from a number on: what came before lies here already."""
         with self._writing:
             if number > self.last_commit():
                 self._spool.skip_to(number)
-
-    def _send(self, one: Waiting) -> Fate:
-        fate = self._put(self._spool.read(one), one.number)
-        self._spool.done(one)
-        return fate
-
-    def _put(self, table: pa.Table, commit: int) -> Fate:
-        settings = self._settings
-        fate = send(
-            self.cluster,
-            documents(table, settings.prefix, commit),
-            max_bytes=settings.bulk_bytes,
-            parallel=settings.bulk_parallel,
-        )
-        if fate.refused:
-            _log.warning("documents.refused", count=len(fate.refused), reason=fate.refused[0][1])
-            quarantine(self.cluster, fate, self._spool.bury)
-        if fate.duplicates:
-            _log.info("documents.duplicate", count=fate.duplicates, commit=commit)
-        return fate
 
     def _wait_for_room(self) -> None:
         """Hold the line while the spool is full: what feeds it waits in turn.
@@ -478,22 +465,6 @@ class ElasticStore:
                     transient=True,
                 )
             time.sleep(0.2)
-
-    def _gone(self, error: StoreError) -> None:
-        """Take note that the cluster is away, and wait a little longer each time before the next try."""
-        self._pause = min(_LONGEST_PAUSE_SECONDS, max(_FIRST_PAUSE_SECONDS, self._pause * 2))
-        self._next_try = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311  no secret
-        if self._away_since is None:
-            self._away_since = clock.now()
-            _log.warning("store.away", reason=str(error))
-        self._spool.note(away_since=clock.iso(self._away_since), reason=str(error))
-
-    def _back(self) -> None:
-        if self._away_since is None and "away_since" not in self._spool.noted():
-            return
-        _log.warning("store.back", waiting=len(self._spool.waiting()))
-        self._away_since, self._pause, self._next_try = None, 0.0, 0.0
-        self._spool.note(away_since=None, reason=None)
 
 
 def _moment(microseconds: float) -> dt.datetime:

@@ -10,18 +10,22 @@ import concurrent.futures as cf
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from citysoc import telemetry
 from citysoc.errors import StoreError
 from citysoc.i18n import _
+from citysoc.stores.elastic_chunks import Chunk, as_lines, chunks
 from citysoc.stores.elastic_client import told
-from citysoc.stores.elastic_document import Document, refused
+from citysoc.stores.elastic_document import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import pyarrow as pa
 
     from citysoc.stores.elastic_client import Cluster
+    from citysoc.stores.elastic_document import Document
 
 _log = telemetry.logger("stores.elastic")
 
@@ -29,6 +33,7 @@ ATTEMPTS = 5
 _BUSY = frozenset((408, 429, 502, 503, 504))
 _FIRST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 5.0
+_CONFLICT = "version_conflict_engine_exception"
 
 
 @dataclass(slots=True)
@@ -46,30 +51,48 @@ class Fate:
         self.refused += other.refused
 
 
-def send(cluster: Cluster, documents: Iterable[Document], *, max_bytes: int, parallel: int) -> Fate:
-    """Store documents; return what became of them once all are acknowledged.
+class Requests:
+    """Bulk requests under way, a bounded number at a time.
 
     Args:
         cluster: where to.
-        documents: taken as they can be sent, never many ahead.
-        max_bytes: about the size of one request.
-        parallel: how many requests are under way at a time.
-
-    Raises:
-        StoreError: the cluster did not take all of them; the same may be sent again.
+        max_bytes: the size of one request.
+        parallel: how many are under way at a time.
     """
-    fate = Fate()
-    under_way: set[cf.Future[Fate]] = set()
-    with cf.ThreadPoolExecutor(parallel, thread_name_prefix="bulk") as threads:
-        for chunk in _chunks(documents, max_bytes):
-            if len(under_way) >= parallel + 1:
-                done, under_way = cf.wait(under_way, return_when=cf.FIRST_COMPLETED)
+
+    def __init__(self, cluster: Cluster, *, max_bytes: int, parallel: int) -> None:
+        self._cluster = cluster
+        self._max_bytes = max_bytes
+        self._parallel = parallel
+        self._threads = cf.ThreadPoolExecutor(parallel, thread_name_prefix="bulk")
+        self._under_way: set[cf.Future[Fate]] = set()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Wait for the requests that are under way; begin no other."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def give(self, encoded: Iterable[pa.StringArray]) -> list[cf.Future[Fate]]:
+        """Make requests of the lines of documents; return what will be known of them.
+
+        Returns when all are made; lines are taken as they can be sent, never many ahead.
+
+        Raises:
+            StoreError: the cluster did not take all of those before; the same may be sent again.
+        """
+        given = []
+        for chunk in chunks(encoded, self._max_bytes):
+            if len(self._under_way) > self._parallel:
+                done, self._under_way = cf.wait(self._under_way, return_when=cf.FIRST_COMPLETED)
                 for one in done:
-                    fate.add(one.result())
-            under_way.add(threads.submit(_take, cluster, chunk))
-        for one in under_way:
-            fate.add(one.result())
-    return fate
+                    one.result()
+            future = self._threads.submit(_take, self._cluster, chunk)
+            self._under_way.add(future)
+            given.append(future)
+        return given
 
 
 def quarantine(cluster: Cluster, fate: Fate, bury: Callable[[bytes], None]) -> None:
@@ -81,11 +104,12 @@ def quarantine(cluster: Cluster, fate: Fate, bury: Callable[[bytes], None]) -> N
         bury: keeps the lines of what is refused even so.
     """
     for with_original in (True, False):
-        records = [
+        records = (
             refused(document, reason, with_original=with_original) for document, reason in fate.refused
-        ]
+        )
+        lines = as_lines(record.lines for record in records)
         again = Fate()
-        for chunk in _chunks(records, 1 << 20):
+        for chunk in chunks([lines], 1 << 20):
             again.add(_take(cluster, chunk))
         left = {document.id for document, _reason in again.refused}
         fate.refused = [one for one in fate.refused if one[0].id in left]
@@ -96,24 +120,10 @@ def quarantine(cluster: Cluster, fate: Fate, bury: Callable[[bytes], None]) -> N
         bury(document.lines)
 
 
-def _chunks(documents: Iterable[Document], max_bytes: int) -> Iterator[list[Document]]:
-    chunk: list[Document] = []
-    size = 0
-    for document in documents:
-        length = len(document.source) + 120
-        if chunk and size + length > max_bytes:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(document)
-        size += length
-    if chunk:
-        yield chunk
-
-
-def _take(cluster: Cluster, chunk: Sequence[Document]) -> Fate:
+def _take(cluster: Cluster, chunk: Chunk) -> Fate:
     """Send one request, and again what the cluster had no time for."""
     fate = Fate()
-    left = list(chunk)
+    left = chunk
     for attempt in range(1, ATTEMPTS + 1):
         try:
             left = _once(cluster, left, fate)
@@ -131,42 +141,62 @@ def _take(cluster: Cluster, chunk: Sequence[Document]) -> Fate:
     )
 
 
-def _once(cluster: Cluster, documents: Sequence[Document], fate: Fate) -> list[Document]:
+def _once(cluster: Cluster, chunk: Chunk, fate: Fate) -> Chunk:
     """Send documents once; return those to be sent again."""
+    body = chunk.body
     try:
-        answer = cluster.ask(
-            "POST",
-            "/_bulk",
-            b"".join([document.lines for document in documents]),
-            filter_path="errors,items.create.status,items.create.error",
-            refresh="false",
-        )
+        answer = _bulk(cluster, body, "errors,items.create.error.type")
     except StoreError as error:
         if error.where is None or "(413)" not in error.message:
             raise
-        return _too_large(cluster, documents, str(error), fate)
-    items = answer["items"]
-    if not answer["errors"]:
-        fate.stored += len(items)
-        return []
-    again = []
-    for document, item in zip(documents, items, strict=True):
-        status = item["create"]["status"]
+        return _too_large(cluster, chunk, str(error), fate)
+    # A clean answer says no more than that it is one. Errors have no place in it, but of conflicts none is needed.
+    errors = answer.get("items", ())
+    there = sum(item["create"]["error"]["type"] == _CONFLICT for item in errors)
+    if there == len(errors):
+        fate.stored += len(chunk) - there
+        fate.duplicates += there
+        return chunk.none()
+    stored = len(chunk) - len(errors)
+    details = _bulk(cluster, body, "items.create.status,items.create.error")
+    return _sorted(cluster, chunk, details["items"], fate, stored)
+
+
+def _bulk(cluster: Cluster, body: bytes, wanted: str) -> Any:
+    return cluster.ask("POST", "/_bulk", body, filter_path=wanted, refresh="false")
+
+
+def _sorted(
+    cluster: Cluster, chunk: Chunk, items: Sequence[Mapping[str, Any]], fate: Fate, stored: int
+) -> Chunk:
+    """Note each document's fate after it was sent twice; return those to be sent again.
+
+    Args:
+        cluster: for messages.
+        chunk: the documents.
+        items: the second answer: what the first one stored is a conflict in it.
+        fate: where to note it.
+        stored: how many the first one stored.
+    """
+    again, wrong = [], 0
+    for number, item in enumerate(items):
+        created = item["create"]
+        status = created["status"]
         if status < 300:
-            fate.stored += 1
-        elif status == 409:
-            fate.duplicates += 1
+            stored += 1
         elif status in _BUSY:
-            again.append(document)
-        elif status in (401, 403) or _about_the_index(item["create"]):
-            reason = told(item["create"])
+            again.append(number)
+        elif status in (401, 403) or _about_the_index(created):
             raise StoreError(
-                _("The cluster refuses ({status}): {reason}.").format(status=status, reason=reason),
+                _("The cluster refuses ({status}): {reason}.").format(status=status, reason=told(created)),
                 where=cluster.place,
             )
-        else:
-            fate.refused.append((document, told(item["create"])))
-    return again
+        elif status != 409:
+            wrong += 1
+            fate.refused.append((chunk.document(number), told(created)))
+    fate.stored += stored
+    fate.duplicates += len(chunk) - stored - wrong - len(again)
+    return chunk.only(again)
 
 
 def _about_the_index(item: dict[str, object]) -> bool:
@@ -183,13 +213,13 @@ def _about_the_index(item: dict[str, object]) -> bool:
     )
 
 
-def _too_large(cluster: Cluster, documents: Sequence[Document], reason: str, fate: Fate) -> list[Document]:
+def _too_large(cluster: Cluster, chunk: Chunk, reason: str, fate: Fate) -> Chunk:
     """Send a request that the cluster finds too large in halves; one document alone is refused."""
-    if len(documents) == 1:
-        fate.refused.append((documents[0], reason))
-        return []
-    middle = len(documents) // 2
-    return _once(cluster, documents[:middle], fate) + _once(cluster, documents[middle:], fate)
+    if len(chunk) == 1:
+        fate.refused.append((chunk.document(0), reason))
+        return chunk.none()
+    first, second = chunk.halves()
+    return _once(cluster, first, fate).joined(_once(cluster, second, fate))
 
 
 def _wait(attempt: int) -> None:

@@ -29,10 +29,10 @@ def read(
     runtime: Mapping[str, Any],
     *,
     fields: Sequence[str] = (),
-    newest_first: bool,
+    sort: Sequence[Mapping[str, Any]],
     limit: int | None,
 ) -> Iterator[Event]:
-    """Yield matching events ordered by time, then ``event.id``, as they were when reading began.
+    """Yield matching events in an order, as they were when reading began.
 
     Args:
         cluster: whom to ask.
@@ -40,13 +40,12 @@ def read(
         query: the condition.
         runtime: the runtime fields that it needs.
         fields: only these, ``@timestamp`` and ``event.id``; all when empty.
-        newest_first: the order.
+        sort: the order, a total one.
         limit: at most so many.
     """
-    direction = "desc" if newest_first else "asc"
     body: dict[str, Any] = {
         "query": query,
-        "sort": [{TIME: {"order": direction}}, {"event.id": {"order": direction}}],
+        "sort": list(sort),
         "track_total_hits": False,
         "_source": _source(fields),
     }
@@ -67,6 +66,12 @@ def read(
             left = None if left is None else left - len(hits)
             body["search_after"] = hits[-1]["sort"]
             body["pit"]["id"] = answer["pit_id"]
+
+
+def by_time(*, newest_first: bool) -> list[dict[str, Any]]:
+    """Return the order by time, then ``event.id``."""
+    direction = "desc" if newest_first else "asc"
+    return [{TIME: {"order": direction}}, {"event.id": {"order": direction}}]
 
 
 def behind(after: tuple[dt.datetime, str], *, newest_first: bool) -> dict[str, Any]:

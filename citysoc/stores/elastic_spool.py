@@ -17,6 +17,7 @@ import orjson
 
 from citysoc.errors import StoreError
 from citysoc.i18n import _
+from citysoc.stores.buffered import Refusal
 from citysoc.stores.days import sync
 
 if TYPE_CHECKING:
@@ -159,6 +160,23 @@ class Spool:
             file.flush()
             os.fsync(file.fileno())
 
+    def refuse(self, refusal: Refusal) -> None:
+        """Write down what the cluster refused of a commit, until it is counted."""
+        self._replace(_refusal(refusal), orjson.dumps(refusal))
+
+    def refusals(self) -> list[Refusal]:
+        """Return what was refused and not counted yet, oldest first."""
+        found = []
+        for path in sorted(self.path.glob("refused-*.json")):
+            kept = orjson.loads(path.read_bytes())
+            kept["counts"] = tuple((stream, hour, number) for stream, hour, number in kept["counts"])
+            found.append(Refusal(**kept))
+        return found
+
+    def forget(self, refusal: Refusal) -> None:
+        """Take a refusal for counted."""
+        (self.path / _refusal(refusal)).unlink(missing_ok=True)
+
     def clean(self) -> None:
         """Delete what a kill left behind: half-written files, and commits that were acknowledged."""
         if not self.path.is_dir():
@@ -175,3 +193,7 @@ class Spool:
         sync(temporary)
         temporary.rename(self.path / name)
         sync(self.path / name)
+
+
+def _refusal(refusal: Refusal) -> str:
+    return f"refused-{refusal.commit:020d}-{refusal.became}.json"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from citysoc import clock
 from citysoc.errors import StoreError, UsageError
 from citysoc.i18n import _
-from citysoc.stores import local_compact, local_retain, local_verify
+from citysoc.stores import local_compact, local_retain, local_verify, order_local
 from citysoc.stores.base import Metric, News, Question, Status
 from citysoc.stores.local_files import present, row_bytes
 from citysoc.stores.local_groups import groups
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from citysoc.flow import Event
     from citysoc.stores.local_files import DataFile
     from citysoc.stores.local_place import Place
+    from citysoc.stores.order import Sort
 
 
 _FILES_AT_ONCE = 64
@@ -118,6 +119,22 @@ class LocalStore:
             check_field(name)
         asked = self._asked(question, node, fields, newest_first=newest_first, after=after)
         return events(self._read(asked, limit), fields)
+
+    def ordered(
+        self,
+        question: Question,
+        sorts: Sequence[Sort],
+        *,
+        fields: Sequence[str] = (),
+        limit: int | None = None,
+        after: Sequence[Any] | None = None,
+    ) -> Iterator[Event]:
+        """Yield matching events in a total order by fields; see ``EventStore.ordered``."""
+        for name in fields:
+            check_field(name)
+        asked = self._asked(question, self._parse(question), fields, newest_first=True)
+        files = self._table.snapshot().between(question.since, question.until)
+        return order_local.ordered(asked, files, self, sorts, fields=fields, limit=limit, after=after)
 
     def scan(self, question: Question, *, fields: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield matching events as Arrow batches in the order of their time.

@@ -262,6 +262,12 @@ class _Parser:
             _refuse(_("The query has more than {limit} clauses.").format(limit=MAX_CLAUSES), start)
         if field is not None and (match := self._take(_RANGE)):
             node = self._range(field, match)
+        elif field is not None and self._query[start : start + 1] in ("[", "{"):
+            _refuse(
+                _("This range is not complete."),
+                start,
+                _("Write [1 TO 9], {1 TO 9} or [1 TO *], or quote the value."),
+            )
         elif field is not None and (match := self._take(_COMPARE)):
             node = self._compare(field, match[1], self._text())
         elif field is None:

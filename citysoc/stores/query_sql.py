@@ -179,7 +179,7 @@ def _test(leaf: Leaf, bind: Parameters) -> Callable[[str], str]:
 
 def _contains(sought: str, bind: Parameters) -> Callable[[str], str]:
     """Return the test for a folded text inside a value: folding is dear, so a part of it is looked for first."""
-    exact = _typed(sought, bind)
+    exact = typed(sought, bind)
     part = max(_STEADY.findall(sought), key=len, default="")
     if len(part) < _SHORTEST_PART:
         return lambda x: f"contains({folded(x)}, {exact})"
@@ -194,7 +194,8 @@ def _contains(sought: str, bind: Parameters) -> Callable[[str], str]:
     )
 
 
-def _typed(value: Any, bind: Parameters) -> str:
+def typed(value: Any, bind: Parameters) -> str:
+    """Return SQL for a value of its own type."""
     if isinstance(value, str):
         return f"{bind(value)}::VARCHAR"
     if isinstance(value, bool):
@@ -208,9 +209,9 @@ def _typed(value: Any, bind: Parameters) -> str:
 
 def _equals(value: Any, bind: Parameters) -> Callable[[str], str]:
     if isinstance(value, str):
-        sought = _typed(fold(value), bind)
+        sought = typed(fold(value), bind)
         return lambda x: f"({folded(x)} = {sought})"
-    sought = _typed(value, bind)
+    sought = typed(value, bind)
     return lambda x: f"({x} = {sought})"
 
 
@@ -221,7 +222,7 @@ def _like(pattern: tuple[str | Gap, ...], bind: Parameters, *, whole: bool) -> C
             text += "%" if part is Gap.ANY else "_"
         else:
             text += fold(part).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    sought = _typed(text if whole else f"%{text}%", bind)
+    sought = typed(text if whole else f"%{text}%", bind)
     return lambda x: f"({folded(x)} LIKE {sought} ESCAPE '\\')"
 
 
@@ -255,6 +256,11 @@ def _hex(address: str) -> str:
     return f"CASE WHEN contains({address}, ':') THEN {digits} END"
 
 
+def address_key(address: str) -> str:
+    """Return SQL for an address of either family as 32 hexadecimal digits, IPv4 ones where IPv6 maps them."""
+    return f"CASE WHEN contains({address}, ':') THEN {_hex(address)} ELSE printf('%032x', {(0xFFFF << 32)} + {_v4(address)}) END"
+
+
 def _v4(address: str) -> str:
     """Return SQL for an IPv4 address as a number; NULL for IPv6."""
     octets = (f"TRY_CAST(split_part({address}, '.', {n}) AS BIGINT)" for n in (1, 2, 3, 4))
@@ -285,9 +291,9 @@ def _between(leaf: Range, bind: Parameters, value: str) -> str:
 def _bound(value: Scalar, bind: Parameters) -> str:
     """Return SQL for a bound in the form in which the field's values are compared with it."""
     if isinstance(value, str):
-        return _typed(fold(value), bind)
+        return typed(fold(value), bind)
     if isinstance(value, ipaddress.IPv4Address):
-        return _typed(int(value), bind)
+        return typed(int(value), bind)
     if isinstance(value, ipaddress.IPv6Address):
-        return _typed(f"{int(value):032x}", bind)
-    return _typed(value, bind)
+        return typed(f"{int(value):032x}", bind)
+    return typed(value, bind)

@@ -18,7 +18,8 @@ import orjson
 from citysoc.config.models import Elastic
 from citysoc.stores.base import Metric, Question
 from citysoc.stores.elastic import ElasticStore
-from citysoc.stores.elastic_document import documents
+from citysoc.stores.elastic_chunks import chunks
+from citysoc.stores.elastic_encode import encoded
 from citysoc.stores.local import LocalStore
 from tests.bench import store_events as made
 from tests.elastic_node import Node, Settings, Unavailable, node
@@ -140,16 +141,7 @@ def _raw(running: Node, chunks: list[bytes]) -> float:
 
 
 def _chunks(batch: pa.Table, prefix: str) -> Iterator[bytes]:
-    lines: list[bytes] = []
-    size = 0
-    for document in documents(batch, prefix):
-        lines.append(document.lines)
-        size += len(lines[-1])
-        if size >= BULK_BYTES:
-            yield b"".join(lines)
-            lines, size = [], 0
-    if lines:
-        yield b"".join(lines)
+    return (chunk.body for chunk in chunks(encoded(batch, prefix), BULK_BYTES))
 
 
 def _post(port: int, body: bytes) -> int:

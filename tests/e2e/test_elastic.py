@@ -67,7 +67,7 @@ def test_the_service_goes_on_while_the_cluster_is_away(city, elastic, prefix):
         with elastic.frozen():
             (city.inbox() / "b.log").write_text(lines(100, 300))
             wait_for(lambda: city.received() == 300, 180, what="the second file, into the spool")
-            assert "store.away" in city.log()
+            wait_for(lambda: "store.away" in city.log(), 180, what="the cluster's absence to be noticed")
             told = city.run("store", "status", code=4)
             assert "wait for the cluster" in told.stderr
             assert "has been away since" in city.run("sources", "status").stderr

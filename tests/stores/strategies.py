@@ -14,7 +14,9 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from citysoc.stores.base import Metric
+from citysoc.stores.base import Metric, Question
+from citysoc.stores.order import Sort, mark, number_of, place
+from citysoc.stores.order import key as sort_key
 from citysoc.stores.query_match import matches, values
 from citysoc.stores.query_parse import parse
 from citysoc.stores.query_values import NUMBER
@@ -158,6 +160,15 @@ group_fields = st.lists(
 intervals = st.sampled_from([None, 3600, 86_400, 7 * 86_400, 5000])
 
 
+SORTED = (
+    *("source.ip", "host.ip", "user.name", "event.category", "source.port", "tls.established"),
+    *("event.risk_score", "@timestamp", "event.start", "agency.name", "event.id", VENDOR, "zeek.n"),
+)
+sorts = st.lists(
+    st.builds(Sort, st.sampled_from(SORTED), st.booleans()), max_size=3, unique_by=lambda s: s.field
+)
+
+
 def numbered(some: list) -> list:
     """Return the events with ids that differ."""
     for number_, event in enumerate(some):
@@ -247,3 +258,26 @@ def compute(metric, members):
     if metric.kind.startswith("p"):  # the nearest rank
         return sorted(found)[math.ceil(Fraction(int(metric.kind[1:]), 100) * len(found)) - 1]
     return {"sum": sum, "min": min, "max": max}[metric.kind](found)
+
+
+def by_fields(some, wanted):
+    """Return events in a total order, one stable sort a field."""
+    found = list(some)
+    for sort in reversed(wanted):
+        there = [event for event in found if sort_key(event, [sort])[0] is not None]
+        none = [event for event in found if sort_key(event, [sort])[0] is None]
+        by = number_of if sort.field in ("source.ip", "host.ip") else lambda value: value
+        there.sort(key=lambda event: by(sort_key(event, [sort])[0]), reverse=sort.descending)
+        found = there + none
+    return found
+
+
+def paged(store, query, wanted, size):
+    """Return the ids of all pages, each found behind the mark of the one before."""
+    found, after = [], None
+    while True:
+        page = list(store.ordered(Question(query), wanted, limit=size, after=after))
+        found += [event["event.id"] for event in page]
+        if len(page) < size:
+            return found
+        after = place(mark(page[-1], wanted), wanted)

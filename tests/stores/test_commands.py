@@ -160,6 +160,35 @@ def test_pages_follow_each_other(call):
         call(events, "search", "--after", "yesterday")
 
 
+def test_pages_ordered_by_fields_follow_each_other(call):
+    seen, mark = [], []
+    for _page in range(3):
+        result = call(
+            events,
+            "search",
+            "--sort",
+            "agency.id,-source.bytes",
+            "--fields",
+            "user.name",
+            "--limit",
+            "2",
+            *mark,
+        )
+        assert all(set(row) == {"@timestamp", "event.id", "user.name"} for row in lines(result))
+        seen += [row["event.id"] for row in lines(result)]
+        if "--after" not in result.stderr:
+            break
+        mark = ["--after", result.stderr.split("--after ")[1].strip()]
+    assert seen == ["e4", "e2", "e0", "e3", "e1"]
+    with pytest.raises(UsageError, match="no mark"):
+        call(events, "search", "--sort", "-source.bytes", "--after", "2026-10-01T01:00:00Z,e1")
+    with pytest.raises(UsageError, match="another order"):
+        call(events, "search", "--sort", "-source.bytes", *mark)
+    with pytest.raises(UsageError, match=r"source\.byte") as caught:
+        call(events, "search", "--sort", "agency.id,source.byte")
+    assert (caught.value.where, "source.bytes" in caught.value.hint) == ("column 11", True)
+
+
 def test_saved_queries_are_listed_asked_and_narrowed(call):
     assert lines(call(events, "saved"))[0]["name"] == "yte"
     found = lines(call(events, "search", "--saved", "yte"))

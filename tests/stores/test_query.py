@@ -121,6 +121,9 @@ def test_what_a_query_means(query, node):
         ("url.path:/joh?n(ath[oa]n)/", "column 16", "quotes"),
         ("url.path:/jo.*n/", "column 10", "quote"),
         ("message:[a TO b]", "column 10", None),
+        ("source.port:[1 TO", "column 13", "[1 TO 9]"),
+        ("user.name:a OR source.port:[1 TO 5", "column 28", "[1 TO 9]"),
+        ("source.port:{1, 5}", "column 13", "[1 TO 9]"),
         ("citysoc.extra:x", "column 1", None),
     ],
 )

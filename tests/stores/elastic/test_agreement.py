@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from citysoc.ecs.schema import to_table
 from citysoc.stores.base import Question
 from citysoc.stores.local import LocalStore
+from citysoc.stores.order import total
 from citysoc.stores.query_match import matches
 from citysoc.stores.query_parse import parse
 from tests.stores import strategies as made
@@ -48,6 +49,25 @@ def test_search_finds_what_plain_python_finds(elastic, some, questions):
                 assert [e["event.id"] for e in one.search(asked, newest_first=False)] == expected, query
                 assert [e["event.id"] for e in one.search(asked, limit=3)] == expected[::-1][:3], query
             assert store.count(asked) == len(expected), query
+
+
+@slow
+@given(made.events, st.lists(st.tuples(made.queries, made.sorts, st.integers(1, 4)), min_size=1, max_size=6))
+def test_orders_and_pages_are_those_of_plain_python(elastic, some, questions):
+    with elastic_store(elastic) as store, tempfile.TemporaryDirectory() as folder:
+        local = LocalStore(Path(folder), threads=1)
+        made.numbered(some)
+        if some:
+            store.append(to_table(some), 1)
+            local.append(to_table(some), 1)
+        store.refresh()
+        for query, sorts, size in questions:
+            wanted = total(sorts)
+            ids = set(made.expected_ids(query, some))
+            expected = [e["event.id"] for e in made.by_fields(some, wanted) if e["event.id"] in ids]
+            for one in (store, local):
+                assert [e["event.id"] for e in one.ordered(Question(query), wanted)] == expected
+                assert made.paged(one, query, wanted, size) == expected
 
 
 @slow

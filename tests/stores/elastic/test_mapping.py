@@ -12,7 +12,8 @@ import pytest
 from citysoc.ecs.schema import to_table
 from citysoc.stores import elastic_mapping
 from citysoc.stores.base import Question
-from citysoc.stores.elastic_document import documents
+from citysoc.stores.elastic_chunks import chunks
+from citysoc.stores.elastic_encode import encoded
 from citysoc.stores.query import fold
 from citysoc.stores.query_match import matches
 from citysoc.stores.query_parse import parse
@@ -98,7 +99,13 @@ def test_a_record_always_meets_its_own_index():
         {"event.id": "d", "@timestamp": dt.datetime(2031, 5, 7, tzinfo=dt.UTC)},
     ]
     arrived = {"event.ingested": START + dt.timedelta(days=2)}
-    found = {doc.id: doc.index for doc in documents(to_table([row | arrived for row in rows]), "p")}
+    table = to_table([row | arrived for row in rows])
+    made = [
+        chunk.document(number)
+        for chunk in chunks(encoded(table, "p"), 1 << 20)
+        for number in range(len(chunk))
+    ]
+    found = {document.id: document.index for document in made}
     assert found == {
         "a": "p-events-2026.10.01",
         "b": "p-events-2026.10.02",

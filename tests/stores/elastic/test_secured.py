@@ -119,6 +119,7 @@ def test_a_password_and_an_api_key(opened, secured):
     writer = opened(username="writer", password="file:writer.secret")
     writer.begin()
     writer.append(rows(0, 10), 1)
+    writer.finish()
     assert writer.outside().rows == 0
     admin = opened(username="admin", password="file:admin.secret")
     wanted = {
@@ -179,6 +180,7 @@ def test_credentials_that_stop_working_lose_nothing(opened, secured):
     (folder / "changing.secret").write_text("guessed")
     store.close()  # the next request connects anew
     store.append(rows(0, 3), 1)
+    store._sender.settle()
     assert store.outside().rows == 3
     assert "credentials" in store.outside().reason
     (folder / "changing.secret").write_text("secret of writer")

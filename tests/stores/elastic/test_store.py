@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pyarrow as pa
 import pytest
 from elastic_node import Settings, free_port, node, place
 
 from citysoc.config.models import Elastic
 from citysoc.ecs.schema import to_table
 from citysoc.errors import StoreError, UsageError
+from citysoc.pipeline.refused import follow
+from citysoc.state import State
+from citysoc.state.progress import Changes, apply, prepare
 from citysoc.stores import selftest
 from citysoc.stores.base import Metric, Question
 from citysoc.stores.elastic import ElasticStore
@@ -58,7 +62,42 @@ def test_a_document_that_the_cluster_refuses_is_quarantined_with_its_reason(stor
     assert {row["citysoc.unparsed"] for row in kept} == {"store.refused"}
     assert all("user.name" in row["citysoc.unparsed_detail"] for row in kept)
     assert {row["agency.id"] for row in kept} == {"yte"}
+    store.finish()
     assert store.outside().rows == 0
+
+
+def test_the_counters_follow_what_the_cluster_refuses(store, elastic, tmp_path):
+    """Counted as stored when the commit lay in the spool; refused later; counted anew once, however often told."""
+    prefix = store._settings.prefix
+    wrong = {"mappings": {"properties": {"user": {"properties": {"name": {"type": "long"}}}}}}
+    store.begin()
+    elastic.call("PUT", f"{prefix}-events-2026.10.01", wrong)
+    here = {"citysoc.source": "yte/fw", "event.ingested": START + dt.timedelta(minutes=90)}
+    state = State(tmp_path / "citysoc.db")
+    changes = Changes()
+    tally = changes.tally("yte/fw", here["event.ingested"])
+    tally.received, tally.stored = 4, 4
+    with state.transaction() as db:
+        number = prepare(db, changes)
+    bad = rows(3, every=dt.timedelta(0), **{"user.name": "not a number"}, **here)
+    good = to_table([{"@timestamp": START, "event.id": "good", **here}])
+    store.append(pa.concat_tables([bad, good]), number)
+    with state.transaction() as db:
+        apply(db, number, changes)
+    store.drain()
+    store.refresh()
+    assert (store.count(Question()), store.count(Question(quarantine=True))) == (1, 3)
+    (told,) = store.refusals()
+    assert follow(state, store) == 3
+    store._spool.refuse(told)  # killed between the counters and the spool
+    assert follow(state, store) == 0
+    assert store.refusals() == []
+    (row,) = state.rows("SELECT * FROM counters")
+    assert (row["received"], row["stored"], row["quarantined"], row["rejected"]) == (4, 1, 3, 0)
+    assert row["hour"] == "2026-10-01T01:00:00.000000Z"
+    (audit,) = state.rows("SELECT * FROM audit")
+    assert "user.name" in audit["detail"]
+    state.close()
 
 
 def test_a_request_that_is_too_large_is_halved(tmp_path, elastic):
@@ -197,6 +236,7 @@ def test_what_this_server_can_do_is_asked(store):
         lifecycle(store.cluster, "test", 30)
     store._retention_days = 30
     store.append(rows(1), 1)
+    store.finish()
     assert store.outside().rows == 0
 
 
