@@ -286,7 +286,7 @@ def test_the_commands_keep_and_tell(tmp_path, capsys):
     store.append(to_table(rows), number)
     state.close()
     code, _out, err = call(*at, "retain", "--yes", "--by", "chief")
-    assert (code, "1 events removed" in err) == (0, True)
+    assert (code, "1 event removed" in err) == (0, True)
     assert call(*at, "backup", tmp_path / "kept")[0] == 0
     (path,) = (home / "data" / "events").glob(f"citysoc.day={now:%Y-%m-%d}/*.parquet")
     path.write_bytes(b"PAR1")
