@@ -151,6 +151,10 @@ class ElasticStore:
         self._sender.wake()
         self._sender.keep_up(_AHEAD, _APPEND_SECONDS)
 
+    def settle(self) -> None:
+        """Wait until nothing is on its way to the cluster."""
+        self._sender.settle()
+
     def last_commit(self) -> int:
         """Return the number of the last commit that is durable, 0 where there is none."""
         return self._spool.last()

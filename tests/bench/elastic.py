@@ -10,6 +10,7 @@ import http.client
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 Row: TypeAlias = tuple[str, str, str]
 EVENTS = 60_000
 COMMIT_ROWS = 20_000
-ROUNDS = 5
+WARM = 2
+ROUNDS = 11
+QUIET_SECONDS = 20.0
 PARALLEL = 2
 BULK_BYTES = 4 << 20
 
@@ -46,54 +49,83 @@ def elastic_store(_records: int) -> Iterator[Row]:
         yield "the store on Elasticsearch", f"not measured: {error}", ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What storing the events once took: by the clock, of this process, and of it and the server together."""
+
+    seconds: float
+    own: float
+    whole: float
+
+
 def _measured(running: Node, home: Path) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     day = made.day(pq.read_table(made.template(home, EVENTS)), 0)
     batches = list(made.batches(day, COMMIT_ROWS))
-    ours: list[float] = []
-    raw: list[float] = []
-    spent: list[float] = []
-    whole: dict[str, list[float]] = {"ours": [], "raw": []}
     ready = [chunk for batch in batches for chunk in _chunks(batch, "PREFIX")]
-    for number in range(ROUNDS + 1):
+    runs: dict[str, list[_Run]] = {"ours": [], "raw": []}
+    store = _store(running, home, "kept")
+    for number in range(WARM + ROUNDS):
         store = _store(running, home, f"ours-{number}")
         store.begin()
         prefix = f"raw-{number}"
         chunks = [chunk.replace(b'"PREFIX-events', b'"%b-events' % prefix.encode()) for chunk in ready]
         _template(running, store, prefix)
-        steps: list[Callable[[], None]] = [
-            lambda: ours.append(_appended(store, batches, spent)),  # noqa: B023  called at once
-            lambda: raw.append(_raw(running, chunks)),  # noqa: B023  called at once
-        ]
-        for name, step in zip(("ours", "raw"), steps, strict=True) if number % 2 else turned(steps):
-            before = _server_seconds(running) + time.process_time()
-            step()
-            whole[name].append(_server_seconds(running) + time.process_time() - before)
-        if number < ROUNDS:
+        steps: dict[str, Callable[[], None]] = {
+            "ours": lambda: _append(store, batches),  # noqa: B023  called at once
+            "raw": lambda: _raw(running, chunks),  # noqa: B023  called at once
+        }
+        # Which comes first changes from round to round: what the machine does besides meets both alike.
+        for name in sorted(steps, reverse=bool(number % 2)):
+            run = _timed(running, steps[name])
+            if number >= WARM:
+                runs[name].append(run)
+        running.call("DELETE", f"raw-{number}-*")
+        if number < WARM + ROUNDS - 1:
             store.destroy()
-            running.call("DELETE", f"raw-{number}-*")
-    rates = [len(day) / seconds for seconds in ours[1:]], [len(day) / seconds for seconds in raw[1:]]
-    ratios = [o / r for o, r in zip(*rates, strict=True)]
-    yield "Elasticsearch: append in commits of 20,000", f"{statistics.median(rates[0]):,.0f} events/s", ""
-    yield (
-        "Elasticsearch: the same documents as raw NDJSON",
-        f"{statistics.median(rates[1]):,.0f} events/s",
-        "",
-    )
-    spread = f"{min(ratios):.0%} to {max(ratios):.0%}"
-    yield "ratio, median of the rounds", f"{statistics.median(ratios):.0%} ({spread})", "≥ 80 %"
-    cpu = [r / o for o, r in zip(whole["ours"][1:], whole["raw"][1:], strict=True)]
-    spread = f"{min(cpu):.0%} to {max(cpu):.0%}"
-    yield "the same in CPU time, server and client", f"{statistics.median(cpu):.0%} ({spread})", "≥ 80 %"
-    yield "our own CPU for it", f"{len(day) / statistics.median(spent[1:]):,.0f} events/CPU-s", ""
+    yield from _compared(runs, len(day))
     yield from _sizes(store, day, home)
     yield from _asked(store)
 
 
-def turned(steps: list[Callable[[], None]]) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Return the raw way first."""
-    return zip(("raw", "ours"), reversed(steps), strict=True)
+def _timed(running: Node, step: Callable[[], None]) -> _Run:
+    """Time a step on a quiet server; the merging that it leaves behind counts as its CPU time."""
+    _quiet(running)
+    server, own, started = _server_seconds(running), time.process_time(), time.perf_counter()
+    step()
+    seconds, own = time.perf_counter() - started, time.process_time() - own
+    _quiet(running)
+    return _Run(seconds, own, own + _server_seconds(running) - server)
+
+
+def _quiet(running: Node) -> None:
+    """Wait until the server has done what it was given before."""
+    ends = time.monotonic() + QUIET_SECONDS
+    before = _server_seconds(running)
+    while time.monotonic() < ends:
+        time.sleep(0.4)
+        after = _server_seconds(running)
+        if after - before < 0.1:
+            return
+        before = after
+
+
+def _compared(runs: dict[str, list[_Run]], events: int) -> Iterator[Row]:
+    ours, raw = runs["ours"], runs["raw"]
+    for name, found in (("append in commits of 20,000", ours), ("the same documents as raw NDJSON", raw)):
+        rate = events / statistics.median(run.seconds for run in found)
+        yield f"Elasticsearch: {name}", f"{rate:,.0f} events/s", ""
+    pairs = list(zip(ours, raw, strict=True))
+    yield "ratio, median of the rounds", _spread([r.seconds / o.seconds for o, r in pairs]), "≥ 80 %"
+    yield "the same in CPU time, server and client", _spread([r.whole / o.whole for o, r in pairs]), "≥ 80 %"
+    own = statistics.median(run.own for run in ours)
+    yield "our own CPU for it", f"{events / own:,.0f} events/CPU-s", ""
+
+
+def _spread(ratios: list[float]) -> str:
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"{middle:.0%} (the middle half of {len(ratios)} rounds {low:.0%} to {high:.0%})"
 
 
 def _server_seconds(running: Node) -> float:
@@ -108,15 +140,12 @@ def _store(running: Node, home: Path, prefix: str) -> ElasticStore:
     return ElasticStore(settings, root=home, spool=home / prefix)
 
 
-def _appended(store: ElasticStore, batches: list[pa.Table], spent: list[float]) -> float:
-    started, before = time.perf_counter(), time.process_time()
+def _append(store: ElasticStore, batches: list[pa.Table]) -> None:
     for number, batch in enumerate(batches, start=1):
         store.append(batch, number)
-    seconds = time.perf_counter() - started
-    spent.append(time.process_time() - before)
+    store.settle()
     if store.outside().rows:
         raise RuntimeError(store.outside().reason)
-    return seconds
 
 
 def _template(running: Node, like: ElasticStore, prefix: str) -> None:
@@ -129,15 +158,13 @@ def _template(running: Node, like: ElasticStore, prefix: str) -> None:
     running.call("PUT", f"_index_template/{prefix}", body)
 
 
-def _raw(running: Node, chunks: list[bytes]) -> float:
+def _raw(running: Node, chunks: list[bytes]) -> None:
     """Send documents that are made already, with nothing but sockets."""
     port = int(running.url.rpartition(":")[2])
-    started = time.perf_counter()
     with cf.ThreadPoolExecutor(PARALLEL) as threads:
         for status in threads.map(lambda chunk: _post(port, chunk), chunks):
             if status != 200:
                 raise RuntimeError(f"the node answered {status}")
-    return time.perf_counter() - started
 
 
 def _chunks(batch: pa.Table, prefix: str) -> Iterator[bytes]:

@@ -62,7 +62,7 @@ def test_a_commit_waits_while_the_cluster_is_frozen_and_arrives_once(elastic, op
     with elastic.frozen():
         for commit in range(2, 5):
             store.append(rows((commit - 1) * 1000, 1000), commit)
-        store._sender.settle()
+        store.settle()
         waiting = store.outside()
         assert (waiting.commits, waiting.rows) == (3, 3000)
         assert waiting.away_since is not None
@@ -143,7 +143,7 @@ def test_a_backlog_does_not_hold_the_line(elastic, open_store, monkeypatch):
     with elastic.frozen():
         for commit in range(1, 7):
             store.append(rows((commit - 1) * 10, 10), commit)
-        store._sender.settle()
+        store.settle()
     done, taken = store._spool.done, []
 
     def slowly(one):

@@ -180,7 +180,7 @@ def test_credentials_that_stop_working_lose_nothing(opened, secured):
     (folder / "changing.secret").write_text("guessed")
     store.close()  # the next request connects anew
     store.append(rows(0, 3), 1)
-    store._sender.settle()
+    store.settle()
     assert store.outside().rows == 3
     assert "credentials" in store.outside().reason
     (folder / "changing.secret").write_text("secret of writer")
