@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from click.testing import CliRunner
 
@@ -93,3 +96,44 @@ def test_events_show_says_how_sure_and_why(month):
     assert "citysoc.reason" in done.stdout
     assert "family:noon" in done.stdout
     assert "citysoc.confidence" in done.stdout
+
+
+def test_the_commands_and_the_report_say_the_same_and_unknown_is_a_row_of_its_own(month):
+    config, _events, alerts, incidents = month
+
+    def rows(*words):
+        done = CliRunner().invoke(root, ["--config", str(config.path), *words, "-f", "json"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    found = figures_of(config)
+    told = rows("events", "stats", "citysoc.threat:*", "--by", "citysoc.class", "--month", "2026-10")
+    by_class = {row["citysoc.class"] or "": row["count"] for row in told}
+    assert by_class == {row.code: row.events.value for row in found.classes} == {"VIRUS": 9, "": 4, "SPY": 1}
+    by_word = rows("events", "stats", "citysoc.threat:*", "--by", "citysoc.threat", "--month", "2026-10")
+    assert {row["citysoc.threat"]: row["count"] for row in by_word} == {"virus": 13, "spyware": 1}
+    unknown = rows("events", "search", "citysoc.threat:* AND NOT citysoc.class:*", "--month", "2026-10")
+    assert {row["threat.software.name"] for row in unknown} == {"W32.AIDetectMalware"}
+    assert len(unknown) == found.unnamed == by_class[""]
+    # Three figures, each from its own command, none the sum of others.
+    assert len(rows("alerts", "list")) == len(alerts) == found.alerts.value
+    assert len(rows("incidents", "list")) == len(incidents) == found.incidents.value
+    assert len({found.cases.value, found.alerts.value, found.incidents.value}) == 3
+    words = (
+        "--config",
+        str(config.path),
+        "reports",
+        "build",
+        "--month",
+        "2026-10",
+        "--lang",
+        "en",
+        "--format",
+        "html",
+    )
+    built = CliRunner().invoke(root, words)
+    assert built.exit_code in {0, 4}, built.output
+    (page,) = config.data_dir.rglob("report.en.html")
+    text = re.sub(r"<[^>]+>|\s+", " ", page.read_text("utf-8"))
+    assert re.search(r"Not classified\s+4\b", text)
+    assert "Malware whose name tells no kind: 4 of them" in text
