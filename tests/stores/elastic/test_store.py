@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 
 import pyarrow as pa
 import pytest
@@ -257,6 +258,65 @@ def test_days_are_moved_and_proven(store, tmp_path):
     assert sum(one.copied for one in migrate(store, back)) == 101
     assert back.last_commit() == 6
     assert back.count(Question()) == 101
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_move_that_was_interrupted_goes_on_where_it_stopped(store, tmp_path, back):
+    local = LocalStore(tmp_path / "local", threads=1)
+    source, target = (store, local) if back else (local, store)
+    source.append(rows(100), 5)  # 100 hours: five days
+    store.finish()
+    moving = migrate(source, target)
+    first = next(moving)
+    moving.close()
+    assert (first.rows, first.copied, target.last_commit()) == (24, 24, 0)
+    assert [one.copied for one in migrate(source, target)] == [0, 24, 24, 24, 4]
+    assert target.last_commit() == 5
+    assert content(source, first.day) == content(target, first.day)
+
+
+def test_pages_are_one_moment_while_others_write_and_remove(store, monkeypatch):
+    """Reading sees the store as it was when it began; pages by marks neither repeat nor skip what was there."""
+    monkeypatch.setattr("citysoc.stores.elastic_scan.PAGE", 7)
+    store.append(rows(60), 1)
+    store.refresh()
+    there = [event["event.id"] for event in store.search(Question(), newest_first=False)]
+    reading = store.search(Question(), newest_first=False)
+    seen = [next(reading)["event.id"] for _number in range(10)]
+    more = [{"@timestamp": START + dt.timedelta(minutes=90 * n), "event.id": f"new{n}"} for n in range(30)]
+    store.append(to_table(more), 2)
+    store.refresh()
+    store.retain(START + dt.timedelta(hours=5))
+    store.refresh()
+    assert seen + [event["event.id"] for event in reading] == there
+    pages, after = [], None
+    for number in range(50):
+        page = list(store.search(Question(), limit=9, after=after))
+        pages += [event["event.id"] for event in page]
+        if len(page) < 9:
+            break
+        after = (page[-1]["@timestamp"], page[-1]["event.id"])
+        store.append(
+            to_table([{"@timestamp": START + dt.timedelta(hours=7 * number), "event.id": f"x{number}"}]),
+            3 + number,
+        )
+        store.refresh()
+    assert len(set(pages)) == len(pages)
+    kept = {event["event.id"] for event in store.search(Question("NOT event.id:x*"))}
+    assert kept <= set(pages)
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 60 + "*b", "*a?" * 30 + "*b", "*" + "a" * 4000 + "*b*"])
+def test_no_pattern_takes_long(store, pattern):
+    some = [
+        {"@timestamp": START, "event.id": str(n), "user.name": "a" * 9000, "message": "a" * 9000}
+        for n in range(5)
+    ]
+    store.append(to_table(some), 1)
+    store.refresh()
+    started = time.monotonic()
+    assert store.count(Question(f"user.name:{pattern} OR message:{pattern}")) == 0
+    assert time.monotonic() - started < 20
 
 
 def test_a_day_that_differs_is_named(store, tmp_path):
