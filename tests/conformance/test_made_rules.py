@@ -98,7 +98,7 @@ EXPRESSIONS = (
         "(?i)đ",
         "ß",
     ),
-    *("[A-C]", r"\s", "a(?=b)", r"(a)\1", "(?:ab)?1"),
+    *("[A-C]", r"\s", "a(?=b)", r"(a)\1", "(?:ab)?1", r"[$a]\$$", "a$|^$"),
 )
 """None of what differs between expressions' engines: which letters beyond ASCII are words, and fold into a range."""
 NETWORKS = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.detectors.sigma.conditions import deciding
 from citysoc.detectors.sigma.detector import SigmaDetector
+from citysoc.detectors.sigma.expressions import as_written
 from citysoc.detectors.sigma.filters import fits, joined
 from citysoc.detectors.sigma.match import View, field_of, predicate
 from citysoc.detectors.sigma.plan import DEFAULT_ZONE, NO_PLACEHOLDERS, compile_document, in_zone, selections
@@ -201,7 +202,7 @@ def _asked(node: Node) -> str:  # noqa: PLR0911  one line a kind
         alike = _("is like") if kind == "like" else _("some value is like")
         return f"{alike} {pieces!r}"
     if kind in {"re", "keyword_re"}:
-        return _("matches {pattern}").format(pattern=f"/{node[-2]}/{node[-1]}")
+        return _("matches {pattern}").format(pattern=f"/{as_written(node[-2])}/{node[-1]}")
     if kind == "ref":
         return f"{_how(node[2])} " + _("the value of {field}").format(field=node[4])
     if kind == "cidr":

@@ -36,6 +36,40 @@ def _linear(pattern: str, flags: str) -> Any | None:
         return None
 
 
+_MANY_LINES = re.compile(r"\(\?[a-z]*m")
+_END = r"\n?$"
+
+
+def as_in_perl(pattern: str, flags: str) -> str:
+    r"""Return an expression whose ``$`` also holds before a line end that ends the text, as in Perl; RE2 has it otherwise.
+
+    >>> as_in_perl(r"a\$[$]$", "")
+    'a\\$[$]\\n?$'
+    """
+    if "$" not in pattern or "m" in flags or _MANY_LINES.search(pattern):
+        return pattern
+    parts: list[str] = []
+    within = False
+    for found in _PIECES.finditer(pattern):
+        piece = found[0]
+        if piece in _OPENS and not within:
+            within = True
+        elif piece[-1] == "]" and piece[0] in "[]" and not piece.endswith(":]"):
+            within = False
+        parts.append(_END if piece == "$" and not within else piece)
+    return "".join(parts)
+
+
+def as_written(pattern: str) -> str:
+    """Return an expression for people: without what ``as_in_perl`` put into it."""
+    return pattern.replace(_END, "$")
+
+
+_OPENS = frozenset({"[", "[]", "[^]"})
+_PIECES = re.compile(r"\\.|\[\^?\]|\[:\^?[a-z]+:\]|.", re.DOTALL)
+"""An escape; a class that begins with its end; a class by name; a letter."""
+
+
 def is_linear(pattern: str, flags: str) -> bool:
     """Return whether the linear-time engine can run an expression."""
     return _linear(pattern, flags) is not None

@@ -14,7 +14,7 @@ import zoneinfo
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.clock import UTC
-from citysoc.detectors.sigma.expressions import searcher
+from citysoc.detectors.sigma.expressions import as_written, searcher
 from citysoc.detectors.sigma.plan import MAX_LOOK_CHARS
 from citysoc.detectors.sigma.text import compose, fold, is_only_null, texts
 
@@ -141,7 +141,9 @@ def teller(node: Node) -> Teller:
     if kind in {"all", "any"}:
         return _tell_group([(predicate(part), teller(part)) for part in node[1]], each=kind == "all")
     if kind in {"keyword", "keyword_re"}:
-        shown = node[1] if kind == "keyword_re" else "".join(_shown(piece) for piece in node[2][1:-1])
+        shown = (
+            as_written(node[1]) if kind == "keyword_re" else "".join(_shown(piece) for piece in node[2][1:-1])
+        )
         return lambda _view, found: found.setdefault("keywords", []).append(shown)
     field = _told(node)
     return _tell_field(field) if field else lambda _view, _found: None

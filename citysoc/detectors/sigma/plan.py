@@ -533,18 +533,19 @@ def _keyword_test(value: Any, notes: list[str]) -> Node:
 
 def _expression(value: Any, notes: list[str]) -> tuple[str, str]:
     """Return pattern and flags; refuses what neither engine can run in bounded time."""
-    from citysoc.detectors.sigma.expressions import is_linear, may_explode
+    from citysoc.detectors.sigma.expressions import as_in_perl, is_linear, may_explode
 
-    pattern = compose(str(value.regexp))
     flags = "".join(sorted({"IGNORECASE": "i", "MULTILINE": "m", "DOTALL": "s"}[f.name] for f in value.flags))
+    written = compose(str(value.regexp))
+    pattern = as_in_perl(written, flags)
     if not is_linear(pattern, flags):
         if may_explode(pattern, flags):
             raise RuleError(
-                f"the expression /{pattern[:80]}/ could run without end; write it without "
+                f"the expression /{written[:80]}/ could run without end; write it without "
                 "repeats inside repeats, or without look-around"
             )
         notes.append(
-            f"the expression /{pattern[:80]}/ needs look-around or references: it is not run in linear time and "
+            f"the expression /{written[:80]}/ needs look-around or references: it is not run in linear time and "
             f"sees the first {MAX_LOOK_CHARS} characters of a value"
         )
     return pattern, flags

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import random
 import re
+import warnings
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from citysoc.detectors.sigma import databases, index
 from citysoc.detectors.sigma.databases import Databases
-from citysoc.detectors.sigma.expressions import least_chars, literals
+from citysoc.detectors.sigma.expressions import (
+    as_in_perl,
+    as_written,
+    is_linear,
+    least_chars,
+    literals,
+    searcher,
+)
 from citysoc.detectors.sigma.index import Index, kept_plan
 from citysoc.detectors.sigma.patterns import Finder
 
@@ -162,3 +172,24 @@ def test_a_broken_plan_is_worked_out_anew_and_other_rules_have_another(tmp_path)
     kept_plan(TESTS[1:], Databases(tmp_path))
     assert len(list(tmp_path.iterdir())) == 2
     assert kept_plan(TESTS, Databases()) == whole
+
+
+@given(
+    st.lists(
+        st.sampled_from([*"ab$^[]|.", r"\$", r"\[", r"\]", r"\\", "[^", "[]", "[[:alpha:]]"]), max_size=8
+    ).map("".join),
+    st.text("ab$[]\n\\", max_size=6),
+)
+@example("[a[]$", "[\n")
+@example("[^]$]$", "a\n")
+def test_an_end_is_where_perl_has_it(pattern, text):
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            wanted = re.search(pattern, text)
+        except re.error:
+            return
+    ours = as_in_perl(pattern, "")
+    if "[:" in pattern or not is_linear(ours, ""):  # Python knows no classes by name
+        return
+    assert searcher(ours, "", 100)(text) is (wanted is not None)
+    assert as_written(ours) == pattern
