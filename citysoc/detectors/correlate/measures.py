@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import bisect
 import math
+from bisect import bisect_left, insort
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -87,14 +87,18 @@ class _Sum:
         self.total: int | Fraction = 0
 
     def add(self, entry: Entry) -> None:
-        if entry[3]:
+        value = entry[3]
+        if value:
             self.number += 1
-            self.total += _exact(entry[3][0])
+            number = value[0]
+            self.total += number if type(number) is int else Fraction(number)
 
     def drop(self, entry: Entry) -> None:
-        if entry[3]:
+        value = entry[3]
+        if value:
             self.number -= 1
-            self.total -= _exact(entry[3][0])
+            number = value[0]
+            self.total -= number if type(number) is int else Fraction(number)
 
     def metric(self, low: int) -> float | None:  # noqa: ARG002  the protocol's
         return _real(self.total) if self.number else None
@@ -124,22 +128,29 @@ class _Percentile:
         self.values: list[Any] = []
 
     def add(self, entry: Entry) -> None:
-        if entry[3]:
-            bisect.insort(self.values, entry[3][0])
+        value = entry[3]
+        if value:
+            insort(self.values, value[0])
 
     def drop(self, entry: Entry) -> None:
-        if entry[3]:
-            del self.values[bisect.bisect_left(self.values, entry[3][0])]
+        value = entry[3]
+        if value:
+            values = self.values
+            del values[bisect_left(values, value[0])]
 
     def metric(self, low: int) -> float | None:  # noqa: ARG002  the protocol's
-        if not self.values:
+        values = self.values
+        if not values:
             return None
-        rank = (len(self.values) - 1) * self.percent / 100
-        below = min(int(rank), len(self.values) - 1)
+        last = len(values) - 1
+        rank = last * self.percent / 100
+        below = int(rank)
+        if below >= last:
+            return float(values[last])
         rest = rank - below
         if not rest:
-            return float(self.values[below])
-        return float(self.values[below] * (1 - rest) + self.values[below + 1] * rest)
+            return float(values[below])
+        return float(values[below] * (1 - rest) + values[below + 1] * rest)
 
 
 class _Slots:
@@ -242,10 +253,6 @@ def empty(
     if kind in {"value_percentile", "value_median"}:
         return _Percentile(percent)
     return _Ordered(chains) if kind == "temporal_ordered" else _Slots(clauses)
-
-
-def _exact(number: Any) -> int | Fraction:
-    return number if isinstance(number, int) else Fraction(number)
 
 
 def _real(number: int | Fraction) -> float:

@@ -11,6 +11,7 @@ import bisect
 import itertools
 import math
 import operator
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.detectors.correlate.measures import COUNTED, Distinct, empty
@@ -28,13 +29,14 @@ A plain tuple: where most events qualify, there is one of them for each."""
 MAX_CHAINS = 500
 """So many ordered choices of rules a correlation may ask for: m of n in order are n over m."""
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    "lt": operator.lt,
-    "lte": operator.le,
-    "gt": operator.gt,
-    "gte": operator.ge,
+    "lt": operator.gt,
+    "lte": operator.ge,
+    "gt": operator.lt,
+    "gte": operator.le,
     "eq": operator.eq,
     "neq": operator.ne,
 }
+"""The other way round: the number that is asked for comes first, and is given once."""
 
 
 class Windows:
@@ -50,7 +52,10 @@ class Windows:
         self._percent = float(plan.get("percentile") or 50)
         if self.kind == "value_percentile":
             self._percent = float(plan["percentile"])
-        self._tests = [(_COMPARE[name], number) for name, number in plan["compare"]]
+        self._tests: list[Callable[[float], bool]] = [
+            partial(_COMPARE[name], number) for name, number in plan["compare"]
+        ]
+        self._meets = self._tests[0] if len(self._tests) == 1 else self.meets
         clauses = plan.get("clauses")
         self._together = None if clauses is None else [pos for pos, neg in clauses if not neg]
         self.absences: list[tuple[list[int], frozenset[int]]] = [
@@ -88,7 +93,7 @@ class Windows:
             return self._slide_distinct(entries, first, measure.seen, low)
         hits: list[Hit] = []
         span, end, place = self.span, len(entries), first
-        add, drop, measured, meets = measure.add, measure.drop, measure.metric, self.meets
+        add, drop, measured, meets = measure.add, measure.drop, measure.metric, self._meets
         while place < end:
             time = entries[place][0]
             while place < end and entries[place][0] == time:
@@ -151,8 +156,8 @@ class Windows:
 
     def meets(self, metric: float) -> bool:
         """Return whether a measure meets every comparison of the condition."""
-        for compare, number in self._tests:  # noqa: SIM110  asked of every window: a generator costs twice
-            if not compare(metric, number):
+        for test in self._tests:  # noqa: SIM110  asked of every window: a generator costs twice
+            if not test(metric):
                 return False
         return True
 
