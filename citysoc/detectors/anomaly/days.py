@@ -18,6 +18,7 @@ import orjson
 from citysoc.detectors.anomaly import facts
 from citysoc.detectors.anomaly.compute import compute
 from citysoc.detectors.anomaly.families import VERSION
+from citysoc.ecs.fields import EXTRA, FIELDS
 from citysoc.stores.base import Question
 
 if TYPE_CHECKING:
@@ -171,7 +172,9 @@ def _scan(store: EventStore, question: Question, fields: Sequence[str]) -> pa.Ta
 
     from citysoc.ecs.schema import schema
 
-    names = ["@timestamp", *fields]
+    # Fields outside the dictionary are asked for by their names and come in one column.
+    names = ["@timestamp", *(name for name in fields if name in FIELDS)]
+    names += [EXTRA] if len(names) <= len(fields) else []
     wanted = pa.schema([schema().field(name) for name in names])
     batches = [batch.select(names).cast(wanted) for batch in store.scan(question, fields=fields)]
     return pa.Table.from_batches(batches, wanted)

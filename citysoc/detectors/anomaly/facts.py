@@ -128,8 +128,11 @@ FROM reports JOIN calendar ON calendar.hour = epoch_us("@timestamp") // 36000000
 """
 
 REPORTS_QUERY = "event.dataset:(avreport.quality OR avreport.update)"
-"""The snapshots of antivirus consoles keep what matters outside the dictionary; they are read with it."""
-REPORTS_FIELDS = ("agency.id", "agency.level", "host.name", "citysoc.extra")
+"""The snapshots of antivirus consoles; what matters of them is outside the dictionary, in the column ``citysoc.extra``."""
+REPORTS_FIELDS = (
+    *("agency.id", "agency.level", "host.name"),
+    *("avreport.auto_protect", "avreport.not_updated_15_days"),
+)
 
 
 def load(
@@ -144,7 +147,7 @@ def load(
     Args:
         db: a connection in memory.
         events: the columns ``FIELDS`` and ``@timestamp``.
-        reports: antivirus snapshots: ``REPORTS_FIELDS`` and ``@timestamp``.
+        reports: antivirus snapshots: ``REPORTS_FIELDS``, as ``scan`` gives them, and ``@timestamp``.
         networks: own networks beside the private ones, CIDR.
     """
     db.register("all_events", events)
