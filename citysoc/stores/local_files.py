@@ -38,7 +38,14 @@ Tier = Literal["a", "m", "s"]
 LEVELS: Mapping[Tier, int] = {"a": 1, "m": 1, "s": 9}
 """Levels of zstd. On lines of one device the first level is smaller than the third, and quicker."""
 
-ORDER = ("agency.id", "event.dataset", "@timestamp")
+_LONG_TEXTS = ("event.original", EXTRA)
+_SEALED_TEXT_LEVEL = 12
+"""The texts are most of a sealed file: 3 % smaller than at level 9 for a third more work; level 15 takes three times as much."""
+
+PAGE_BYTES = 4 << 20
+"""What zstd sees at once. It looks back so far at the levels used here; with pages of 1 MiB lines take 2 % more."""
+
+ORDER = ("agency.id", "event.dataset", "event.action", "@timestamp")
 """The order within merged files: like lines side by side, so that filters skip and lines pack well."""
 
 GROUP_ROWS = 32_768
@@ -49,13 +56,26 @@ _ROUNDING = dt.timedelta(milliseconds=1)
 
 _NAME = re.compile(r"(?:.*/)?[ams]-[0-9a-f]{16}-([0-9a-f]{32})\.parquet")
 _PLAIN = ("@timestamp", "event.id", "event.original", "event.ingested", "message", "log.offset", EXTRA)
+_VARIED = (
+    *("source.port", "source.nat.port", "source.bytes", "destination.bytes", "http.response.body.bytes"),
+    *("process.pid", "process.parent.pid", "event.created", "event.start", "event.end"),
+)
+"""Numbers that seldom repeat: a dictionary of them is larger than they are."""
+
 _ENCODINGS = {
     "@timestamp": "DELTA_BINARY_PACKED",
+    "event.ingested": "DELTA_BINARY_PACKED",
     "log.offset": "DELTA_BINARY_PACKED",
     "event.id": "DELTA_LENGTH_BYTE_ARRAY",
     "event.original": "DELTA_LENGTH_BYTE_ARRAY",
     EXTRA: "DELTA_LENGTH_BYTE_ARRAY",
+    **dict.fromkeys(_VARIED, "PLAIN"),
+    # The digests of texts, and names that are as good as such.
+    **dict.fromkeys(("file.hash.md5", "file.hash.sha256", "process.hash.sha256"), "DELTA_LENGTH_BYTE_ARRAY"),
+    **dict.fromkeys(("process.entity_id", "dns.id", "host.name", "agent.name"), "DELTA_LENGTH_BYTE_ARRAY"),
 }
+"""Only encodings that every reader knows; BYTE_STREAM_SPLIT would save another half byte, and Spark 3 cannot read it."""
+
 _STATISTICS = ("@timestamp", "agency.id", "event.dataset", "source.ip", "destination.ip")
 _FILTERED = ("event.id", "source.ip", "destination.ip", "related.ip", "host.ip")
 _MISTAKEN = 0.03
@@ -138,11 +158,12 @@ def encoded(day: dt.date, rows: pa.Table, tier: Tier) -> tuple[NewFile, memoryvi
         sink,
         rows.schema,
         compression="zstd",
-        compression_level=LEVELS[tier],
-        use_dictionary=[_path(field) for field in rows.schema if field.name not in _PLAIN],
+        compression_level=_levels(rows.schema, tier),
+        use_dictionary=[_path(field) for field in rows.schema if field.name not in {*_PLAIN, *_ENCODINGS}],
         column_encoding={name: kind for name, kind in _ENCODINGS.items() if name in names},
         write_statistics=[name for name in _STATISTICS if name in names],
         bloom_filter_options=None if tier == "a" else _blooms(names),
+        data_page_size=PAGE_BYTES,
         store_schema=False,
     ) as writer:
         for start in range(0, len(rows), group_rows):
@@ -258,7 +279,7 @@ def repeating(names: Sequence[str]) -> list[str]:
     """Return those columns of texts that are kept as dictionaries."""
     from citysoc.ecs.schema import schema
 
-    return [n for n in names if n not in _PLAIN and schema().field(n).type == "string"]
+    return [n for n in names if n not in {*_PLAIN, *_ENCODINGS} and schema().field(n).type == "string"]
 
 
 def filled(rows: pa.Table) -> pa.Table:
@@ -304,6 +325,13 @@ def present(paths: Sequence[str]) -> list[str]:
 
     names = {name for path in paths for name in columns_of(path)}
     return [name for name in schema().names if name in names]
+
+
+def _levels(schema: pa.Schema, tier: Tier) -> dict[str, int]:
+    levels = {_path(field): LEVELS[tier] for field in schema}
+    if tier == "s":
+        levels |= {name: _SEALED_TEXT_LEVEL for name in _LONG_TEXTS if name in levels}
+    return levels
 
 
 def _path(field: pa.Field) -> str:
