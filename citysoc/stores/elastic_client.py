@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from citysoc.config.models import Elastic
 
+_WRAPPING = re.compile(r"^HTTPS?Connection(Pool)?\([^()]{0,300}\): ")
 _BUSY = frozenset((408, 429, 502, 503, 504))
 
 
@@ -147,7 +149,7 @@ def _reason(error: Any) -> str:
     """Return why a connection failed, without the library's own wrapping."""
     inner = next(iter(getattr(error, "errors", ()) or ()), None)
     text = str(getattr(inner, "message", None) or getattr(error, "message", None) or error)
-    return text.partition(" (")[0].rstrip(".")[:300] if "HTTPConnection" in text else text.rstrip(".")[:300]
+    return _WRAPPING.sub("", text).partition(" (caused by")[0].rstrip(".")[:300]
 
 
 def connect(settings: Elastic, root: Path) -> Cluster:

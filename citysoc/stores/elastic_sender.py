@@ -150,10 +150,14 @@ class Sender:
             return wanted
 
     def _drain(self) -> None:
-        if time.monotonic() < self._next_try or not self._spool.waiting():
+        if time.monotonic() < self._next_try or not (self._spool.waiting() or self._is_away()):
             return
         try:
-            with self._requests(self._cluster()) as requests:
+            cluster = self._cluster()
+            if not self._spool.waiting():
+                cluster.ask("GET", "/")
+                self.back()
+            with self._requests(cluster) as requests:
                 self._send_all(requests)
         except StoreError as error:
             self.gone(error)
@@ -173,7 +177,7 @@ class Sender:
                 cf.wait(given[0].fates, _LOOK_SECONDS)
             while given and all(fate.done() for fate in given[0].fates):
                 self._finish(given.popleft())
-                self._back()
+                self.back()
 
     def _requests(self, cluster: Cluster) -> Requests:
         return Requests(cluster, max_bytes=self._settings.bulk_bytes, parallel=self._settings.bulk_parallel)
@@ -210,8 +214,12 @@ class Sender:
             found = tuple((stream, hour, number) for (stream, hour), number in sorted(counts.items()))
             self._spool.refuse(Refusal(commit, became, found, fate.refused[0][1]))
 
-    def _back(self) -> None:
-        if not self._away and "away_since" not in self._spool.noted():
+    def _is_away(self) -> bool:
+        return self._away or "away_since" in self._spool.noted()
+
+    def back(self) -> None:
+        """Take note that the cluster answers."""
+        if not self._is_away():
             return
         _log.warning("store.back", waiting=len(self._spool.waiting()))
         self._away, self._pause, self._next_try = False, 0.0, 0.0

@@ -13,6 +13,7 @@ from citysoc.errors import CitysocError
 from citysoc.i18n import _, mark
 from citysoc.stores.base import Metric, Question
 from citysoc.stores.elastic import ElasticStore
+from citysoc.stores.order import key, number_of, order
 from citysoc.stores.query_match import matches
 from citysoc.stores.query_parse import parse
 
@@ -93,6 +94,7 @@ def run(store: EventStore) -> Iterator[Result]:
         (mark("count"), lambda: _same(store.count(Question()), len(some))),
         (mark("hand out every event as it came in"), lambda: _whole(store, some)),
         (mark("read newest first, up to a limit"), lambda: _newest(store, some)),
+        (mark("order by fields, page after page"), lambda: _ordered(store, some)),
         (mark("read few fields"), lambda: _fields(store, some)),
         (mark("read in batches"), lambda: _same(sum(b.num_rows for b in store.scan(Question())), len(some))),
         (mark("find one event by its id"), lambda: _get(store, some)),
@@ -189,6 +191,21 @@ def _whole(store: EventStore, some: list[Event]) -> None:
 def _newest(store: EventStore, some: list[Event]) -> None:
     found = [event["event.id"] for event in store.search(Question(), limit=7)]
     _same(found, [event["event.id"] for event in some[:-8:-1]])
+
+
+def _ordered(store: EventStore, some: list[Event]) -> None:
+    sorts = order("user.name,-source.ip")
+    expected = sorted(some, key=lambda event: (event["@timestamp"], event["event.id"]), reverse=True)
+    expected.sort(key=lambda event: number_of(event["source.ip"]), reverse=True)
+    expected.sort(key=lambda event: ("user.name" not in event, event.get("user.name", "")))
+    found: list[Event] = []
+    page: list[Event] = []
+    while not found or len(page) == 70:
+        after = key(found[-1], sorts) if found else None
+        page = list(store.ordered(Question(), sorts, limit=70, after=after))
+        found += page
+        _same(len(found) <= len(some), True)
+    _same([event["event.id"] for event in found], [event["event.id"] for event in expected])
 
 
 def _fields(store: EventStore, some: list[Event]) -> None:

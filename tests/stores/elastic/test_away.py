@@ -76,6 +76,22 @@ def test_a_commit_waits_while_the_cluster_is_frozen_and_arrives_once(elastic, op
     assert ids(store) == expected(4000)
 
 
+def test_an_absence_with_nothing_to_send_ends_as_well(elastic, open_store):
+    """Nothing waits, but copies of alerts do not go while the cluster counts as away."""
+    store = open_store(timeout_seconds=1)
+    store.begin()
+    store.close()
+    later = again(store)
+    with elastic.frozen():
+        later.begin()
+        assert later.outside().away_since is not None
+    assert later.drain() == 0
+    assert later.outside().away_since is not None  # the next try comes a little later
+    later.finish()
+    assert later.outside().away_since is None
+    later.close()
+
+
 def test_what_waits_outlives_the_process(elastic, open_store):
     store = open_store(timeout_seconds=1)
     store.begin()
