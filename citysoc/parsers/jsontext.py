@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -12,12 +13,20 @@ NOT_OBJECT = Unparsed("json.not_object", "The record is JSON, but not an object.
 INVALID = Unparsed("json.invalid", "The record is not valid JSON.")
 
 
+_BYTE = re.compile(r"(?<!\\)((?:\\\\)*)\\x(?=[0-9a-f]{2})")
+
+
 def load(line: str) -> dict[str, Any] | Unparsed:
     """Return the object of a line; the reader itself refuses nesting deeper than 254 levels or so."""
     try:
         value = orjson.loads(line)
     except ValueError:
-        return INVALID
+        try:  # bytes that are no text are written \\xNN (``run.decode``), which JSON does not know
+            value = orjson.loads(_BYTE.sub(r"\1\\\\x", line)) if "\\x" in line else None
+        except ValueError:
+            value = None
+        if value is None:
+            return INVALID
     return value if type(value) is dict else NOT_OBJECT
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import re
 import unicodedata
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -106,7 +107,17 @@ def clean(text: str) -> str:
     """Return the text for the parser: no byte order mark, no NUL, one composition of every letter."""
     if text.isascii():
         return text.replace("\0", "") if "\0" in text else text
-    return unicodedata.normalize("NFC", text.removeprefix("\ufeff").replace("\0", ""))
+    text = text.removeprefix("\ufeff").replace("\0", "")
+    if unicodedata.is_normalized("NFC", text):
+        return text
+    pieces = _PIECES.split(text)
+    pieces[::2] = [unicodedata.normalize("NFC", piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+_PIECES = re.compile(r"(\\u[0-9a-fA-F]{4}|\\.|[^\w\u0080-\U0010ffff]|[\u037e\u1fef])", re.ASCII | re.DOTALL)
+"""What a format is written with: composed with a mark behind it, a delimiter or an escape would be none any more
+(``=`` and U+0338 are one sign), and the Greek question mark would become a semicolon."""
 
 
 @functools.lru_cache(maxsize=64)

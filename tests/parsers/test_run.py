@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 
 import orjson
 import pytest
@@ -183,3 +184,35 @@ def test_the_ids_of_a_file_follow_its_lines_and_share_their_beginning():
     ids = position_ids("tttt/tuong-lua", "a1b2", [0, 9, 10, 4096, 2**40 - 1])
     assert ids == sorted(ids)
     assert len({id_[:22] for id_ in ids}) == 1
+
+
+@given(
+    st.dictionaries(
+        st.text("ab", min_size=1), st.text('ate\t\n"\\/=<;\u0301\u0308\u0338\u0344\u037eộ'), max_size=3
+    )
+)
+def test_no_composition_breaks_what_a_record_is_written_with(said):
+    """A mark behind an escape, ``=`` or ``<`` is the sender's to choose: it must not hide the record."""
+    record = orjson.dumps({"time": "2026-10-05T01:30:00Z", **said})
+    (event,) = parse_batch(batch(record, parser="ndjson"))
+    assert "citysoc.unparsed" not in event
+    for name, text in said.items():
+        assert unicodedata.normalize("NFC", event.get(f"ndjson.{name}", "")) == unicodedata.normalize(
+            "NFC", text
+        )
+
+
+def test_a_mark_behind_a_delimiter_is_of_the_value():
+    line = (
+        'date=2026-10-05 time=08:30:00 devname="f" type="event" subtype="system" level="notice" user=\u0338x'
+    )
+    (event,) = parse_batch(batch(line.encode(), parser="fortigate"))
+    assert event["user.name"] == "\u0338x"
+
+
+@pytest.mark.parametrize("parser", ["ndjson", "windows"])
+def test_bytes_that_are_no_utf8_do_not_stop_a_record_of_json(parser):
+    record = b'{"EventID":1,"Channel":"Security","time":"2026-10-05T01:30:00Z","x":"a\xff\\\\\xfeb\\n"}'
+    (event,) = parse_batch(batch(record, parser=parser))
+    assert "citysoc.unparsed" not in event
+    assert "a\\xff\\\\xfeb\n" in event.values()
