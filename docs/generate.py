@@ -153,17 +153,28 @@ def _plain(value: object) -> str:
 def classification() -> str:
     """Return what was measured of the model of names when it was trained."""
     found = orjson.loads(MODEL.read_bytes())
-    parts = [
-        (
-            f"Version `{found['version']}`. A fifth of the families, and of the signatures, was kept out of training and of all choices; for"
-            " the tables these families were taken out too.\n"
-        )
-    ]
+    parts = [f"Version `{found['version']}`.\n"]
     for name, title in (("threat", "Threat names"), ("signature", "Signatures")):
-        parts += _measured(title, found["heads"][name], found["names"][name])
+        head = found["heads"][name]
+        parts.append(
+            f"### {title}\n\n{found['names'][name]:,} labelled names; believed from probability {head['threshold']}.\n"
+        )
+        for kept, told in head["measured"].items():
+            parts += _measured(_KEPT_OUT[name, kept], told)
     return "\n".join(parts)
 
 
+_KEPT_OUT = {
+    (
+        "threat",
+        "families",
+    ): "Families never seen: a fifth of them, each name and spelling kept out of training, of all choices and of the tables",
+    (
+        "threat",
+        "spellings",
+    ): "Names never seen of known families: a fifth of their other spellings (without vowels, cut short, two letters swapped, a word behind)",
+    ("signature", "families"): "Signatures never seen: a fifth of those written by hand",
+}
 _JUDGES = {
     "tables": "tables alone",
     "model": "model alone",
@@ -172,19 +183,19 @@ _JUDGES = {
 }
 
 
-def _measured(title: str, head: dict[str, Any], names: int) -> list[str]:
-    told = head["measured"]
+def _measured(title: str, told: dict[str, Any]) -> list[str]:
     rows = [
-        f"### {title}\n",
-        f"{names:,} labelled names; {told['kept_out']} of them kept out, of {told['groups']} families or signatures. Believed from probability {head['threshold']}.\n",
+        f"#### {title}\n",
+        f"{told['kept_out']:,} names.\n",
         "| judge | names that say something | told | of these right | names that say nothing | told all the same |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for judge, about in _JUDGES.items():
         row = told[judge]
         share = f"{row['right'] * 100 / row['told']:.0f} %" if row["told"] else "–"
+        part = f"{row['told'] * 100 / row['names']:.0f} %" if row["names"] else "–"
         rows.append(
-            f"| {about} | {row['names']} | {row['told']} | {row['right']} ({share}) | {row['saying_nothing']} | {row['told_of_nothing']} |"
+            f"| {about} | {row['names']} | {row['told']} ({part}) | {row['right']} ({share}) | {row['saying_nothing']} | {row['told_of_nothing']} |"
         )
     said = sorted({code for row in told["confusion"].values() for code in row})
     rows.append(

@@ -1,9 +1,10 @@
 """``python -m citysoc.enrich.train``: trains the model of names and writes ``data/model.json``.
 
-A fifth of the groups of names is kept out and measured once, after everything else is settled. On the other four
-fifths each fifth in turn is told by a model of the rest: that sets the temperature of the probabilities, and the
-least probability that is believed, so that ``PRECISION`` of the believed guesses are right. What is shipped is then
-trained on all names, with that temperature and threshold. The same names give the same file.
+Two parts are kept out and measured once, after everything else is settled: a fifth of the families (no spelling of
+them is learned), and a fifth of the other spellings of the families that are learned. On what is left each fifth of the
+families in turn is told by a model of the rest: that sets the temperature of the probabilities, and the least
+probability that is believed, so that ``PRECISION`` of the families that are told are told right. What is shipped is
+then trained on all names, with that temperature and threshold. The same names give the same file.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import base64
 import hashlib
 import math
 import sys
-from functools import lru_cache
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -23,12 +24,14 @@ from citysoc.enrich.names import malware_known, signature_known
 from citysoc.enrich.seeds import FOLDS, Seed, digest, seeds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-SIZE = 4096
+SIZES = {"threat": 16_384, "signature": 8192}
+"""Places of the features."""
 PRECISION = 0.9
-"""So many of the believed guesses on names kept out of training shall be right."""
-_STRENGTH = 8.0
+"""So many of the believed guesses on families kept out of training shall be right."""
+_STRENGTH = 60.0
+_ROUNDS = 80
 _KEPT_OUT = FOLDS - 1
 _REAL = frozenset({"family", "nothing", "signature"})
 """Kinds that thresholds and measurements go by: composed names are easier than what the world brings."""
@@ -37,73 +40,95 @@ _TEMPERATURES = [round(0.4 + step * 0.05, 2) for step in range(33)]
 
 def main() -> None:
     """Train, measure, write."""
+    data = model_of(seeds())
+    FILE.write_bytes(orjson.dumps(data, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n")
+    for name, head in data["heads"].items():
+        for kept, told in head["measured"].items():
+            sys.stdout.write(f"{name}, {kept}: {told['line']}\n")
+    sys.stdout.write(f"{data['version']}: {FILE.stat().st_size:,} bytes\n")
+
+
+def model_of(found: Mapping[str, Sequence[Seed]]) -> dict[str, Any]:
+    """Return a model of labelled names, with what was measured of it, as it stands in its file.
+
+    Args:
+        found: the names of each half, from ``seeds``.
+    """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
-    found = seeds()
     with threadpool_limits(1):  # sums in one order give one result, and small ones are quicker alone
-        heads = {name: _head(own) for name, own in found.items()}
+        heads = {name: _head(own, SIZES[name]) for name, own in found.items()}
     data: dict[str, Any] = {"names": {name: len(own) for name, own in found.items()}, "heads": heads}
     core = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
     data["names_digest"] = digest(found)
     data["digest"] = hashlib.sha256(core).hexdigest()
     data["version"] = f"names-{data['digest'][:8]}"
-    FILE.write_bytes(orjson.dumps(data, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n")
-    for name, head in heads.items():
-        sys.stdout.write(f"{name}: {head['measured']['line']}\n")
-    sys.stdout.write(f"{data['version']}: {FILE.stat().st_size:,} bytes\n")
+    return data
 
 
-def _head(own: Sequence[Seed]) -> dict[str, Any]:
+def _head(own: Sequence[Seed], size: int) -> dict[str, Any]:
     classes = sorted({seed.code for seed in own})
-    kept = [seed for seed in own if seed.fold == _KEPT_OUT]
-    rest = [seed for seed in own if seed.fold != _KEPT_OUT]
-    scores, truths = _in_turn(rest, classes)
+    matrix = _matrix(own, size)
+    families = [n for n, seed in enumerate(own) if seed.fold == _KEPT_OUT and seed.kind in _REAL]
+    spellings = [n for n, seed in enumerate(own) if seed.fold != _KEPT_OUT and _is_kept_spelling(seed)]
+    rest = [n for n, seed in enumerate(own) if seed.fold != _KEPT_OUT and not _is_kept_spelling(seed)]
+    scores, judged = _in_turn(matrix, own, rest, classes)
+    truths = [own[n].code for n in judged]
     temperature = min(_TEMPERATURES, key=lambda t: _loss(scores, truths, classes, t))
-    threshold = _threshold(scores, truths, classes, temperature)
-    trained = _fit(rest, classes)
-    judged = [seed for seed in kept if seed.kind in _REAL]
-    guesses = _guesses(_scores(trained, judged), classes, temperature, threshold)
-    measured = _measured(judged, guesses, {seed.group for seed in kept})
-    weights, bias = _fit(own, classes)
+    threshold = _threshold(scores, [own[n] for n in judged], classes, temperature)
+    trained = _fit(matrix, own, rest, classes)
+    hidden = {seed.group for seed in own if seed.fold == _KEPT_OUT}
+
+    def measure(kept: Sequence[int]) -> dict[str, Any]:
+        guesses = _guesses(_scores(trained, matrix, kept), classes, temperature, threshold)
+        return _measured([own[n] for n in kept], guesses, hidden)
+
+    measured = {"families": measure(families)} | ({"spellings": measure(spellings)} if spellings else {})
+    weights, bias = _fit(matrix, own, range(len(own)), classes)
     weights, bias = weights / temperature, bias / temperature
-    scale = float(abs(weights).max()) / 127
+    scale = float(f"{abs(weights).max() / 127:.6g}")  # the last bits of sums differ from run to run
+    packed = zlib.compress((weights / scale).round().clip(-127, 127).astype("int8").tobytes(), 9)
     return {
         "classes": classes,
-        "size": SIZE,
+        "size": size,
         "scale": scale,
         "bias": [round(float(value), 6) for value in bias],
-        "weights": base64.b64encode((weights / scale).round().astype("int8").tobytes()).decode(),
+        "weights": base64.b64encode(packed).decode(),
         "temperature": temperature,
         "threshold": threshold,
         "measured": measured,
     }
 
 
-def _matrix(own: Sequence[Seed]) -> Any:
+def _is_kept_spelling(seed: Seed) -> bool:
+    return seed.kind == "spelling" and seed.part == _KEPT_OUT
+
+
+def _matrix(own: Sequence[Seed], size: int) -> Any:
     from scipy.sparse import csr_matrix
 
-    rows = [_features(seed.text) for seed in own]
+    rows = [features(seed.text, size) for seed in own]
     starts = [0]
     for row in rows:
         starts.append(starts[-1] + len(row))
     values = [value for row in rows for value in row.values()]
     places = [place for row in rows for place in row]
-    return csr_matrix((values, places, starts), shape=(len(rows), SIZE))
+    return csr_matrix((values, places, starts), shape=(len(rows), size))
 
 
-@lru_cache(maxsize=65_536)
-def _features(text: str) -> dict[int, float]:
-    return features(text, SIZE)
-
-
-def _fit(own: Sequence[Seed], classes: Sequence[str]) -> tuple[Any, Any]:
+def _fit(matrix: Any, own: Sequence[Seed], which: Sequence[int], classes: Sequence[str]) -> tuple[Any, Any]:
     """Return weights and bias, a row for each of ``classes``; a class without names has none."""
+    import warnings
+
     import numpy as np
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=_STRENGTH, max_iter=200, tol=1e-4)
-    model.fit(_matrix(own), [seed.code for seed in own])
-    weights = np.zeros((len(classes), SIZE))
+    model = LogisticRegression(C=_STRENGTH, max_iter=_ROUNDS, tol=2e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # to stop early does no harm here: it reins in
+        model.fit(matrix[list(which)], [own[n].code for n in which])
+    weights = np.zeros((len(classes), matrix.shape[1]))
     bias = np.full(len(classes), -20.0)
     for row, code in enumerate(model.classes_):
         weights[classes.index(code)] = model.coef_[row]
@@ -111,22 +136,24 @@ def _fit(own: Sequence[Seed], classes: Sequence[str]) -> tuple[Any, Any]:
     return weights, bias
 
 
-def _scores(trained: tuple[Any, Any], own: Sequence[Seed]) -> Any:
+def _scores(trained: tuple[Any, Any], matrix: Any, which: Sequence[int]) -> Any:
     weights, bias = trained
-    return _matrix(own) @ weights.T + bias
+    return matrix[list(which)] @ weights.T + bias
 
 
-def _in_turn(rest: Sequence[Seed], classes: Sequence[str]) -> tuple[Any, list[str]]:
-    """Return scores and classes of the names that count, each told by a model of the other folds."""
+def _in_turn(
+    matrix: Any, own: Sequence[Seed], rest: Sequence[int], classes: Sequence[str]
+) -> tuple[Any, list[int]]:
+    """Return scores and places of the names that count, each told by a model of the other folds."""
     import numpy as np
 
-    parts, truths = [], []
+    parts, judged = [], []
     for fold in range(_KEPT_OUT):
-        own = [seed for seed in rest if seed.fold == fold and seed.kind in _REAL]
-        trained = _fit([seed for seed in rest if seed.fold != fold], classes)
-        parts.append(_scores(trained, own))
-        truths += [seed.code for seed in own]
-    return np.vstack(parts), truths
+        told = [n for n in rest if own[n].fold == fold and own[n].kind in _REAL]
+        trained = _fit(matrix, own, [n for n in rest if own[n].fold != fold], classes)
+        parts.append(_scores(trained, matrix, told))
+        judged += told
+    return np.vstack(parts), judged
 
 
 def _shares(scores: Any, temperature: float) -> Any:
@@ -144,11 +171,14 @@ def _loss(scores: Any, truths: Sequence[str], classes: Sequence[str], temperatur
     return float(-np.log(np.clip(right, 1e-9, 1.0)).mean())
 
 
-def _threshold(scores: Any, truths: Sequence[str], classes: Sequence[str], temperature: float) -> float:
+def _threshold(scores: Any, own: Sequence[Seed], classes: Sequence[str], temperature: float) -> float:
+    """Return the least probability from which on enough families are told right; a family counts once."""
     for step in range(40, 100):
-        guesses = _guesses(scores, classes, temperature, step / 100)
-        believed = [(guess, code) for guess, code in zip(guesses, truths, strict=True) if guess]
-        if believed and _least(sum(g == code for g, code in believed), len(believed)) >= PRECISION:
+        believed: dict[str, list[bool]] = {}
+        for guess, seed in zip(_guesses(scores, classes, temperature, step / 100), own, strict=True):
+            if guess:
+                believed.setdefault(seed.group, []).append(guess == seed.code)
+        if believed and _least(sum(map(all, believed.values())), len(believed)) >= PRECISION:
             return step / 100
     return 0.99
 

@@ -32,13 +32,35 @@ def test_no_group_of_names_is_both_learned_and_kept_out():
         assert {seed.code for seed in own} <= {"", *CLASSES}
 
 
-@pytest.mark.parametrize("half", ["threat", "signature"])
-def test_what_was_measured_is_of_names_that_it_did_not_learn(half):
-    told = FOUND["heads"][half]["measured"]
-    kept = [seed for seed in seeds()[half] if seed.fold == FOLDS - 1 and seed.kind != "composed"]
-    assert told["kept_out"] == len(kept)
-    assert sum(sum(row.values()) for row in told["confusion"].values()) == len(kept)
+def kept_out(half, kept):
+    last = FOLDS - 1
+    if kept == "families":
+        return [
+            one
+            for one in seeds()[half]
+            if one.fold == last and one.kind in {"family", "nothing", "signature"}
+        ]
+    return [one for one in seeds()[half] if one.fold != last and one.kind == "spelling" and one.part == last]
+
+
+@pytest.mark.parametrize(
+    ("half", "kept"), [("threat", "families"), ("threat", "spellings"), ("signature", "families")]
+)
+def test_what_was_measured_is_of_names_that_it_did_not_learn(half, kept):
+    told = FOUND["heads"][half]["measured"][kept]
+    names_kept = kept_out(half, kept)
+    assert told["kept_out"] == len(names_kept) > 0
+    assert sum(sum(row.values()) for row in told["confusion"].values()) == len(names_kept)
     assert told["both"]["told"] >= told["tables"]["told"]
+
+
+def test_what_the_model_tells_it_tells_right_nine_times_of_ten():
+    """The precision that the threshold was set for, on names that no choice went by; a few names more or less."""
+    for half, kept in (("threat", "families"), ("threat", "spellings"), ("signature", "families")):
+        told = FOUND["heads"][half]["measured"][kept]["model"]
+        wrong = told["told"] - told["right"] + told["told_of_nothing"]
+        assert told["told"] > 10, (half, kept)
+        assert wrong <= 0.15 * (told["told"] + told["told_of_nothing"]), (half, kept)
 
 
 def test_a_guess_is_named_as_one_and_never_very_sure():
@@ -85,13 +107,23 @@ def test_reading_the_model_takes_no_scikit_learn():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-@pytest.mark.faults
-def test_the_same_names_give_the_same_model(tmp_path, monkeypatch):
+def test_the_same_names_give_the_same_bytes():
     from citysoc.enrich import train
 
-    monkeypatch.setattr(train, "FILE", tmp_path / "model.json")
-    train.main()
-    made = orjson.loads((tmp_path / "model.json").read_bytes())
-    assert made["heads"]["signature"]["measured"] == FOUND["heads"]["signature"]["measured"]
-    again = model.read((tmp_path / "model.json").read_bytes())
-    assert again.keys() == model.heads().keys()
+    few = seeds()["signature"][::7]
+    first, second = (train.model_of({"signature": few}) for _ in range(2))
+    assert orjson.dumps(first, option=orjson.OPT_SORT_KEYS) == orjson.dumps(
+        second, option=orjson.OPT_SORT_KEYS
+    )
+    assert model.read(orjson.dumps(first))["signature"].probabilities("port sweep")
+
+
+@pytest.mark.faults
+def test_the_shipped_model_is_what_training_gives():
+    """The figures, not each bit of the weights: sums come out differently on other processors."""
+    from citysoc.enrich import train
+
+    made = train.model_of(seeds())
+    for half, head in made["heads"].items():
+        shipped = FOUND["heads"][half]
+        assert (head["measured"], head["threshold"]) == (shipped["measured"], shipped["threshold"])
