@@ -137,3 +137,28 @@ def test_correlations_that_stay_keep_their_state_and_those_that_change_begin_ane
         wait_for(lambda: "Changes" in alerts(city), what=city.log())
         assert stop(service) == 0, city.log()
     assert "Traceback" not in city.log()
+
+
+def test_no_record_is_lost_or_judged_twice_while_rules_change(city):
+    folder = city.inbox()
+    records, every = 60_000, 50
+    for number in range(6):
+        (folder / f"{number}.log").write_text(
+            "".join(
+                line(0, port=6666 if n % every == 0 else 443).replace(
+                    "sessionid=0", f"sessionid={number}{n:05d}"
+                )
+                for n in range(records // 6)
+            )
+        )
+    third = RULE.replace(FORBIDDEN, SECOND).replace("Forbidden", "Second")
+    with city.running() as service:
+        wait_for(lambda: city.received() > 0, what=city.log())
+        for port in range(1, 5):
+            (city.root / "rules" / "second.yml").write_text(third.replace("6666", str(port)))
+            told(city, "rules.changed", port)
+        wait_for(lambda: city.received() == records, 120, what=city.log())
+        assert stop(service) == 0, city.log()
+    assert len(set(city.originals())) == records
+    assert alerts(city) == {"Traffic to a Forbidden Port": records // every}
+    assert "Traceback" not in city.log()
