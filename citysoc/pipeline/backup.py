@@ -25,8 +25,9 @@ import orjson
 from citysoc import clock
 from citysoc.errors import InputError, StoreError
 from citysoc.i18n import _
+from citysoc.stores.days import sync
 from citysoc.stores.local_files import DataFile, digest_in, digest_of
-from citysoc.stores.local_place import copy, sync
+from citysoc.stores.local_place import copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -73,7 +73,40 @@ class News:
     mark: str
 
 
-class EventStore(Protocol):
+class Answers(Protocol):
+    """The answers of an event store that figures are computed from."""
+
+    def count(self, question: Question) -> int:
+        """Return how many events match."""
+
+    def aggregate(
+        self,
+        question: Question,
+        *,
+        by: Sequence[str],
+        metrics: Sequence[Metric] = (Metric(),),
+        interval_seconds: int | None = None,
+        timezone: str = "UTC",
+        limit: int | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Return one row a group: the ``by`` fields, then the metrics.
+
+        With an interval each row also has ``time``, the start of its interval in ``timezone``. A metric
+        is named ``count`` or ``kind:field``. A list field counts once for each of its values, an event
+        without a ``by`` field in the group None. Rows are ordered by the first metric downwards, then
+        by the group; by time first, with an interval.
+        """
+
+    def search(
+        self, question: Question, *, fields: Sequence[str] = (), newest_first: bool = True
+    ) -> Iterator[Event]:
+        """Yield matching events ordered by ``@timestamp``, then ``event.id``."""
+
+    def scan(self, question: Question, *, fields: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield matching events as Arrow batches in the order of their time, for work on many events."""
+
+
+class EventStore(Answers, Protocol):
     """Events, append-only."""
 
     def append(self, table: pa.Table, commit: int) -> None:
@@ -122,30 +155,6 @@ class EventStore(Protocol):
 
         Raises:
             UsageError: the query cannot be understood; names the column.
-        """
-
-    def scan(self, question: Question, *, fields: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-        """Yield matching events as Arrow batches in the order of their time, for work on many events."""
-
-    def count(self, question: Question) -> int:
-        """Return how many events match."""
-
-    def aggregate(
-        self,
-        question: Question,
-        *,
-        by: Sequence[str],
-        metrics: Sequence[Metric] = (Metric(),),
-        interval_seconds: int | None = None,
-        timezone: str = "UTC",
-        limit: int | None = None,
-    ) -> list[Mapping[str, Any]]:
-        """Return one row a group: the ``by`` fields, then the metrics.
-
-        With an interval each row also has ``time``, the start of its interval in ``timezone``. A metric
-        is named ``count`` or ``kind:field``. A list field counts once for each of its values, an event
-        without a ``by`` field in the group None. Rows are ordered by the first metric downwards, then
-        by the group; by time first, with an interval.
         """
 
     def get(self, event_id: str) -> Event | None:

@@ -22,7 +22,7 @@ def by_day(rows: pa.Table) -> Iterator[tuple[dt.date, pa.Table]]:
     """Yield the rows of each day of event time in UTC, in their order, without columns that are empty.
 
     An event that claims to be more than 400 days older or 2 days newer than its arrival goes to the first day of
-    its year, so that a wrong or hostile clock cannot make more than one index a year.
+    its year, so that a wrong or hostile clock cannot make more than one index or partition a year.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -35,8 +35,10 @@ def by_day(rows: pa.Table) -> Iterator[tuple[dt.date, pa.Table]]:
     )
     days = pc.if_else(near, pc.floor_temporal(time, unit="day"), pc.floor_temporal(time, unit="year"))
     days = pc.cast(days, pa.date32())
-    for day in sorted(pc.unique(days).to_pylist()):
-        yield day, filled(rows.filter(pc.equal(days, pa.scalar(day, pa.date32()))))
+    present = sorted(pc.unique(days).to_pylist())
+    for day in present:
+        own = rows if len(present) == 1 else rows.filter(pc.equal(days, pa.scalar(day, pa.date32())))
+        yield day, filled(own)
 
 
 def filled(rows: pa.Table) -> pa.Table:

@@ -17,6 +17,7 @@ from citysoc.errors import StoreError, UsageError
 from citysoc.i18n import _
 from citysoc.stores import local_compact, local_retain, local_verify, order_local
 from citysoc.stores.base import Metric, News, Question, Status
+from citysoc.stores.days import with_times
 from citysoc.stores.local_files import present, row_bytes
 from citysoc.stores.local_groups import groups
 from citysoc.stores.local_place import Folder
@@ -87,7 +88,7 @@ class LocalStore:
         Raises:
             StoreError: nothing of the batch was stored.
         """
-        self._table.append(_with_times(table), commit)
+        self._table.append(with_times(table), commit)
 
     def last_commit(self) -> int:
         """Return the number of the last commit that was stored, 0 where there is none."""
@@ -395,15 +396,3 @@ class LocalStore:
         found = {file.name: problem for file, problem in local_verify.damaged(suspects, self.place)}
         self._damaged |= found
         return evicted or bool(found)
-
-
-def _with_times(table: pa.Table) -> pa.Table:
-    """Return the rows with an event time in each: the time of arrival where the record names none."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    time = table["@timestamp"]
-    if not time.null_count:
-        return table
-    time = pc.fill_null(pc.coalesce(time, table["event.ingested"]), pa.scalar(clock.now(), time.type))
-    return table.set_column(table.schema.get_field_index("@timestamp"), "@timestamp", time)

@@ -24,6 +24,7 @@ import orjson
 
 from citysoc import clock
 from citysoc.ecs.fields import EXTRA, FIELDS
+from citysoc.stores.days import by_day, filled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DAY = "citysoc.day"
-OLDEST = dt.timedelta(days=400)
-NEWEST = dt.timedelta(days=2)
-
 Tier = Literal["a", "m", "s"]
 LEVELS: Mapping[Tier, int] = {"a": 1, "m": 1, "s": 9}
 """Levels of zstd. On lines of one device the first level is smaller than the third, and quicker."""
@@ -282,41 +280,10 @@ def repeating(names: Sequence[str]) -> list[str]:
     return [n for n in names if n not in {*_PLAIN, *_ENCODINGS} and schema().field(n).type == "string"]
 
 
-def filled(rows: pa.Table) -> pa.Table:
-    """Return the rows without columns that are empty in all of them."""
-    return rows.select([name for name in rows.schema.names if rows[name].null_count < len(rows)])
-
-
 def split(rows: pa.Table) -> Iterator[tuple[dt.date, pa.Table]]:
-    """Yield the rows of each partition, in the order of files.
-
-    The partition is the event's day in UTC. An event that claims to be more than 400 days older or 2 days
-    newer than its arrival goes to the first day of its year, so that a wrong or hostile clock cannot make
-    more than one partition a year.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not len(rows):
-        return
-    rows = filled(rows)
-    time = rows["@timestamp"]
-    arrival = pc.coalesce(rows["event.ingested"], time) if "event.ingested" in rows.schema.names else time
-    near = pc.and_(
-        pc.greater_equal(time, pc.subtract(arrival, pa.scalar(OLDEST, pa.duration("us")))),
-        pc.less_equal(time, pc.add(arrival, pa.scalar(NEWEST, pa.duration("us")))),
-    )
-    start = pc.if_else(near, pc.floor_temporal(time, unit="day"), pc.floor_temporal(time, unit="year"))
-    rows = rows.append_column(DAY, pc.cast(start, pa.date32()))
-    keys = [DAY, *(name for name in ORDER if name in rows.schema.names)]
-    order = pc.sort_indices(rows.select(keys), sort_keys=[(name, "ascending") for name in keys])
-    rows = rows.take(order)
-    runs = pc.run_end_encode(rows[DAY].combine_chunks())
-    rows = rows.drop_columns(DAY)
-    begin = 0
-    for end, day in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
-        yield day, rows.slice(begin, end - begin)
-        begin = end
+    """Yield the rows of each partition, a day (see ``days.by_day``), in the order of files."""
+    for day, part in by_day(rows):
+        yield day, part.take(order_of(part))
 
 
 def present(paths: Sequence[str]) -> list[str]:

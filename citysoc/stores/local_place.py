@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from citysoc import clock
+from citysoc.stores.days import sync
 from citysoc.stores.local_files import DAY
 
 if TYPE_CHECKING:
@@ -259,16 +260,6 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def sync(path: Path) -> None:
-    """Put a file and its name on the disk for good."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    _sync_name(path)
 
 
 def _sync_name(path: Path) -> None:

@@ -16,7 +16,7 @@ from citysoc import clock
 from citysoc.ecs.fields import EXTRA, FIELDS
 from citysoc.ecs.schema import from_row, schema
 from citysoc.errors import StoreError
-from citysoc.stores.local_files import filled
+from citysoc.stores.days import filled
 from citysoc.stores.local_sql import source
 from citysoc.stores.query_sql import Parameters, quote, wanted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from citysoc.reports.computing import antivirus, cases, handling, quality
-from citysoc.reports.computing.sources import ATTACKS, Answers, Sources
+from citysoc.reports.computing.sources import ATTACKS, Sources
 from citysoc.reports.figures import Figures
 from citysoc.reports.periods import before, year_before
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from citysoc.config.load import Config
     from citysoc.reports.figures import Period
     from citysoc.state import State
+    from citysoc.stores.base import Answers
 
 
 def compute(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from citysoc.flow import Event
-    from citysoc.stores.base import EventStore, Question
+    from citysoc.stores.base import Answers, Question
 
 AGENCY = "agency.id"
 
@@ -30,7 +30,7 @@ class Parted:
         store: the events.
     """
 
-    store: EventStore
+    store: Answers
     _groups: dict[Any, dict[str, list[Mapping[str, Any]]]] = field(default_factory=dict)
     _rows: dict[Any, dict[str, pa.Table]] = field(default_factory=dict)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from citysoc.reports.figures import Compared, Ranked
 from citysoc.state.values import stamp
@@ -11,48 +11,19 @@ from citysoc.stores.base import Metric, Question
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    import pyarrow as pa
+    from collections.abc import Callable, Mapping, Sequence
 
     from citysoc.config.load import Config
     from citysoc.config.models import Agency
-    from citysoc.flow import Event
     from citysoc.reports.figures import Period
     from citysoc.state import State
+    from citysoc.stores.base import Answers
 
 TOP = 10
 CASES = "_exists_:citysoc.threat"
 ATTACKS = f"{CASES} AND citysoc.threat:attack"
 DETECTIONS = "_exists_:threat.software.name AND event.dataset:antivirus.detection"
 """What is there is asked first: it leaves a thirtieth of the events to be compared."""
-
-
-class Answers(Protocol):
-    """The part of ``EventStore`` that figures are computed from."""
-
-    def count(self, question: Question) -> int:
-        """Return how many events match."""
-
-    def aggregate(
-        self,
-        question: Question,
-        *,
-        by: Sequence[str],
-        metrics: Sequence[Metric] = (Metric(),),
-        interval_seconds: int | None = None,
-        timezone: str = "UTC",
-        limit: int | None = None,
-    ) -> list[Mapping[str, Any]]:
-        """Return one row a group; see ``EventStore.aggregate``."""
-
-    def search(
-        self, question: Question, *, fields: Sequence[str] = (), newest_first: bool = True
-    ) -> Iterator[Event]:
-        """Yield matching events ordered by time."""
-
-    def scan(self, question: Question, *, fields: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-        """Yield matching events as Arrow batches, oldest first."""
 
 
 Earlier = tuple["Period | None", ...]
