@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _KINDS = ("threat", "signature")
 _MAX_LINE = 4096
+_SHOWN = 200
+"""Letters of a name that count, and that are shown."""
 
 
 @click.command("classify", short_help="Say what a threat name or a signature is, and why.")
@@ -78,7 +80,7 @@ def _rows(asked: Iterable[str], kind: str | None, own: Own, lang: str) -> Iterat
         told, case = either(name, kind, own)
         read = read_name(name) if told == "threat" else None
         yield {
-            "name": name,
+            "name": name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…",
             "kind": told,
             "class": case.code if case else None,
             "class_name": CLASSES[case.code].name(lang) if case and case.code else _("Not classified"),

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from citysoc.enrich import model
-from citysoc.enrich.malware_names import KNOWN, UNKNOWN_TYPE, VAGUE, plain, read_type, read_with
+from citysoc.enrich.malware_names import KNOWN, UNKNOWN_TYPE, VAGUE, plain, read_name, read_type, read_with
 from citysoc.enrich.tables import table
 from citysoc.enrich.taxonomy import CLASSES
 from citysoc.enrich.verdicts import STEPS, Verdict, verdict
@@ -259,11 +259,13 @@ def either(name: str, kind: str | None, own: Own) -> tuple[str, Verdict | None]:
             return one, found
     if kind is not None:
         return kind, malware(name) if kind == "threat" else signature(name)
+    sentence = len(name.split()) > _WORDS_OF_NAMES and not read_name(name).form
+    known = signature_known(name)
+    if known and (sentence or _GROUPED.match(plain(name))):
+        return "signature", known
     threat = malware_known(name, "", "", KNOWN, guess=False)
     if (threat.code and threat.code not in _OF_NETWORKS) or threat is TEST:
         return "threat", threat
-    if known := signature_known(name):
-        return "signature", known
-    if len(name.split()) > _WORDS_OF_NAMES:
-        return "signature", signature(name)
+    if known or sentence:
+        return "signature", known or signature(name)
     return "threat", malware(name)

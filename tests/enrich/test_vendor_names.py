@@ -10,6 +10,7 @@ import yaml
 from citysoc.enrich import names
 from citysoc.enrich.classify import classify
 from citysoc.enrich.malware_names import KNOWN, known
+from citysoc.enrich.own import Own
 from citysoc.enrich.taxonomy import CLASSES
 
 FOLDER = Path(__file__).parent / "names"
@@ -121,3 +122,23 @@ def test_windows_events_that_are_a_case_by_themselves(channel, code, case):
     event = {"event.module": "windows", "winlog.channel": channel, "event.code": code}
     classify([event])
     assert event.get("citysoc.class") == case
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "code"),
+    [
+        ("Phần mềm diệt virus bị tắt", "signature", "CONFIG"),
+        ("MALWARE-CNC Win.Trojan.Velnor variant outbound", "signature", "BOT"),
+        ("ET MALWARE Win32/Velstealer CnC Exfil via HTTP", "signature", "BOT"),
+        ("ET SCAN Nmap", "signature", "SCAN"),
+        ("a variant of Win32/Filecoder.Phobos.C trojan", "threat", "RANSOM"),
+        ("a variant of Win32/Velsoft.A potentially unwanted application", "threat", "MINER"),
+        ("Trojan Horse", "threat", "TROJAN"),
+        ("W32.SalityVG.PE", "threat", "VIRUS"),
+        ("HTTP.URI.SQL.Injection", "signature", "WEB"),
+        ("Mirai.Botnet", "threat", "BOT"),
+    ],
+)
+def test_sentences_are_taken_for_signatures_and_names_for_threats(name, kind, code):
+    told, found = names.either(name, None, Own(()))
+    assert (told, found.code if found else None) == (kind, code)
