@@ -18,6 +18,9 @@ from citysoc.i18n import _, ngettext
 if TYPE_CHECKING:
     from citysoc.stores.local import LocalStore
 
+_NAMED = 10
+"""So many files are told by name."""
+
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -88,7 +91,8 @@ def history(app: App, *, limit: int, format_: str | None) -> None:
 def backup(app: App, *, folder: Path) -> None:
     """Copy the store and citysoc.db into DIR, consistent with each other; safe while the service runs.
 
-    Files that an earlier backup copied into DIR are not copied again.
+    The configuration goes with them (no secrets: it only refers to them), indicators and models, too. Files that
+    an earlier backup copied into DIR are not copied again.
     """
     from citysoc.pipeline.backup import backup as make
 
@@ -97,7 +101,7 @@ def backup(app: App, *, folder: Path) -> None:
     try:
         total = store.status().files
         with progress.counting(_("Files"), total=total, quiet=app.quiet) as advance:
-            made = make(store, state, folder, progress=advance)
+            made = make(store, state, folder, config=app.config, progress=advance)
     finally:
         state.close()
     text = ngettext(
@@ -141,22 +145,46 @@ def backups(app: App, *, folder: Path, format_: str | None) -> None:  # noqa: AR
 @click.command("restore")
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--backup", "name", metavar="NAME", help="Which backup; the newest by default.")
+@click.option(
+    "--into",
+    metavar="FOLDER",
+    type=_FOLDER,
+    help="Where nothing is yet: bring the backup's configuration here first, then the rest to where it says.",
+)
 @pass_app
-def restore(app: App, *, folder: Path, name: str | None) -> None:
+def restore(app: App, *, folder: Path, name: str | None, into: Path | None) -> None:
     """Bring a backup back into a place without a store and without citysoc.db.
+
+    Files of the configuration that are missing come back; those that are there stay as they are.
 
     Every file is checked against its digest. Ingest goes on where the backup was made: what came in since
     is pulled again from where it still is.
     """
     from citysoc.commands.services import writing_alone
     from citysoc.pipeline.backup import restore as bring_back
+    from citysoc.pipeline.backup import restore_config
 
+    other: list[str] = []
+    if into is not None:
+        main, other = restore_config(folder, into, name=name)
+        if main is None:
+            raise UsageError(
+                _("This backup holds no configuration."),
+                where=str(folder),
+                hint=_("Make one with `citysoc init DIR`, and restore with --config."),
+            )
+        app = App(main, app.lang, app.quiet)
     store = local(app)
     with (
         writing_alone(app),
         progress.counting(_("Files"), quiet=app.quiet) as advance,
     ):
         made = bring_back(folder, store, app.config.state_path, name=name, progress=advance)
+    if into is None:
+        _main, other = restore_config(folder, app.config.root, name=made.name)
+    if other:
+        names = ", ".join(other[:_NAMED]) + (" …" if len(other) > _NAMED else "")
+        app.say(_("These files are other than in the backup, and stay: {names}.").format(names=names))
     text = _("Backup {name} is back: {count} records in {files} files.")
     app.say(text.format(name=made.name, count=number(made.rows), files=number(len(made.files))))
 

@@ -6,7 +6,8 @@ taken first, then the newest such version. What is between prepared and applied 
 as after a kill.
 
 A backup is a folder: ``files/`` with the store's files, which never change and are shared by all backups in the
-folder, ``state/<name>.db``, and ``backups/<name>.json``, written last: a backup without it does not exist.
+folder, ``state/<name>.db``, ``parts/<name>/`` with the configuration, indicators and models, and
+``backups/<name>.json``, written last: a backup without it does not exist.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import orjson
 from citysoc import clock
 from citysoc.errors import InputError, StoreError
 from citysoc.i18n import _
+from citysoc.pipeline import backup_parts
 from citysoc.stores.days import sync
 from citysoc.stores.local_files import DataFile, digest_in, digest_of
 from citysoc.stores.local_place import copy
@@ -32,6 +34,8 @@ from citysoc.stores.local_place import copy
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from citysoc.config.load import Config
+    from citysoc.pipeline.backup_parts import Part
     from citysoc.state import State
     from citysoc.stores.local import LocalStore
 
@@ -46,6 +50,7 @@ class Backup:
         last_commit: the number of the last commit in it.
         state_digest: the digest of the state's copy.
         files: the store's files.
+        parts: what is beside store and state; none in backups of older versions.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Backup:
     last_commit: int
     state_digest: str
     files: tuple[DataFile, ...]
+    parts: tuple[Part, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -61,11 +67,23 @@ class Backup:
 
 
 def backup(
-    store: LocalStore, state: State, folder: Path, *, progress: Callable[[int], None] = lambda _files: None
+    store: LocalStore,
+    state: State,
+    folder: Path,
+    *,
+    config: Config | None = None,
+    progress: Callable[[int], None] = lambda _files: None,
 ) -> Backup:
     """Copy the store and the state into a folder, consistent with each other; return the backup.
 
     Files that earlier backups copied there are not copied again.
+
+    Args:
+        store: the store.
+        state: the state.
+        folder: where to.
+        config: what else to copy: the files of this configuration, its indicators and models.
+        progress: called with the number of files copied since the last call.
 
     Raises:
         StoreError: a file is damaged, or gone.
@@ -81,7 +99,8 @@ def backup(
             _copied(file, Path(path), folder / "files" / file.name)
             progress(1)
         sync(kept)
-        made = Backup(name, clock.now(), last, digest_of(str(kept)), tuple(files))
+        parts = backup_parts.keep(config, folder / "parts" / name) if config else ()
+        made = Backup(name, clock.now(), last, digest_of(str(kept)), tuple(files), parts)
         manifest = folder / "backups" / f"{name}.json"
         manifest.parent.mkdir(exist_ok=True)
         temporary = manifest.with_suffix(".part")
@@ -89,7 +108,7 @@ def backup(
         sync(temporary)
         temporary.replace(manifest)
         sync(manifest)
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
         raise InputError(
             _("The backup cannot be written: {error}.").format(error=error), where=str(folder)
         ) from error
@@ -113,7 +132,7 @@ def restore(
     name: str | None = None,
     progress: Callable[[int], None] = lambda _files: None,
 ) -> Backup:
-    """Bring a backup back, the newest where none is named; return it.
+    """Bring store, state, indicators and models back, of the newest backup where none is named; return it.
 
     Args:
         folder: where the backups are.
@@ -136,14 +155,47 @@ def restore(
     kept = folder / "state" / f"{chosen.name}.db"
     if not kept.is_file() or digest_of(str(kept)) != chosen.state_digest:
         raise InputError(_("The backup is damaged."), where=str(kept))
+    parts = folder / "parts" / chosen.name
+    backup_parts.check(chosen.parts, parts)
     for file in chosen.files:
         path = folder / "files" / file.name
         _check(file, path)
         store.place.put(file.name, memoryview(path.read_bytes()))
         progress(1)
     store.adopt(chosen.files, chosen.last_commit)
+    backup_parts.bring_back(chosen.parts, "data", parts, state_path.parent)
     copy(kept, state_path)
     return chosen
+
+
+def restore_config(folder: Path, root: Path, *, name: str | None = None) -> tuple[Path | None, list[str]]:
+    """Bring the configuration of a backup back: its files that are not in ``root`` yet.
+
+    Args:
+        folder: where the backups are.
+        root: where the configuration is to be.
+        name: which backup; None for the newest.
+
+    Returns:
+        Where its main file is now, None where the backup holds no configuration; and the names of the files that are
+        in ``root``, but other than in the backup: those stay as they are.
+
+    Raises:
+        InputError: there is no such backup, it is damaged, or its files cannot be written.
+    """
+    chosen = _chosen(backups(folder), name, folder)
+    own = [part for part in chosen.parts if part.kind == "config"]
+    if not own:
+        return None, []
+    parts = folder / "parts" / chosen.name
+    backup_parts.check(own, parts)
+    try:
+        other = backup_parts.bring_back(own, "config", parts, root)
+    except OSError as error:
+        raise InputError(
+            _("The configuration cannot be written: {error}.").format(error=error), where=str(root)
+        ) from error
+    return root / own[0].name, other
 
 
 def _prepared(path: Path) -> int:
@@ -193,7 +245,8 @@ def _read(path: Path) -> Backup:
     try:
         data: dict[str, Any] = orjson.loads(path.read_bytes())
         files = tuple(_file(each) for each in data.pop("files"))
-        return Backup(files=files, **{**data, "made": dt.datetime.fromisoformat(data["made"])})
+        parts = tuple(backup_parts.part_of(each) for each in data.pop("parts", ()))
+        return Backup(files=files, parts=parts, **{**data, "made": dt.datetime.fromisoformat(data["made"])})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             _("The backup cannot be read: {error}.").format(error=error), where=str(path)
