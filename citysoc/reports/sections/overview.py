@@ -67,7 +67,7 @@ def blocks(f: Figures) -> tuple[Block, ...]:
         for label, parts in trend.steps(f.days).items()
     }
     caption = trend.caption(len(f.days))
-    return cards, words, Chart(charts.stacked_bars(caption, bars, names), caption)
+    return cards, words, Chart(charts.stacked_bars(caption, bars, names, height=185), caption)
 
 
 def _counted(f: Figures) -> str:
