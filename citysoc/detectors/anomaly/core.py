@@ -151,7 +151,12 @@ _ARRAYS = ("center", "scale", "edges", "heights", "sorted", "skew")
 
 
 def from_file(parts: dict[str, Any]) -> Ensemble:
-    """Return what ``Ensemble.parts`` gave."""
+    """Return what ``Ensemble.parts`` gave.
+
+    Raises:
+        ValueError: the nodes of a tree lead out of it: scikit-learn would follow them anywhere.
+    """
+    _check_trees(parts["forest"], len(parts["center"]))
     return Ensemble(
         **{name: parts[name] for name in _ARRAYS},
         forest=parts["forest"],
@@ -159,6 +164,24 @@ def from_file(parts: dict[str, Any]) -> Ensemble:
         units=tuple(parts["units"]),
         surprises=tuple(from_parts(one) for one in parts["surprises"]),
     )
+
+
+def _check_trees(forest: IsolationForest, columns: int) -> None:
+    from sklearn.ensemble import IsolationForest
+
+    if not isinstance(forest, IsolationForest) or forest.n_features_in_ != columns:
+        raise ValueError
+    for tree, used in zip(forest.estimators_, forest.estimators_features_, strict=True):
+        nodes = tree.tree_.__getstate__()["nodes"]
+        inner = nodes["left_child"] >= 0
+        left, right, feature = (nodes[name] for name in ("left_child", "right_child", "feature"))
+        # A node leads to later ones: so every way ends.
+        place = inner.nonzero()[0]
+        onward = (left[inner] > place) & (right[inner] > place)
+        inside = (left[inner] < len(nodes)) & (right[inner] < len(nodes))
+        known = (feature[inner] >= 0) & (feature[inner] < len(used)) & (max(used) < columns)
+        if not (onward & inside & known).all() or tree.tree_.n_features != len(used):
+            raise ValueError
 
 
 def score(rows: np.ndarray, seed: int = 0) -> np.ndarray:

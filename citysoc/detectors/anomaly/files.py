@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TRUSTED = ("sklearn.tree._tree.Tree",)
 """Types beyond skops's own safe ones (NumPy arrays, scikit-learn's estimators, plain values) that a file may hold:
-the nodes of a tree, which are numbers."""
+the nodes of a tree, which are numbers (``core.from_file`` looks whether they stay within the tree)."""
 
 MAX_BYTES = 1 << 30
 """A larger file, also unpacked, is not one of ours."""
@@ -70,6 +70,7 @@ def load(folder: Path, *, name: str = "model") -> Model:
             holds something that could run code.
     """
     import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
 
     path, told = folder / f"{name}.skops", facts(folder, name=name)
     if told is None or not path.is_file():
@@ -83,11 +84,12 @@ def load(folder: Path, *, name: str = "model") -> Model:
         raise _bad(path, _("its digest is not the one written beside it"))
     try:
         _check_size(path)
-        if unknown := sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED)):
-            raise _bad(
-                path, _("it holds types that are not trusted: {types}").format(types=", ".join(unknown)[:200])
-            )
         return replace(_model(skops.io.loads(data, trusted=list(TRUSTED))), facts=told)
+    except UntrustedTypesFoundException as error:
+        unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED))
+        raise _bad(
+            path, _("it holds types that are not trusted: {types}").format(types=", ".join(unknown)[:200])
+        ) from error
     except (
         ValueError,
         KeyError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime as dt
 import hashlib
@@ -227,6 +228,23 @@ def test_a_file_that_calls_a_function_is_refused(model, tmp_path) -> None:
     files.save(model, tmp_path)
     signed(tmp_path, skops.io.dumps({"threshold": __import__("os").system}))
     with pytest.raises(StoreError, match="not trusted"):
+        files.load(tmp_path)
+
+
+@pytest.mark.parametrize("field", ["left_child", "right_child", "feature"])
+def test_a_tree_that_leads_out_of_itself_is_refused(model, tmp_path, field) -> None:
+    host = model.kinds["host"]
+    family, ensemble = next(iter(host.ensembles.items()))
+    forest = copy.deepcopy(ensemble.forest)
+    tree = forest.estimators_[0].tree_
+    state = tree.__getstate__()
+    nodes = state["nodes"].copy()
+    nodes[field][0] = 1_000_000
+    tree.__setstate__({**state, "nodes": nodes})
+    spoiled = {**host.ensembles, family: dataclasses.replace(ensemble, forest=forest)}
+    kinds = {**model.kinds, "host": dataclasses.replace(host, ensembles=spoiled)}
+    files.save(dataclasses.replace(model, kinds=kinds), tmp_path)
+    with pytest.raises(StoreError, match="cannot be read"):
         files.load(tmp_path)
 
 
