@@ -31,6 +31,7 @@ MAX_CHECKED = 1_000_000
 _MAX_INPUT_BYTES = 64 << 20
 _HISTORY_DAYS = 90
 _SHOWN_HITS = 50
+_SHOWN_AGENCIES = 3
 
 
 @click.group("intel", short_help="Feeds of indicators, and what they know.")
@@ -239,9 +240,17 @@ def _say(app: App, done: Done) -> None:
         app.say(f"  {problem}")
 
 
+def _narrowed(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with as many agencies as a column holds, and how many there are besides."""
+    agencies = row["agencies"]
+    if len(agencies) <= _SHOWN_AGENCIES:
+        return row
+    return row | {"agencies": [*agencies[:_SHOWN_AGENCIES], f"+{number(len(agencies) - _SHOWN_AGENCIES)}"]}
+
+
 def _show_history(app: App, found: Any, since: dt.datetime, format_: str | None, *, alert: bool) -> None:
     rows = found.rows
-    shown = rows[:_SHOWN_HITS] if is_table(format_) else rows
+    shown = [_narrowed(row) for row in rows[:_SHOWN_HITS]] if is_table(format_) else rows
     if rows:
         emit(
             shown,

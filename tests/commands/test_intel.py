@@ -274,3 +274,38 @@ def test_feeds_of_the_configuration_on_schedule(house, httpserver):
     house.ingest(connection(0, **{"dns.question.name": "c2.top"}))
     (alert,) = [one for one in house.rows("alerts", "list") if one["rule"] == "intel:own"]
     assert (alert["level"], alert["class"]) == ("medium", "BOT")
+
+
+def test_a_table_of_the_past_names_a_few_agencies_and_counts_the_others():
+    from citysoc.commands.intel import _narrowed
+
+    row = {"indicator": "x", "agencies": ["a", "b", "c"]}
+    assert _narrowed(row) == row
+    assert _narrowed(row | {"agencies": list("abcdef")})["agencies"] == ["a", "b", "c", "+3"]
+
+
+def test_broken_rows_patterns_and_huge_lines_are_counted_and_the_rest_is_taken(house, feed):
+    csv = feed(
+        '"ioc_value","ioc_type"\n"hxxp://bad[.]top/a","url"\n"unclosed,domain\n"0.0.0.0/0","cidr"\n"::/0","cidr"\n'
+        '"45[.]61[.]1[.]9:8080","ip:port"\n"[2a00:1450::64]:443","ip:port"\n"mã-độc.top","domain"\n,,\n',
+        "broken.csv",
+    )
+    result = house.run("intel", "import", csv, "--no-history")
+    assert "broken: 4 indicators (address 2, domain 1, url 1)" in result.stderr
+    assert "too_broad: 2" in result.stderr
+    huge = feed("a" * 5_000_000 + "\n45.61.3.3\n", "huge.txt")
+    result = house.run("intel", "import", huge, "--no-history")
+    assert "huge: 1 indicators (address 1)" in result.stderr
+    assert "line_too_long: 1" in result.stderr
+    patterns = ["[domain-name:value = 'a.top']", "[domain-name:value = 'b.top'", "", "[" * 50_000,
+                "[a:b = 1] FOLLOWEDBY [c:d = 2]", "[ipv4-addr:value ISSUBSET '45.0.0.0/6']"]  # fmt: skip
+    objects = [
+        {"type": "indicator", "id": f"indicator--{n}", "pattern": text, "pattern_type": "stix"}
+        for n, text in enumerate(patterns)
+    ]
+    stix = feed(json.dumps({"type": "bundle", "id": "bundle--1", "objects": objects}), "wrong.json")
+    result = house.run("intel", "import", stix, "--no-history")
+    assert "wrong: 1 indicators (domain 1)" in result.stderr
+    assert "pattern.unreadable: 3" in result.stderr
+    (known,) = house.rows("intel", "check", "www[.]mã-độc[.]top", code=1)
+    assert (known["state"], known["feeds"]) == ("active", ["broken"])
