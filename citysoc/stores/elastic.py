@@ -152,7 +152,7 @@ class ElasticStore:
         self._sender.keep_up(_AHEAD, _APPEND_SECONDS)
 
     def settle(self) -> None:
-        """Wait until nothing is on its way to the cluster."""
+        """Wait until what waits now was sent to the cluster, or could not be."""
         self._sender.settle()
 
     def last_commit(self) -> int:

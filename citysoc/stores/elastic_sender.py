@@ -85,9 +85,11 @@ class Sender:
                 return
 
     def settle(self) -> None:
-        """Wait until nothing is being sent."""
-        if (work := self._work) is not None:
-            cf.wait([work])
+        """Wait until what waits now was sent, or could not be."""
+        last = self._spool.last()
+        while (work := self._work) is not None and self._spool.sent() < last:
+            if cf.wait([work], _LOOK_SECONDS).done:
+                return
 
     def drain(self, *, now: bool = False) -> int:
         """Send the commits that wait, oldest first; return how many are left.

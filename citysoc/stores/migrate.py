@@ -170,6 +170,7 @@ def settle(store: EventStore) -> None:
     """
     if not isinstance(store, ElasticStore):
         return
+    store.settle()
     store.begin()
     if store.outside().rows:
         raise StoreError(

@@ -128,6 +128,7 @@ def test_the_server_folds_each_trusted_letter_as_we_do(store):
 @pytest.mark.elastic
 def test_the_indices_are_as_the_template_says(store):
     store.append(to_table([{"@timestamp": START, "event.id": "1"}]), 1)
+    store.finish()
     prefix = store._settings.prefix
     index = f"{prefix}-events-2026.10.01"
     facts = store.cluster.ask("GET", f"/{index}")[index]

@@ -329,6 +329,7 @@ def test_a_day_that_differs_is_named(store, tmp_path):
 
 def test_a_query_that_is_too_deep_for_the_cluster_is_an_error_of_ours(store):
     store.append(rows(1), 1)
+    store.settle()
     query = "event.action:a"
     for number in range(48):
         query = f"event.action:b{number} {'OR' if number % 2 else 'AND'} ({query})"
