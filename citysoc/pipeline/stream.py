@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import concurrent.futures as cf
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from citysoc.detectors.correlate import Correlator
+from citysoc.errors import InputError
+from citysoc.i18n import _
 from citysoc.pipeline import pool
 from citysoc.pipeline.work import Worker, loaded_of, ruling_of
 
 if TYPE_CHECKING:
-    import concurrent.futures as cf
     from collections.abc import Callable, Iterable, Iterator
 
     from citysoc.detectors.correlate import Match
@@ -46,6 +48,7 @@ def findings(
 
     Raises:
         SourceError: what is to be judged cannot be read.
+        InputError: a worker died.
     """
     loaded = loaded_of(work)
     rules = ruling_of(loaded)
@@ -76,11 +79,16 @@ def _ordered(
 ) -> Iterator[tuple[T, list[Match]]]:
     """Yield the results of workers in order, with a bounded number of them under way."""
     task = partial(pool.judged, tell)
-    with pool.open_copies(work, workers, loaded) as executor:
-        under_way: deque[cf.Future[tuple[T, list[Match]]]] = deque()
-        for batch in batches:
-            under_way.append(executor.submit(task, batch))
-            if len(under_way) > 3 * pool.size(workers):
+    under_way: deque[cf.Future[tuple[T, list[Match]]]] = deque()
+    try:
+        with pool.open_copies(work, workers, loaded) as executor:
+            for batch in batches:
+                under_way.append(executor.submit(task, batch))
+                if len(under_way) > 3 * pool.size(workers):
+                    yield under_way.popleft().result()
+            while under_way:
                 yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+    except cf.BrokenExecutor as error:
+        raise InputError(
+            _("A worker process died: it was killed, or the machine has no memory left.")
+        ) from error
