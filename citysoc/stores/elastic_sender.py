@@ -73,7 +73,8 @@ class Sender:
         with self._waking:
             self._more = True
             if self._work is not None and self._work.done():
-                self._work.result()  # a mistake of ours is not kept quiet
+                ended, self._work = self._work, None
+                ended.result()  # a mistake of ours is not kept quiet
             if self._work is None:
                 self._work = self._thread.submit(self._run)
 

@@ -92,6 +92,24 @@ def test_an_absence_with_nothing_to_send_ends_as_well(elastic, open_store):
     later.close()
 
 
+def test_a_mistake_of_ours_stops_the_line_once_and_loses_nothing(store, monkeypatch):
+    store.begin()
+    read = store._spool.read
+
+    def wrong(_one):
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(store._spool, "read", wrong)
+    store.append(rows(0, 5), 1)
+    store.settle()
+    with pytest.raises(RuntimeError, match="a mistake"):
+        store.append(rows(5, 5), 2)
+    assert store.last_commit() == 2
+    monkeypatch.setattr(store._spool, "read", read)
+    store.append(rows(10, 5), 3)
+    assert ids(store) == expected(15)
+
+
 def test_what_waits_outlives_the_process(elastic, open_store):
     store = open_store(timeout_seconds=1)
     store.begin()
