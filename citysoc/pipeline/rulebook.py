@@ -35,6 +35,8 @@ SETTLE_SECONDS = 0.5
 """Files that are being written are left alone for so long."""
 _SETTLE_TIMES = 20
 _SHOWN = 5
+_LOGGED = 20
+"""Of more rules than these the log tells the number alone."""
 _SUFFIXES = frozenset({".yml", ".yaml", ".json"})
 
 _log = telemetry.logger("pipeline.rulebook")
@@ -106,7 +108,8 @@ class Rulebook:
                     _("The changed rules are not used: {reasons}.").format(reasons="; ".join(lost[:_SHOWN])),
                     hint=_("Mend the file; `citysoc rules check` names every mistake."),
                 )
-            line.use(work, loaded)
+            if known != self._known:
+                line.use(work, loaded)
             told = self._difference(known, loaded)
             self._work, self.loaded, self._known = work, loaded, known
             self._decided = _decided(work)
@@ -146,7 +149,7 @@ class Rulebook:
         return rules + [problem for problem in work.overrides.problems if problem not in known]
 
     def _difference(self, known: Mapping[str, _Known], loaded: Loaded) -> str:
-        """Return in words what is other than before; the log has it rule by rule."""
+        """Return in words what is other than before; the log has the ids."""
         old = {rule: one for rule, one in self._known.items() if one.in_use}
         new = {rule: one for rule, one in known.items() if one.in_use}
         added = sorted(new.keys() - old.keys())
@@ -165,7 +168,10 @@ class Rulebook:
                 _log.warning("rule.refused", reason=reason)
         for plan in anew:
             _log.warning("correlation.anew", rule=plan["id"], title=plan["title"])
-        _log.info("rules.changed", rules=len(new), added=added, changed=changed, gone=gone)
+        if added or changed or gone:
+            some = {"added": added, "changed": changed, "gone": gone}
+            told = {name: len(rules) if len(rules) > _LOGGED else rules for name, rules in some.items()}
+            _log.info("rules.changed", rules=len(new), **told)
         parts = [_("{count} rules").format(count=len(new))]
         words = ((_("new"), added), (_("changed"), changed), (_("gone"), gone))
         parts += [f"{word} {_titles(some, {**old, **new})}" for word, some in words if some]

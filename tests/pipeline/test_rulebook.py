@@ -87,6 +87,13 @@ def test_what_is_new_changed_and_gone_is_told(house):
     assert house.look() is None
 
 
+def test_a_file_that_says_the_same_changes_nothing(house):
+    house.open()
+    house.write("1.yml", RULE.format(n=1, title="Rule 1", port=1) + "# a remark\n")
+    assert house.look() == "2 rules"
+    assert house.line.used == []
+
+
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
