@@ -61,6 +61,15 @@ def test_the_forms_of_vendors(name, form, platform, kind, family, variant):  # n
     [
         ("Virus.Win32.Sality.l", "", "VIRUS", "family:sality", "high"),
         ("LNK.SomethingNew.Worm", "", "VIRUS", "type:worm", "high"),
+        (
+            "LNK.USBShortcutVN.Worm",
+            "",
+            "VIRUS",
+            "type:worm",
+            "high",
+        ),  # what it states is surer than what it is like
+        ("Trojan-Spy.Win32.SalityQQ.a", "", "SPY", "type:spyware", "high"),
+        ("W32.SalityQQ.Trojan", "", "VIRUS", "near:sality", "high"),
         ("Trojan:Win32/Emotet.A!ml", "", "TROJAN", "guess:emotet", "medium"),
         ("HEUR:Trojan.Win32.Generic", "", "TROJAN", "generic:trojan", "medium"),
         ("W32.AIDetectMalware", "Mã độc gián điệp", "SPY", "console:mã độc gián điệp", "medium"),
