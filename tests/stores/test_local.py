@@ -427,3 +427,48 @@ def test_filters_skip_files_and_row_groups(tmp_path, monkeypatch):
     assert sum(low <= "a07" <= high for low, high in spans) <= 2
     assert store.get(rows[77]["event.id"])["source.ip"] == rows[77]["source.ip"]
     assert store.count(Question("", agency="a07")) == 250
+
+
+def test_files_of_an_older_layout_are_merged_with_newer_ones(tmp_path, monkeypatch):
+    """How values are written may change from version to version; the events do not, and any reader knows the encodings."""
+    import duckdb
+    from deltalake import DeltaTable
+
+    from citysoc.stores import local_files
+
+    def some(first):
+        return [
+            event(
+                n % 24,
+                event__id=f"{n:032x}",
+                host__name=f"pc{n}",
+                agent__name=f"pc{n}",
+                dns__id=str(n * 7919),
+                file__hash__md5=f"{n * 104_729:032x}",
+                source__port=n,
+                log__offset=n * 541,
+                event__created=START,
+                vendor__field=f"v{n}",
+            )
+            for n in range(first, first + 100)
+        ]
+
+    monkeypatch.setattr(local_files, "_ENCODINGS", {"event.original": "DELTA_LENGTH_BYTE_ARRAY"})
+    monkeypatch.setattr(local_files, "ORDER", ("agency.id", "event.dataset", "@timestamp"))
+    store = LocalStore(tmp_path, threads=1)
+    store.append(to_table(some(0)), 1)
+    monkeypatch.undo()
+    store.append(to_table(some(100)), 2)
+    before = sorted(store.search(Question()), key=lambda e: e["event.id"])
+    monkeypatch.setattr("citysoc.stores.local_compact.OVER", -400 * dt.timedelta(days=1))
+    assert store.compact() == 1
+    assert sorted(store.search(Question()), key=lambda e: e["event.id"]) == before
+    assert store.verify() == []
+    assert len(DeltaTable(str(tmp_path)).to_pyarrow_table(columns=["event.id"])) == 200
+    (path,) = (p for p in tmp_path.glob("citysoc.day=*/s-*.parquet"))
+    used = duckdb.execute("SELECT DISTINCT encodings FROM parquet_metadata(?)", [str(path)]).fetchall()
+    known = {
+        *("PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY"),
+        *("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY"),
+    }
+    assert {name.strip() for (row,) in used for name in row.split(",")} <= known
