@@ -13,8 +13,9 @@ from citysoc.flow import Unparsed
 from citysoc.parsers import envelope, jsontext, ndjson, values
 from citysoc.parsers.base import Context, Parser
 from citysoc.parsers.times import guess
-from citysoc.parsers.windows_beats import Beats, copy_level, keywords
+from citysoc.parsers.windows_beats import Beats
 from citysoc.parsers.windows_fields import complete
+from citysoc.parsers.windows_heads import copy_level, keywords
 from citysoc.parsers.windows_shapes import Shapes, is_data, zone_of
 
 if TYPE_CHECKING:

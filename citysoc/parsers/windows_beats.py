@@ -8,16 +8,14 @@ any event; the two give the same.
 
 from __future__ import annotations
 
-import functools
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from citysoc.ecs.fields import FIELDS
 from citysoc.ecs.windows import EVENT_DATA
-from citysoc.parsers import ndjson
 from citysoc.parsers.windows_fields import COPY, DEFENDER, describe, name_kind, plan_of
-from citysoc.parsers.windows_shapes import NOWHERE, Recipe, copy_name, number_of, reader_of
+from citysoc.parsers.windows_heads import copy_level, head_reader, target_of
+from citysoc.parsers.windows_shapes import NOWHERE, Recipe, copy_name, reader_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,8 +36,6 @@ _OTHER_FORMS = frozenset({"EventID", "Event", "System"})
 _KIND = ("event_id", "provider_name", "channel", "computer_name")
 _DATA = ("winlog", "event_data")
 _DATA_NAMES = ("winlog.event_data.", "winlog.user_data.")
-_RESERVED = ("agency.", "citysoc.", "ndjson.", "log.file.path", "log.offset")
-_RESERVED_NAMES = frozenset({"event.id", "event.ingested", "event.original"})
 _SETTLED = frozenset(
     {
         *("winlog.computer_name", "host.name", "winlog.keywords", "winlog.level", "log.level"),
@@ -51,23 +47,6 @@ _SETTLED = frozenset(
 
 _OBJECTS = frozenset({dict})
 _LEAVES = frozenset({*_SCALARS, list})
-KEYWORDS = {"audit failure": "0x8010000000000000", "audit success": "0x8020000000000000"}
-_LEVELS = {"critical": 1, "error": 2, "warning": 3, "information": 4, "verbose": 5}
-
-
-def keywords(value: Any) -> Any:
-    """Return keywords, which Winlogbeat has in words, with those of the event log besides: rules ask for those."""
-    words = value if isinstance(value, list) else [value]
-    numbers = [KEYWORDS[w.lower()] for w in words if isinstance(w, str) and w.lower() in KEYWORDS]
-    return [*words, *numbers] if numbers else value
-
-
-def copy_level(event: Event, target: str, value: Any) -> None:
-    """Give a level that is a word also as the event log has it."""
-    if isinstance(value, str) and value.lower() in _LEVELS:
-        event.setdefault(target, _LEVELS[value.lower()])
-
-
 _Layout: TypeAlias = tuple[tuple[int, str], ...]
 
 
@@ -129,7 +108,7 @@ class _Shape:
             return None
         if "" in {code, provider, channel}:
             return None
-        head = {name: _target(name) for name in self.names}
+        head = {name: target_of(name) for name in self.names}
         bare = {name.replace(" ", ""): place for name, place in self.data.items()}
         plan = plan_of(provider, str(code))
         data = {name: plan.moved.get(name.replace(" ", ""), EVENT_DATA + name) for name in self.data}
@@ -151,7 +130,7 @@ class _Shape:
             targets[place] = data[name]
         recipe = Recipe(targets)
         moved = set(data.values())
-        readers = [_reader(name) for name in head if name not in moved] + [*map(reader_of, sorted(moved))]
+        readers = [head_reader(name) for name in head if name not in moved] + [*map(reader_of, sorted(moved))]
         recipe.read = [read for read in readers if read is not None]
         recipe.copies = [(self.names["winlog.computer_name"], "host.name", copy_name, "text")]
         if "log.level" in head:
@@ -283,31 +262,3 @@ def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], Row]:
     if len(places) > 1:
         return itemgetter(*places)
     return lambda row: tuple(row[place] for place in places)
-
-
-def _target(name: str) -> str | None:
-    """Return what a name of the head is in the event; nowhere for times, None where the record must be read as any."""
-    if name == "ecs.version":  # only the runner says that
-        return f"ndjson.{name}"
-    if not name or name.startswith(_RESERVED) or name in _RESERVED_NAMES:
-        return None
-    field = FIELDS.get(name)
-    if name in {"@timestamp", "event.created"}:  # of these nothing is asked by kind
-        return NOWHERE
-    return None if field is not None and field.type == "date" else name
-
-
-def _reader(name: str) -> tuple[str, type | None, Callable[[Any], Any]] | None:
-    """Return what reads a field of the head; None where its values are kept as they are."""
-    target = _target(name)
-    if not target:
-        return None
-    if name == "winlog.keywords":
-        return name, None, keywords
-    fit = functools.partial(ndjson.fitted, name)
-    if name == "winlog.record_id":
-        return name, int, lambda value: number_of(fit(value))
-    field = FIELDS.get(name)
-    if field is None:
-        return None
-    return target, list if field.array else str, fit

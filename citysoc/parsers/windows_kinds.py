@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from citysoc.parsers import values
-from citysoc.parsers.windows_beats import KEYWORDS, keywords
+from citysoc.parsers.windows_heads import KEYWORDS, keywords
 from citysoc.parsers.windows_shapes import NOWHERE, Recipe
 
 if TYPE_CHECKING:
