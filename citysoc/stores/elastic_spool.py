@@ -188,7 +188,7 @@ class Spool:
                 path.unlink(missing_ok=True)
 
     def _replace(self, name: str, content: bytes) -> None:
-        temporary = self.path / f".{name}"
+        temporary = self.path / f".{name}.{threading.get_ident()}"
         temporary.write_bytes(content)
         sync(temporary)
         temporary.rename(self.path / name)
