@@ -117,6 +117,7 @@ def test_a_record_always_meets_its_own_index():
 @pytest.mark.elastic
 def test_the_server_folds_each_trusted_letter_as_we_do(store):
     store.append(to_table([{"@timestamp": START, "event.id": "1"}]), 1)
+    store.finish()
     letters = trusted_letters()
     for begin in range(0, len(letters), 1000):
         text = "".join(letters[begin : begin + 1000])
