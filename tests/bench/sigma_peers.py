@@ -239,7 +239,10 @@ def _run(command: list[str], environment: dict[str, str] | None = None) -> bytes
 
 
 def _cost(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, int, float]:
-    """Return the CPU seconds of a command and all its threads and processes, the peak of the largest in MiB, and wall seconds."""
+    """Return the CPU seconds of a command and all its threads and processes, the peak of the largest in MiB, and wall seconds.
+
+    The peak is never below what this process itself takes: a new program takes that over.
+    """
     started = time.perf_counter()
     process = subprocess.Popen(
         command,
