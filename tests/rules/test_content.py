@@ -24,6 +24,7 @@ from shipped import (
 from citysoc.alerts.records import CLASSES
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.evidence import trials
+from citysoc.detectors.sigma.match import with_plain_names
 from citysoc.ecs.fields import FIELDS
 from citysoc.flow import LEVELS
 
@@ -161,7 +162,7 @@ def test_parsers_make_the_fields_that_rules_read():
         for rule in rules()
         for kind in ("hits", "misses")
         for event in evidence(rule.path, kind)
-        for field in event
+        for field in with_plain_names(event)
     }
     read = {field for rule in rules() for field in fields_of(rule.plan["test"])}
     assert sorted(read - made) == []
