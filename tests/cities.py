@@ -156,6 +156,10 @@ class City:
         """Return what the service said so far."""
         return (self.root / log).read_text(encoding="utf-8", errors="replace")
 
+    def started(self, log: str = "run.log") -> int:
+        """Return how often a service has said that it runs."""
+        return self.log(log).count("service.started")
+
     def received(self, stream: str = "so-y-te/firewall") -> int:
         """Return how many records of a stream are committed, without a command: for waiting."""
         path = self.root / "data" / "citysoc.db"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import click
 
@@ -18,6 +19,9 @@ def command(app: App, *, json_logs: bool) -> None:
 
     A second start goes on where the first one stopped, also after a crash.
     """
+    stop = asyncio.Event()
+    # Opening takes seconds when many rules are compiled: a stop asked for meanwhile is heeded after it.
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     import os
 
     from citysoc import telemetry
@@ -32,5 +36,5 @@ def command(app: App, *, json_logs: bool) -> None:
             "Running with {count} source; Ctrl-C stops.", "Running with {count} sources; Ctrl-C stops.", count
         )
         app.say(text.format(count=count))
-        asyncio.run(run(service))
+        asyncio.run(run(service, until=stop))
     app.say(_("Stopped; everything received is committed."))

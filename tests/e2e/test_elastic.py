@@ -87,7 +87,9 @@ def test_a_service_killed_again_and_again_loses_and_doubles_nothing(city, elasti
             assert city.begun(service, before), city.log()
             time.sleep(dice.choice((0, dice.uniform(0, 0.1), dice.uniform(0, 1.0))))
             service.kill()
+    starts = city.started()
     with city.running() as service:
+        wait_for(lambda: city.started() > starts, 60, what="the last start")
         wait_for(lambda: city.received() >= 10_000, 240, what="the rest")
         assert stop(service, 120) == 0
     assert Counter(city.originals()) == Counter(lines(0, 10_000).splitlines())

@@ -116,6 +116,14 @@ def test_a_stop_in_the_middle_of_much_work_is_quick_and_loses_nothing(city):
     assert len(city.originals()) == before
 
 
+def test_a_stop_asked_for_while_it_opens_is_heeded(city):
+    """It ends in order, not by the signal."""
+    with city.running() as service:
+        wait_for((city.root / "data" / "citysoc.db").exists, what=city.log())
+        assert stop(service) == 0, city.log()
+    assert "everything received is committed" in city.log()
+
+
 def test_syslog_and_webhooks(tmp_path):
     """Alerts reach a receiver that was down at first, once each, signed; senders are told by address."""
     port, hook = free_port(), free_port()

@@ -108,7 +108,9 @@ def test_a_killed_service_goes_on_where_it_was(city):
         add(city, files)
         files += 1
     total = sum(path.read_text().count("\n") for path in city.inbox().iterdir())
+    starts = city.started()
     with city.running() as service:
+        wait_for(lambda: city.started() > starts, what=city.log())
         wait_for(lambda: city.received() >= total, 60, what=city.log())
         service.send_signal(signal.SIGTERM)
         assert service.wait(30) == 0
