@@ -82,3 +82,45 @@ def mark(message: str) -> str:
 
 
 _ = gettext
+
+IN_FULL_BELOW = 100_000
+_KEPT_DIGITS = 3
+_UNITS = (
+    (10**9, mark("{number} billion")),
+    (10**6, mark("{number} million")),
+    (10**3, mark("{number} thousand")),
+)
+
+
+def integer(value: int) -> str:
+    """Return a whole number grouped as the language in force writes it: 5.661 in Vietnamese, 5,661 in English."""
+    return _marks(f"{value:,}")
+
+
+def about(value: int) -> str:
+    """Return a count as a sentence says it where nobody needs its last digit: ``1,5 triệu``, ``about 2 million``.
+
+    Below 100,000 it is written in full. From there on three digits are kept, the half rounded up, and the unit
+    is chosen after rounding: 999,500 is a million, never 1,000 thousand. Zeros at the end of decimals are left
+    out. What is not the exact number says so; it is within half a percent.
+
+    >>> about(1_500_000), about(1_999_996), about(5_661)
+    ('1.5 million', 'about 2 million', '5,661')
+    """
+    if value < IN_FULL_BELOW:
+        return integer(value)
+    step = 10 ** (len(str(value)) - _KEPT_DIGITS)
+    kept = (value + step // 2) // step * step
+    unit, form = next((unit, form) for unit, form in _UNITS if kept >= unit)
+    whole, rest = divmod(kept, unit)
+    decimals = f"{rest:0{len(str(unit)) - 1}}".rstrip("0")
+    said = _(form).format(number=_marks(f"{whole:,}.{decimals}" if decimals else f"{whole:,}"))
+    return said if kept == value else _("about {number}").format(number=said)
+
+
+def _marks(number: str) -> str:
+    """Return a number's marks of thousands and decimals as the language in force sets them."""
+    return number.translate(_VIETNAMESE_MARKS) if language() == "vi" else number
+
+
+_VIETNAMESE_MARKS = str.maketrans(",.", ".,")

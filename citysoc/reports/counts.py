@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from citysoc.i18n import ngettext
-from citysoc.reports.text import integer
+from citysoc.i18n import _, about, integer, ngettext
 
 
 def events(count: int) -> str:
     """Return so many events."""
     return counted(ngettext("{count} event", "{count} events", count), count)
+
+
+def about_events(count: int, *, exactly: bool = False) -> str:
+    """Return about so many events, as sentences say it; with the exact number beside it where that is asked for."""
+    form = ngettext("{count} event", "{count} events", count)
+    said = about(count)
+    if not exactly or said == integer(count):
+        return form.format(count=said)
+    return form.format(count=_("{about} (exactly {count})").format(about=said, count=integer(count)))
+
+
+def about_records(count: int) -> str:
+    """Return about so many log records, as sentences say it."""
+    return ngettext("{count} log record", "{count} log records", count).format(count=about(count))
 
 
 def records(count: int) -> str:

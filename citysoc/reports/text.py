@@ -6,32 +6,38 @@ import datetime as dt
 import math
 import re
 import unicodedata
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from citysoc.enrich import taxonomy
-from citysoc.i18n import _, language
+from citysoc.i18n import _, about, integer, language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = [
+    "about",
+    "agency_level_name",
+    "balanced",
+    "class_name",
+    "clean",
+    "date",
+    "date_in_words",
+    "edge",
+    "entity_name",
+    "integer",
+    "level_name",
+    "lines",
+    "long_month",
+    "outcome_name",
+    "percent",
+    "state_name",
+    "time",
+]
 
 _ACCENT = "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 _PILE = re.compile(f"({_ACCENT}{{3}}){_ACCENT}+")
 """More accents on one letter than any language writes."""
-
-
-def integer(value: int) -> str:
-    """Return a whole number: 5.661 in Vietnamese, 5,661 in English."""
-    return _integer(value, language())
-
-
-@lru_cache(maxsize=10_000)
-def _integer(value: int, locale: str) -> str:
-    from babel.numbers import format_decimal
-
-    return str(format_decimal(value, locale=locale))
 
 
 def percent(value: float | None, *, signed: bool = False) -> str:

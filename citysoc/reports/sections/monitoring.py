@@ -9,7 +9,7 @@ from citysoc.reports import charts, counts, trend
 from citysoc.reports.blocks import Block, Chart, Column, Paragraph, Share, Subheading, Table
 from citysoc.reports.sections.words import called, change, named_class, named_list, ranking
 from citysoc.reports.shares import shares
-from citysoc.reports.text import class_name, clean, integer, outcome_name, percent
+from citysoc.reports.text import about, class_name, clean, integer, outcome_name, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def sentences(f: Figures) -> list[str]:
     found = [
         form.format(
             name=named_class(first.code),
-            events=counts.events(first.events.value),
+            events=counts.about_events(first.events.value),
             share=percent(first.share),
         )
     ]
@@ -138,7 +138,7 @@ def _details(f: Figures) -> Iterator[tuple[str, tuple[Block, ...]]]:
 def _detail(row: ClassRow, detail: ClassDetail, f: Figures) -> str:
     parts = [
         _("{events}{change}; {stopped}.").format(
-            events=counts.events(row.events.value),
+            events=counts.about_events(row.events.value),
             change=change(row.events, month=f.period.is_month),
             stopped=_stopped(row),
         )
@@ -155,7 +155,7 @@ def _stopped(row: ClassRow) -> str:
         return _("none of them stopped")
     if row.stopped == row.events.value:
         return _("all of them stopped")
-    return _("{stopped} of them stopped").format(stopped=integer(row.stopped))
+    return _("{stopped} of them stopped").format(stopped=about(row.stopped))
 
 
 def _attackers(f: Figures) -> Table:

@@ -8,7 +8,7 @@ from citysoc.i18n import _, ngettext
 from citysoc.reports import charts, counts, trend
 from citysoc.reports.blocks import Block, Cards, Chart, Paragraph
 from citysoc.reports.sections.words import SPARSE, agency_names, change, hardly_watched, named_class
-from citysoc.reports.text import date_in_words, integer, percent
+from citysoc.reports.text import about, date_in_words, integer, percent
 
 if TYPE_CHECKING:
     from citysoc.reports.figures import ClassRow, Figures
@@ -78,7 +78,7 @@ def _counted(f: Figures) -> str:
         "The system recorded {events} of attacks, spyware and viruses{change}: {attack} of attacks,"
         " {spyware} of spyware, {virus} of viruses."
     ).format(
-        events=counts.events(f.cases.value),
+        events=counts.about_events(f.cases.value, exactly=True),
         change=moved,
         attack=integer(f.attack.value),
         spyware=integer(f.spyware.value),
@@ -95,7 +95,7 @@ def _stopped(f: Figures) -> str:
     if stopped == f.cases.value:
         return _("The devices stopped or handled all of them.")
     return _("The devices stopped or handled {stopped} of them ({share}).").format(
-        stopped=integer(stopped), share=percent(stopped * 100 / f.cases.value)
+        stopped=about(stopped), share=percent(stopped * 100 / f.cases.value)
     )
 
 
@@ -154,11 +154,19 @@ def _changes(rows: list[ClassRow], form: str) -> str:
     return "; ".join(
         form.format(
             name=named_class(row.code),
-            before=integer(row.events.before or 0),
-            now=counts.events(row.events.value),
+            before=before,
+            now=now,
         )
         for row in rows
+        for before, now in [_from_to(row.events.before or 0, row.events.value)]
     )
+
+
+def _from_to(before: int, now: int) -> tuple[str, str]:
+    """Return how many there were and are, in full where shortening would hide that they differ."""
+    if about(before) == about(now):
+        return integer(before), counts.events(now)
+    return about(before), counts.about_events(now)
 
 
 def _peak(f: Figures) -> str:
@@ -170,8 +178,8 @@ def _peak(f: Figures) -> str:
         return ""
     return _("The day with most events was {date}: {count}, against {average} on an average day.").format(
         date=date_in_words(day),
-        count=integer(totals[day]),
-        average=integer(round(f.cases.value / len(totals))),
+        count=about(totals[day]),
+        average=about(round(f.cases.value / len(totals))),
     )
 
 
@@ -183,11 +191,11 @@ def _denied(f: Figures) -> str:
         "Besides, devices denied {count} accesses against policy; these are not counted as attacks.",
         f.policy,
     )
-    return counts.counted(form, f.policy)
+    return form.format(count=about(f.policy))
 
 
 def _ground(f: Figures) -> str:
-    records = counts.records(f.records.value)
+    records = counts.about_records(f.records.value)
     if len(agency_names(f)) == 1:
         return _("The figures rest on {records} of the agency.").format(records=records)
     return _("The figures rest on {records} of {agencies}.").format(

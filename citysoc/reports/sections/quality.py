@@ -49,7 +49,7 @@ def _unclassified(f: Figures) -> str:
     if not weak:
         return _("Every event could be given a class.")
     told = _("No class could be given to {events} ({share}).").format(
-        events=counts.events(weak), share=percent(weak * 100 / f.cases.value)
+        events=counts.about_events(weak), share=percent(weak * 100 / f.cases.value)
     )
     if not f.unnamed:
         return told
