@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 Key: TypeAlias = "tuple[Any, ...]"
 """A group: the correlation's number, its scope, and the values of its group-by fields."""
 
+ANOMALY_SECONDS = 27 * 3600
+"""What an anomaly may meet is remembered for so long: the hour it is about, and the 26 that are scored again for late data
+(``detectors.anomaly.run.LATE``)."""
+
 CITY = "*"
 """The scope of correlations across agencies; all others have an agency's id."""
 
@@ -47,6 +51,7 @@ class Correlation:
         chained: it builds upon other correlations.
         across: it works across agencies.
         quiet: its findings are only for those that build upon it.
+        keeps: microseconds; beside what windows may reach, entries are kept for so long, for anomalies are late.
         parents: those.
     """
 
@@ -59,6 +64,7 @@ class Correlation:
     chained: bool
     across: bool
     quiet: bool
+    keeps: int
     parents: list[Parent]
 
 
@@ -86,6 +92,7 @@ def arranged(plans: Sequence[Mapping[str, Any]]) -> list[Correlation]:
             chained=bool(plan["children"]),
             across=bool(plan["across_agencies"]),
             quiet=bool(plan["quiet"]),
+            keeps=ANOMALY_SECONDS * 1_000_000 if plan.get("is_late") else 0,
             parents=[],
         )
         for number, plan in enumerate(ordered)

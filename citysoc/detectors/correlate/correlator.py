@@ -221,6 +221,7 @@ class Correlator:
             self._deadlines.note(one.level, key, one.windows, group.entries, undecided)
             # What is not decided yet must stay.
             front = min(front, self._passed.get(key[1], -FOREVER), undecided + span)
+        front -= one.keeps
         if group.entries[0][0] < front - span or len(group.entries) > self._max_events:
             lost = group.prune(front, span, self._max_events)
             if lost:

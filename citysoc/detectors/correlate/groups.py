@@ -205,7 +205,7 @@ class Groups:
             watermark: of a scope.
         """
         limit = now - _KEEP_SECONDS
-        reach = [2 * one.windows.span for one in self._correlations]
+        reach = [2 * one.windows.span + one.keeps for one in self._correlations]
         for key in [key for key, mark in self._untouched(limit, watermark) if self._passed(key, mark, reach)]:
             self._drop(key)
 

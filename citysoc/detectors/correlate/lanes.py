@@ -4,6 +4,9 @@ A *lane* is a file or a listener of a stream; within it, events come in order bu
 lane is the newest event time it told of, less the lateness of its source; the watermark of a scope (an agency, or the
 whole city for correlations across agencies) is the earliest of its lanes, but for those that fell silent for as long as
 an event of theirs may be late.
+
+What comes along ``APART`` belongs to no file or listener: anomalies, which are known an hour and more after the events
+that they are about. It is never late and holds nobody up.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ MAX_LANES = 20_000
 FOREVER = 1 << 62
 LATENESS_SECONDS = 600
 _LANE_SECONDS = 2 * 86_400
+APART = "*anomalies|"
+"""The lane of anomalies: no stream is called so."""
 
 
 class Clock(NamedTuple):
@@ -81,6 +86,7 @@ class Lanes:
         self._lanes: dict[str, Lane] = {}
         self._scopes: dict[str, dict[str, Lane]] = {CITY: self._lanes}
         self._changed: set[str] = set()
+        self._apart = Lane(APART, "", 0, None)
         self.arrived = 0
         """The present, as far as anything told of it: seconds since 1970."""
 
@@ -91,6 +97,8 @@ class Lanes:
 
     def get(self, name: str, agency: str) -> Lane:
         """Return a lane that is about to change, a new one where it is not known."""
+        if name == APART:
+            return self._apart
         self._changed.add(name)
         lane = self._lanes.get(name)
         if lane is None:
@@ -107,10 +115,13 @@ class Lanes:
 
     def watermark(self, scope: str) -> int:
         """Return the time before which a scope's events are all there."""
-        lanes = self._scopes.get(scope, {}).values()
-        if not lanes:
-            return -FOREVER
         now = self.arrived
+        lanes = self._scopes.get(scope, {}).values()
+        if not lanes and scope != CITY:  # only what comes apart told of it: its time is the city's
+            return self.watermark(CITY)
+        if not lanes:
+            lateness = self._lateness
+            return -FOREVER if lateness is None or not now else int((now - lateness) * 1_000_000)
         awake = [lane.latest - lane.lateness for lane in lanes if now - lane.arrived < lane.idle_seconds]
         if awake:
             return min(awake)
