@@ -24,7 +24,7 @@ from shipped import (
 from citysoc.alerts.records import CLASSES
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.evidence import trials
-from citysoc.detectors.sigma.match import with_plain_names
+from citysoc.detectors.sigma.view import with_plain_names
 from citysoc.ecs.fields import FIELDS
 from citysoc.flow import LEVELS
 

@@ -7,7 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from citysoc.detectors.sigma.text import fold, texts
+from citysoc.detectors.text import fold, texts
 from citysoc.flow import UNKNOWN_AGENCY
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 
 from citysoc.detectors.correlate.windows import MAX_CHAINS, chains_of
-from citysoc.detectors.sigma.text import compose
+from citysoc.detectors.text import compose
 from citysoc.errors import RuleError
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.field import Memory
 from citysoc.detectors.sigma.index import Index, kept_plan, places
 from citysoc.detectors.sigma.kinds import Sight, by_runner, matches
-from citysoc.detectors.sigma.match import View, moment_of, with_plain_names
+from citysoc.detectors.sigma.moments import moment_of
 from citysoc.detectors.sigma.rule import Rule, Told, findings_of
+from citysoc.detectors.sigma.view import View, with_plain_names
 from citysoc.flow import UNKNOWN_AGENCY
 
 if TYPE_CHECKING:

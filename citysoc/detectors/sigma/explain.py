@@ -12,15 +12,18 @@ from citysoc.detectors.sigma.conditions import deciding
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.expressions import as_written
 from citysoc.detectors.sigma.filters import fits, joined
-from citysoc.detectors.sigma.match import View, field_of, predicate
-from citysoc.detectors.sigma.plan import DEFAULT_ZONE, NO_PLACEHOLDERS, compile_document, in_zone, selections
+from citysoc.detectors.sigma.match import predicate
+from citysoc.detectors.sigma.nodes import DEFAULT_ZONE, field_of, in_zone
+from citysoc.detectors.sigma.plan import compile_document
+from citysoc.detectors.sigma.selections import NO_PLACEHOLDERS, selections
+from citysoc.detectors.sigma.view import View
 from citysoc.errors import RuleError
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from citysoc.detectors.sigma.plan import Node
+    from citysoc.detectors.sigma.nodes import Node
     from citysoc.flow import Event
 
 _MAX_SHOWN = 20

@@ -10,11 +10,13 @@ from itertools import compress
 from operator import not_
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from citysoc.detectors.sigma.match import View, predicate
-from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, is_silent, leads
+from citysoc.detectors.sigma.match import predicate
+from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, leads
+from citysoc.detectors.sigma.nodes import is_silent
 from citysoc.detectors.sigma.patterns import NUMERIC, Finder
-from citysoc.detectors.sigma.text import fold, fold_again, is_only_null, texts
 from citysoc.detectors.sigma.values import decider
+from citysoc.detectors.sigma.view import View
+from citysoc.detectors.text import fold, fold_again, is_only_null, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from citysoc.detectors.sigma.databases import Databases
     from citysoc.detectors.sigma.match import Predicate
     from citysoc.detectors.sigma.needs import Expression
-    from citysoc.detectors.sigma.plan import Node
+    from citysoc.detectors.sigma.nodes import Node
     from citysoc.detectors.sigma.values import Decide
 
 Bits: TypeAlias = list[int]

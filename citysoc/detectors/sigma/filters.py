@@ -12,16 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import clock
 from citysoc.detectors.sigma.correlation import kept
-from citysoc.detectors.sigma.plan import (
-    DEFAULT_ZONE,
-    NO_PLACEHOLDERS,
-    Node,
-    condition_of,
-    in_zone,
-    simplify,
-    tested,
-)
-from citysoc.detectors.sigma.text import fold
+from citysoc.detectors.sigma.nodes import DEFAULT_ZONE, Node, in_zone, simplify
+from citysoc.detectors.sigma.parse import parse
+from citysoc.detectors.sigma.selections import NO_PLACEHOLDERS, condition, tested
+from citysoc.detectors.text import fold
 from citysoc.errors import RuleError
 
 if TYPE_CHECKING:
@@ -139,7 +133,7 @@ def test_for(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> Node:
     """
     source = {name: value for name, value in zip(_SOURCE, logsource, strict=True) if value is not None}
     document = {"title": "filter", "logsource": source, "detection": plan["detection"]}
-    return in_zone(condition_of(document, [], plan["placeholders"]), plan["timezone"])
+    return in_zone(condition(parse(document), [], plan["placeholders"]), plan["timezone"])
 
 
 def joined(plan: Mapping[str, Any], logsource: Sequence[str | None]) -> Node:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import orjson
 
 from citysoc.detectors.sigma.field import EVERYTHING, NOTHING, Field, Memory, Outline, outline
-from citysoc.detectors.sigma.match import is_object
 from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, needs
 from citysoc.detectors.sigma.patterns import Glance
-from citysoc.detectors.sigma.text import texts
+from citysoc.detectors.sigma.view import is_object
+from citysoc.detectors.text import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from citysoc.detectors.sigma.databases import Databases
     from citysoc.detectors.sigma.field import Bits
     from citysoc.detectors.sigma.needs import Expression
-    from citysoc.detectors.sigma.plan import Node
+    from citysoc.detectors.sigma.nodes import Node
 
 Candidates: TypeAlias = tuple[int, ...]
 """Places of rules, in order; ``~place`` where it is certain that the rule matches."""

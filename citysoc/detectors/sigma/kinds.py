@@ -11,7 +11,7 @@ from itertools import compress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from citysoc.detectors.sigma.match import View
+from citysoc.detectors.sigma.view import View
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.sigma.detector import Route
     from citysoc.detectors.sigma.index import Candidates
-    from citysoc.detectors.sigma.plan import Node
+    from citysoc.detectors.sigma.nodes import Node
     from citysoc.detectors.sigma.rule import Rule
     from citysoc.flow import Event
 

@@ -269,13 +269,14 @@ def _names_in_events(
     """Return what a field of a rule of some logsource is called in events; the first that is there counts."""
     if mapping.is_ours(name):
         return (name,)
-    from citysoc.detectors.sigma.match import field_of
-    from citysoc.detectors.sigma.plan import condition_of
+    from citysoc.detectors.sigma.nodes import field_of
+    from citysoc.detectors.sigma.parse import parse
+    from citysoc.detectors.sigma.selections import condition
 
     parts = {"product": product, "category": category, "service": service}
     source = {part: value for part, value in parts.items() if value is not None}
     detection = {"selection": {f"{name}|exists": True}, "condition": "selection"}
-    node = condition_of({"title": "field", "logsource": source, "detection": detection}, [])
+    node = condition(parse({"title": "field", "logsource": source, "detection": detection}), [], {})
     found: list[str] = []
     stack = [node]
     while stack:

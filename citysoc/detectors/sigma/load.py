@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -12,13 +16,14 @@ from citysoc.detectors.sigma.states import OVERRIDES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 MAX_BYTES = 2 << 20
 MAX_NODES = 200_000
 """So many values a file may have once its aliases are written out."""
 MAX_DEPTH = 40
 _SMALL_BYTES = 4 << 10
+_CHUNK = 32 << 10
+_NAME = attrgetter("name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +60,54 @@ def rule_files(paths: Sequence[Path]) -> list[RuleFile]:
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            children = sorted(
-                child
-                for child in path.rglob("*")
-                if child.suffix in {".yml", ".yaml"} and _may_hold_rules(child.relative_to(path).parts)
-            )
-            found.update(dict.fromkeys(children))
+            found.update((Path(name), None) for name in _below(str(path)))
         else:
             found[path] = None
     return [_read(path) for path in found]
 
 
-def _may_hold_rules(parts: Sequence[str]) -> bool:
-    return OVERRIDES not in parts[:-1] and not any(part.startswith(".") for part in parts)
+def _below(folder: str) -> Iterator[str]:
+    """Yield what may hold rules in a folder and those below it, in the order of their paths.
+
+    By names and not by ``Path``, which takes a third of a start with thousands of files. Links to folders are not
+    followed: they may form a ring.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            children = sorted(entries, key=_NAME)
+    except OSError:  # what cannot be looked into holds nothing for us
+        return
+    for child in children:
+        if child.name[0] == ".":
+            continue
+        if child.name.endswith((".yml", ".yaml")):
+            yield child.path
+        if child.name != OVERRIDES and child.is_dir(follow_symlinks=False):
+            yield from _below(child.path)
 
 
 def _read(path: Path) -> RuleFile:
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = _content(str(path))
     except OSError as error:
         return RuleFile(path, b"", "", f"the file cannot be read: {error.strerror or error}")
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     if len(content) > MAX_BYTES:
         return RuleFile(path, b"", digest, f"the file is larger than {MAX_BYTES} bytes")
     return RuleFile(path, content, digest)
+
+
+def _content(path: str) -> bytes:
+    """Return a file's bytes, of one that is too large no more than shows it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = os.read(descriptor, _CHUNK)
+        if len(content) == _CHUNK or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            while len(content) <= MAX_BYTES and (more := os.read(descriptor, _CHUNK)):
+                content += more
+        return content
+    finally:
+        os.close(descriptor)
 
 
 def documents(content: bytes) -> Iterator[Document]:

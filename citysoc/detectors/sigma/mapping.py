@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
+from citysoc.detectors import text
 from citysoc.ecs import windows
 from citysoc.ecs.fields import FIELDS
 
@@ -173,7 +174,7 @@ def fingerprint() -> str:
     """Return a hash of all that decides how a rule is compiled, but for the rule itself."""
     digest = hashlib.blake2b(digest_size=16)
     sources = [*HERE.glob("*.py"), *HERE.glob("*.yml"), *HERE.glob("pipelines/*.yml")]
-    sources += [Path(windows.__file__), Path(windows.__file__).with_name("windows.yml")]
+    sources += [Path(text.__file__), Path(windows.__file__), Path(windows.__file__).with_name("windows.yml")]
     for path in sorted(sources):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

@@ -1,184 +1,34 @@
-"""Plans to predicates: each node of a plan becomes a function of one event's view.
+"""Nodes to predicates: each node of a rule's test becomes a function of one event's view.
 
-The meaning of every node is fixed in the module docstring of ``plan``; this is the plain engine, exact and
+The meaning of every node is fixed in the module docstring of ``nodes``; this is the plain engine, exact and
 easy to read. What makes it fast enough is that it is asked seldom (``detector`` routes first).
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import functools
-import ipaddress
 import operator
 import zoneinfo
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from citysoc.clock import UTC
-from citysoc.detectors.sigma.expressions import as_written, searcher
-from citysoc.detectors.sigma.plan import MAX_LOOK_CHARS
-from citysoc.detectors.sigma.text import compose, fold, is_only_null, texts
+from citysoc.detectors.sigma.addresses import addresses, network
+from citysoc.detectors.sigma.expressions import searcher
+from citysoc.detectors.sigma.glob import glob
+from citysoc.detectors.sigma.moments import moment_of, time_part
+from citysoc.detectors.sigma.nodes import MAX_LOOK_CHARS
+from citysoc.detectors.sigma.view import View
+from citysoc.detectors.text import is_only_null
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from citysoc.detectors.sigma.plan import Node
+    from citysoc.detectors.sigma.nodes import Node
 
 Predicate: TypeAlias = "Callable[[View], bool]"
-Teller: TypeAlias = "Callable[[View, dict[str, Any]], None]"
-
-_NOT_SAID = ("agency.", "citysoc.", "ecs.")
-_NOT_SAID_NAMES = frozenset(
-    {
-        *("event.id", "event.ingested", "event.module", "event.dataset", "event.kind", "event.category"),
-        *("event.type", "event.original", "log.file.path", "log.offset", "@timestamp"),
-    }
-)
-"""What we say about a record; keywords look at what the record says."""
-
-
-_OBJECTS = ("{", "[", "<Event")
-_BETWEEN = "\0\uffff\0"
-"""Stands between texts that are searched as one; not a character, so no word holds it."""
-
-
-class View:
-    """One event as rules look at it: values as folded text, made when first asked for.
-
-    Args:
-        event: the event.
-        plain: its names have no spaces, or are written without them already.
-    """
-
-    __slots__ = ("_folded", "_joined", "_said", "event")
-
-    def __init__(self, event: Mapping[str, Any], *, plain: bool = False) -> None:
-        self.event = event if plain else with_plain_names(event)
-        self._folded: dict[str, tuple[str, ...]] = {}
-        self._said: dict[bool, tuple[str, ...]] = {}
-        self._joined: dict[bool, str] = {}
-
-    def folded(self, field: str) -> tuple[str, ...]:
-        """Return the folded texts of a field; none where it is absent."""
-        found = self._folded.get(field)
-        if found is None:
-            found = self._folded[field] = tuple([fold(text) for text in texts(self.event.get(field))])
-        return found
-
-    def cased(self, field: str) -> tuple[str, ...]:
-        """Return the texts of a field with their case."""
-        return tuple([compose(text) for text in texts(self.event.get(field))])
-
-    def said(self, *, cased: bool) -> tuple[str, ...]:
-        """Return every text that the record itself says: its values, and its original line."""
-        found = self._said.get(cased)
-        if found is None:
-            shape = compose if cased else fold
-            found = self._said[cased] = tuple([shape(text) for text in _said(self.event)])
-        return found
-
-    def all_said(self, *, cased: bool) -> str:
-        """Return what the record says as one text, for words that are looked for anywhere."""
-        found = self._joined.get(cased)
-        if found is None:
-            found = self._joined[cased] = _BETWEEN.join(self.said(cased=cased))
-        return found
-
-
-_MAX_KNOWN_NAMES = 20_000
-_plain_names: set[str] = set()
-"""Names seen that have no space: most events hold nothing else, and this is how that is seen in one step."""
-
-
-def with_plain_names(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the event with its spaced names also written without spaces, and with underscores."""
-    if _plain_names.issuperset(event):
-        return event
-    spaced = [name for name in event if " " in name]
-    if not spaced:
-        if len(_plain_names) >= _MAX_KNOWN_NAMES:
-            _plain_names.clear()
-        _plain_names.update(event)
-        return event
-    view = dict(event)
-    for name in spaced:
-        view.setdefault(name.replace(" ", ""), event[name])
-        view.setdefault(name.replace(" ", "_"), event[name])
-    return view
-
-
-def _said(event: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in event.items():
-        if name not in _NOT_SAID_NAMES and not name.startswith(_NOT_SAID):
-            yield from texts(value)
-    original = event.get("event.original")
-    # The text of an object is its fields' names, too; its values are looked at already.
-    if isinstance(original, str) and not is_object(original):
-        yield original
-
-
-def is_object(original: str) -> bool:
-    """Return whether a record is an object, whose values are all fields of its event."""
-    return original.startswith(_OBJECTS) or original.lstrip().startswith(_OBJECTS)
 
 
 def predicate(node: Node) -> Predicate:
     """Return the function that says whether a node holds for an event."""
     return _MAKERS[node[0]](*node[1:])
-
-
-def matched(node: Node, view: View) -> dict[str, Any]:
-    """Return field to value of what made a test hold; empty where only absence did."""
-    found: dict[str, Any] = {}
-    teller(node)(view, found)
-    return found
-
-
-def teller(node: Node) -> Teller:
-    """Return the function that adds to a mapping what made a node hold, where it does: field to value."""
-    kind = node[0]
-    if kind == "any" and len(fields := {_told(part) for part in node[1]}) == 1 and (field := fields.pop()):
-        return _tell_field(field)  # whichever of them it is
-    if kind in {"all", "any"}:
-        return _tell_group([(predicate(part), teller(part)) for part in node[1]], each=kind == "all")
-    if kind in {"keyword", "keyword_re"}:
-        shown = (
-            as_written(node[1]) if kind == "keyword_re" else "".join(_shown(piece) for piece in node[2][1:-1])
-        )
-        return lambda _view, found: found.setdefault("keywords", []).append(shown)
-    field = _told(node)
-    return _tell_field(field) if field else lambda _view, _found: None
-
-
-def _told(node: Node) -> str:
-    """Return the field that a leaf is told by; empty where there is none."""
-    return "" if node[0] in {"all", "any", "not", "null"} else field_of(node)
-
-
-def _tell_group(parts: Sequence[tuple[Predicate, Teller]], *, each: bool) -> Teller:
-    def tell(view: View, found: dict[str, Any]) -> None:
-        for test, inner in parts:
-            if each or test(view):
-                inner(view, found)
-
-    return tell
-
-
-def _tell_field(field: str) -> Teller:
-    def tell(view: View, found: dict[str, Any]) -> None:
-        if field in view.event:
-            found[field] = view.event[field]
-
-    return tell
-
-
-def field_of(node: Node) -> str:
-    """Return the field that a leaf looks at; empty for keywords."""
-    place = {"text": 3, "like": 2, "keyword": 0, "keyword_re": 0}.get(node[0], 1)
-    return str(node[place]) if place else ""
-
-
-def _shown(piece: Any) -> str:
-    return piece if isinstance(piece, str) else str(piece[0])
 
 
 def _all(parts: Sequence[Node]) -> Predicate:
@@ -262,105 +112,20 @@ def _like(cased: bool, field: str, pieces: Sequence[Any]) -> Predicate:
     return lambda view: any(map(fits, values(view, field)))
 
 
-def glob(pieces: Sequence[Any]) -> Callable[[str], bool]:
-    """Return the test whether a whole text fits pieces of text and wildcards; linear in the text.
-
-    Between two ``*`` the earliest place of what stands there is as good as any, so nothing is tried twice.
-    """
-    runs: list[list[str]] = [[]]  # between the stars; "" is one character, whatever it is
-    for piece in pieces:
-        if piece == ["*"]:
-            runs.append([])
-        elif piece == ["?"]:
-            runs[-1].append("")
-        else:
-            runs[-1].append(piece)
-    first, *rest = runs
-    lengths = [sum(len(part) or 1 for part in run) for run in runs]
-    if not rest:
-        return lambda text: len(text) == lengths[0] and _fits(first, text, 0)
-    *middle, last = rest
-
-    def test(text: str) -> bool:
-        end = len(text) - lengths[-1]
-        place = lengths[0]
-        if end < place or not _fits(first, text, 0) or not _fits(last, text, end):
-            return False
-        for run, length in zip(middle, lengths[1:-1], strict=True):
-            place = _find(run, text, place, end - length)
-            if place < 0:
-                return False
-            place += length
-        return True
-
-    return test
-
-
-def _fits(run: Sequence[str], text: str, place: int) -> bool:
-    for part in run:
-        if part and not text.startswith(part, place):
-            return False
-        place += len(part) or 1
-    return True
-
-
-def _find(run: Sequence[str], text: str, place: int, last: int) -> int:
-    """Return the first place from ``place`` to ``last`` where a run fits; -1 where none is."""
-    if not run:
-        return place if place <= last else -1
-    lead = next((index for index, part in enumerate(run) if part), None)
-    if lead is None:
-        return place if place <= last else -1
-    while place <= last:
-        found = text.find(run[lead], place + lead)
-        if found < 0 or found - lead > last:
-            return -1
-        if _fits(run, text, found - lead):
-            return found - lead
-        place = found - lead + 1
-    return -1
-
-
 def _re(field: str, pattern: str, flags: str) -> Predicate:
     search = searcher(pattern, flags, MAX_LOOK_CHARS)
     return lambda view: any(map(search, view.cased(field)))
 
 
 def _cidr(field: str, networks: Sequence[str]) -> Predicate:
-    known = [_network(network) for network in networks]
+    known = list(map(network, networks))
 
     def inside(text: str) -> bool:
         return any(
-            address.version == network.version and address in network
-            for address in _addresses(text)
-            for network in known
+            address.version == one.version and address in one for address in addresses(text) for one in known
         )
 
     return lambda view: any(map(inside, view.folded(field)))
-
-
-_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-"""IPv4 as IPv6 writes it."""
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """Return a network; one of IPv4 that is written as IPv6 as what it is."""
-    network = ipaddress.ip_network(text)
-    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
-        mapped = int(network.network_address) & 0xFFFF_FFFF
-        return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED.prefixlen))
-    return network
-
-
-@functools.lru_cache(maxsize=65_536)
-def _addresses(text: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:
-    """Return the address that a text is, in both forms where it has two; none where it is no address."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0].strip())
-    except ValueError:
-        return ()
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped, address) if mapped else (address,)
 
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -407,39 +172,11 @@ def _part(field: str, part: str, sign: str, bound: float, zone_name: str) -> Pre
         value = view.event.get(field)
         for item in value if isinstance(value, list | tuple) else (value,):
             moment = moment_of(item)
-            if moment is not None and compare(_time_part(moment, part, zone), bound):
+            if moment is not None and compare(time_part(moment, part, zone), bound):
                 return True
         return False
 
     return test
-
-
-def moment_of(value: Any) -> dt.datetime | None:
-    """Return a value of an event as a moment in UTC, None where it is none."""
-    if isinstance(value, str) and 8 <= len(value) <= 64:
-        try:
-            value = dt.datetime.fromisoformat(value.strip())
-        except ValueError:
-            return None
-    if not isinstance(value, dt.datetime):
-        return None
-    try:
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    except OverflowError:
-        return None
-
-
-def _time_part(moment: dt.datetime, part: str, zone: dt.tzinfo) -> int:
-    """Return a part of a time in a zone; weeks and their days are those of ISO 8601."""
-    try:
-        there = moment.astimezone(zone)
-    except OverflowError:  # the first or the last day that there is
-        there = moment
-    if part == "week":
-        return there.isocalendar().week
-    if part == "weekday":
-        return there.isoweekday()
-    return int(getattr(there, part))
 
 
 _RELATE: dict[str, Callable[[str, str], bool]] = {

@@ -26,12 +26,13 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.detectors.sigma.expressions import is_linear, literals
-from citysoc.detectors.sigma.text import fold
+from citysoc.detectors.sigma.nodes import is_silent, only_field
+from citysoc.detectors.text import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from citysoc.detectors.sigma.plan import Node
+    from citysoc.detectors.sigma.nodes import Node
 
 Expression: TypeAlias = list[Any]
 Need: TypeAlias = dict[str, list[Expression]]
@@ -144,8 +145,6 @@ _LETTER_CHANCE, _NEXT_LETTER_CHANCE = 2.3, 0.33
 """What is expected of other texts: of two letters a quarter, of four one in forty, of six one in three hundred."""
 _FIXED = {"is": 6, "starts": 2, "ends": 2, "has": 0}
 """So many letters more it is worth that a text must stand at the begin or the end."""
-_LEAF_FIELD = {"text": 3, "like": 2, "keyword": 0, "keyword_re": 0}
-"""Where a leaf of a plan has its field; second where it is not said here, and none for keywords."""
 
 
 def needs(test: Node) -> tuple[list[Need], bool]:
@@ -182,7 +181,7 @@ def _needs(node: Node, *, holds: bool) -> tuple[list[Need], bool]:
         return _needs(node[1], holds=not holds)
     if kind == "exists":  # that it is not there is what no text fulfils
         node, holds = ["not", node], not holds
-    field = _only_field(node)
+    field = only_field(node)
     if field is not None:
         return [{field: [_exactly(node) if holds else ["not", node, _texts(node)]]}], True
     if kind in {"all", "any"}:
@@ -199,18 +198,6 @@ def _exactly(node: Node) -> Expression:
     if node[0] == "text" and not node[2] and text is not None:
         return text
     return ["test", node, text]
-
-
-def _only_field(node: Node) -> str | None:
-    """Return the one field that a node looks at, None where there are more or it is not a matter of fields."""
-    kind = node[0]
-    if kind == "not":
-        return _only_field(node[1])
-    if kind in {"all", "any"}:
-        found = {_only_field(part) for part in node[1]}
-        return found.pop() if len(found) == 1 else None
-    place = _LEAF_FIELD.get(kind, 1)
-    return str(node[place]) if place and kind != "ref" else None
 
 
 def _texts(node: Node) -> Expression | None:
@@ -258,7 +245,7 @@ def _joined(parts: Sequence[Node], *, holds: bool) -> tuple[list[Need], bool]:
     found: list[Need] = []
     exact = True
     for part in parts:
-        field = _only_field(part)
+        field = only_field(part)
         if holds and field is not None and part[0] != "not":
             own.setdefault(field, []).append(part)
         else:
@@ -356,14 +343,6 @@ def _asked(expression: Expression | None) -> float:
         return 0.0 if is_silent(expression[1]) else _asked(expression[2])
     each = map(_asked, expression[1])
     return min(each) if kind == "and" else min(1.0, sum(each))
-
-
-def is_silent(node: Node) -> bool:
-    """Return whether a node cannot hold for a text, so that no text need be asked."""
-    kind = node[0]
-    if kind in {"all", "any"}:
-        return (any if kind == "all" else all)(map(is_silent, node[1]))
-    return bool(kind == "null" or (kind == "not" and node[1][0] == "exists"))
 
 
 def _chance(need: Need) -> float:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from citysoc import clock
-from citysoc.detectors.sigma.match import moment_of
+from citysoc.detectors.sigma.moments import moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -21,8 +21,8 @@ import re2
 from citysoc.detectors.sigma import databases
 from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.expressions import least_chars
-from citysoc.detectors.sigma.match import is_object
-from citysoc.detectors.sigma.text import compose
+from citysoc.detectors.sigma.view import is_object
+from citysoc.detectors.text import compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

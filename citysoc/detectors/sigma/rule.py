@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from citysoc.detectors.sigma.match import predicate, teller
+from citysoc.detectors.sigma.match import predicate
 from citysoc.detectors.sigma.nodes import fields_of
+from citysoc.detectors.sigma.tell import teller
 from citysoc.flow import Finding
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
 
-    from citysoc.detectors.sigma.match import Predicate, Teller, View
+    from citysoc.detectors.sigma.match import Predicate
+    from citysoc.detectors.sigma.tell import Teller
+    from citysoc.detectors.sigma.view import View
 
 _ENTITIES = ("host.name", "user.name", "source.ip")
 _KINDS = {

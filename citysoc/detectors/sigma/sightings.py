@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from citysoc.detectors.correlate import Correlator, Feeds
 from citysoc.detectors.correlate.windows import Windows
 from citysoc.detectors.sigma.detector import SigmaDetector
-from citysoc.detectors.sigma.text import fold
+from citysoc.detectors.text import fold
 from citysoc.i18n import _, language
 
 if TYPE_CHECKING:

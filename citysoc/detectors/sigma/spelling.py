@@ -17,7 +17,7 @@ from citysoc.errors import RuleError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from citysoc.detectors.sigma.plan import Node
+    from citysoc.detectors.sigma.nodes import Node
 
 MAX_SPELLINGS = 256
 """A text that could be written in more ways than this is refused."""

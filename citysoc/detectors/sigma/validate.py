@@ -21,7 +21,7 @@ from citysoc.detectors.sigma import mapping, states
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.linking import link
 from citysoc.detectors.sigma.load import documents, rule_files
-from citysoc.detectors.sigma.plan import DEFAULT_ZONE
+from citysoc.detectors.sigma.nodes import DEFAULT_ZONE
 from citysoc.flow import LEVELS
 
 if TYPE_CHECKING:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from citysoc.detectors.sigma.expressions import searcher
-from citysoc.detectors.sigma.match import View, cost, glob, predicate
-from citysoc.detectors.sigma.plan import MAX_LOOK_CHARS
-from citysoc.detectors.sigma.text import compose
+from citysoc.detectors.sigma.glob import glob
+from citysoc.detectors.sigma.match import cost, predicate
+from citysoc.detectors.sigma.nodes import MAX_LOOK_CHARS
+from citysoc.detectors.sigma.view import View
+from citysoc.detectors.text import compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from citysoc.detectors.sigma.plan import Node
+    from citysoc.detectors.sigma.nodes import Node
 
 Decide: TypeAlias = "Callable[[str, str], bool]"
 """From a folded text and the text itself to whether a node holds for it."""

@@ -11,10 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from citysoc.detectors.sigma import SigmaDetector
+from citysoc.detectors.sigma.glob import glob
 from citysoc.detectors.sigma.index import Index
-from citysoc.detectors.sigma.match import View, glob, predicate
+from citysoc.detectors.sigma.match import predicate
 from citysoc.detectors.sigma.plan import compile_document
-from citysoc.detectors.sigma.text import fold
+from citysoc.detectors.sigma.view import View
+from citysoc.detectors.text import fold
 
 CASES = yaml.load(  # noqa: TID251  safe
     Path(__file__).with_name("cases.yml").read_text("utf-8"), Loader=yaml.CSafeLoader

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from citysoc.detectors.sigma import SigmaDetector, databases, load
 from citysoc.detectors.sigma.detector import _folded, _sees
-from citysoc.detectors.sigma.match import View, matched, predicate
+from citysoc.detectors.sigma.match import predicate
 from citysoc.detectors.sigma.plan import compile_document
+from citysoc.detectors.sigma.tell import matched
+from citysoc.detectors.sigma.view import View
 from citysoc.flow import Batch
 from citysoc.framing import evtx
 from citysoc.framing.base import Limits
