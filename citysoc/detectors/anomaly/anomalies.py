@@ -218,26 +218,32 @@ def fold_key(one: Anomaly) -> tuple[Any, ...]:
 
 def query(one: Anomaly) -> str:
     """Return the question that finds the events behind an anomaly, without its hour."""
-    text = _quoted(one.entity)
+    about = next((BY_NAME[r.feature].query for r in one.reasons if r.feature in BY_NAME), "")
+    return f"{who(one)} AND {about}" if about else who(one)
+
+
+def who(one: Anomaly) -> str:
+    """Return the question that finds the events of an anomaly's entity."""
+    text = quoted(one.entity)
     if one.kind == "agency":
         nobody = one.entity == UNKNOWN_AGENCY
-        who = f"(agency.id:{text} OR NOT _exists_:agency.id)" if nobody else f"agency.id:{text}"
+        found = f"(agency.id:{text} OR NOT _exists_:agency.id)" if nobody else f"agency.id:{text}"
     elif one.kind == "account":
-        who = f"(user.name:{text} OR user.name:*\\\\{_bare(one.entity)})"
+        found = f"(user.name:{text} OR user.name:*\\\\{_bare(one.entity)})"
     elif one.kind == "outside":
-        who = f"(source.ip:{text} OR destination.ip:{text})"
-    elif _is_address(one.entity):
-        who = f"(source.ip:{text} OR destination.ip:{text} OR host.name:{text})"
+        found = f"(source.ip:{text} OR destination.ip:{text})"
+    elif is_address(one.entity):
+        found = f"(source.ip:{text} OR destination.ip:{text} OR host.name:{text})"
     else:
-        who = f"(host.name:{text} OR host.name:{_bare(one.entity)}.*)"
+        found = f"(host.name:{text} OR host.name:{_bare(one.entity)}.*)"
     # Two agencies may have an account or a private address of the same name.
     if one.kind in {"host", "account"} and one.agency != UNKNOWN_AGENCY:
-        who = f"{who} AND agency.id:{_quoted(one.agency)}"
-    about = next((BY_NAME[r.feature].query for r in one.reasons if r.feature in BY_NAME), "")
-    return f"{who} AND {about}" if about else who
+        found = f"{found} AND agency.id:{quoted(one.agency)}"
+    return found
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Return whether a machine is known by its address alone."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -245,7 +251,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a text as a query has it word for word."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -294,4 +301,4 @@ def entity_text(one: Anomaly) -> str:
         return f"agency:{one.entity}"
     if one.kind == "account":
         return f"user:{one.entity}"
-    return f"ip:{one.entity}" if one.kind == "outside" or _is_address(one.entity) else f"host:{one.entity}"
+    return f"ip:{one.entity}" if one.kind == "outside" or is_address(one.entity) else f"host:{one.entity}"

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import telemetry
 from citysoc.alerts.intake import take
-from citysoc.detectors.anomaly import anomalies, days, files, journal, train, watch
+from citysoc.detectors.anomaly import anomalies, days, event, files, journal, train, watch
 from citysoc.detectors.anomaly.families import VERSION
 from citysoc.errors import StoreError
+from citysoc.state import handed
 from citysoc.stores.base import Question
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def score(
     now: dt.datetime,
     tell: bool = True,
 ) -> tuple[list[Anomaly], int]:
-    """Score whole hours and tell what is new as alerts.
+    """Score whole hours and tell what is new as alerts, and to correlations.
 
     Args:
         config: the configuration.
@@ -169,13 +170,17 @@ def score(
     )
     if not tell:
         return found, 0
-    findings = {one.id: _finding(store, one, trained) for one in _untold(state, found)}
+    untold = _untold(state, found)
+    findings = {one.id: _finding(store, one, trained) for one in untold}
+    as_events = {one.id: event.events(store, [one]) for one in untold}
     settings = config.settings
     with state.transaction() as db:
         new = journal.write(db, found, model=str(trained.facts.get("digest", "")), now=now)
         told = [findings[one.id] for one in new if one.id in findings]
         take(db, told, policy=settings.alerts, webhooks=settings.webhooks, now=now)
+        handed.hand_in(db, [made for one in new for made in as_events.get(one.id, ())])
         journal.prune(db, now - KEPT)
+        handed.prune(db, now - KEPT)
     watch.keep(model_folder(config), trained, counts)
     _log.info("span.scored", anomalies=len(found), new=len(new))
     return found, len(new)
