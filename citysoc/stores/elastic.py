@@ -256,7 +256,7 @@ class ElasticStore:
         """Return one row a group: the ``by`` fields, then the metrics; see ``EventStore.aggregate``."""
         grouping = groups(by, metrics, interval_seconds, timezone)
         query, runtime = self._translated(question)
-        return aggregate(self.cluster, self.indices, query, runtime, grouping)[:limit]
+        return aggregate(self.cluster, self.indices, query, runtime, grouping, limit=limit)
 
     def get(self, event_id: str) -> Event | None:
         """Return one event or quarantined record by ``event.id``."""

@@ -1,23 +1,33 @@
-"""Groups and metrics on Elasticsearch: every group exactly, page after page of a composite aggregation."""
+"""Groups and metrics on Elasticsearch, every one exactly.
+
+Where only the first groups are wanted the server orders and cuts, as far as that is certain to be right; otherwise
+they come page after page of a composite aggregation, and only those that can be among the first are kept.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from citysoc.ecs.fields import FIELDS
 from citysoc.stores import elastic_scripts as scripts
+from citysoc.stores.elastic_cut import cut_by_server, with_none
 from citysoc.stores.elastic_mapping import MICROSECONDS
+from citysoc.stores.elastic_scan import point_in_time
 from citysoc.stores.local_groups import Grouping, metric_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from citysoc.stores.base import Metric
     from citysoc.stores.elastic_client import Cluster
+    from citysoc.stores.elastic_cut import Cut
 
-_PAGE = 2000
+_PAGE = 10_000
+"""So many groups come at a time; the server goes through all events for each page."""
+_METRICS_PAGE = 2000
 _EXACT_CARDINALITY = 40_000
 """The cluster counts distinct values exactly up to here, beyond with an error below one percent."""
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  local time without its zone
@@ -31,38 +41,95 @@ def aggregate(
     query: Mapping[str, Any],
     runtime: Mapping[str, Any],
     grouping: Grouping,
+    *,
+    limit: int | None = None,
 ) -> list[Mapping[str, Any]]:
-    """Return one row a group, in the order that ``EventStore.aggregate`` promises."""
+    """Return one row a group, the first ``limit`` of them, in the order that ``EventStore.aggregate`` promises.
+
+    However many groups there are, no more than some thousands beyond the limit are here at a time.
+    """
     fields = dict(runtime)
     sources = _sources(grouping, fields)
     metrics = {f"m{n}": _metric(metric, n, fields) for n, metric in enumerate(grouping.metrics)}
-    body: dict[str, Any] = {"size": 0, "track_total_hits": True, "query": query, "runtime_mappings": fields}
     wanted = {name: one for name, one in metrics.items() if one}
+    body: dict[str, Any] = {"size": 0, "track_total_hits": False, "query": query, "runtime_mappings": fields}
+    if limit == 0:
+        return []
     if not sources:
-        body["aggs"] = wanted
+        body |= {"aggs": wanted, "track_total_hits": True}
         answer = cluster.ask("POST", f"/{indices}/_search", body, ignore_unavailable="true")
         whole = {"doc_count": answer["hits"]["total"]["value"], **answer.get("aggregations", {})}
         return [_figures(whole, grouping)]
-    body["track_total_hits"] = False
-    composite: dict[str, Any] = {"size": _PAGE, "sources": sources}
-    body["aggs"] = {"groups": {"composite": composite, **({"aggs": wanted} if wanted else {})}}
-    rows = [
-        {**_keys(bucket["key"], grouping), **_figures(bucket, grouping)}
-        for bucket in _buckets(cluster, indices, body, composite)
-    ]
-    return _ordered(rows, grouping)
+    with point_in_time(cluster, indices) as body["pit"]:
+        asked = _Asked(cluster, body, grouping, wanted)
+        cut = cut_by_server(grouping, next(iter(sources[0].values()))["terms"]["field"], limit)
+        rows = asked.cut(cut) if cut else None
+        return _ordered(asked.paged(sources, limit) if rows is None else rows, grouping)[:limit]
 
 
-def _buckets(
-    cluster: Cluster, indices: str, body: dict[str, Any], composite: dict[str, Any]
-) -> Iterator[Mapping[str, Any]]:
-    while True:
-        answer = cluster.ask("POST", f"/{indices}/_search", body, ignore_unavailable="true")
-        page = answer.get("aggregations", {}).get("groups", {"buckets": []})
-        yield from page["buckets"]
-        if "after_key" not in page:
-            return
-        composite["after"] = page["after_key"]
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Asked:
+    """A grouping at one moment.
+
+    Args:
+        cluster: whom to ask.
+        body: the request without aggregations.
+        grouping: what is wanted.
+        metrics: of each group.
+    """
+
+    cluster: Cluster
+    body: dict[str, Any]
+    grouping: Grouping
+    metrics: Mapping[str, Any]
+
+    def cut(self, cut: Cut) -> list[Mapping[str, Any]] | None:
+        """Return rows among which are the first ones; None where that is not certain."""
+        found = self._answer(cut.most())
+        candidates = cut.candidates(found)
+        if candidates is None:
+            return None
+        buckets: Sequence[Mapping[str, Any]] = candidates.buckets
+        if self.metrics or not candidates.exact:
+            found = self._answer(cut.named(candidates, self.metrics))
+            buckets = found["groups"]["buckets"] if found else ()
+        return [self._row({"g0": bucket["key"]}, bucket) for bucket in with_none(found, buckets)]
+
+    def paged(self, sources: Sequence[Mapping[str, Any]], limit: int | None) -> list[Mapping[str, Any]]:
+        """Return all rows, without those that cannot be among the first."""
+        rows: list[Mapping[str, Any]] = []
+        for page in self._pages(sources):
+            rows += [self._row(bucket["key"], bucket) for bucket in page]
+            if limit is None or len(rows) <= limit:
+                continue
+            rows = _ordered(rows, self.grouping)[:limit]
+            # Intervals come in their order: once there are enough rows of earlier ones, no later one counts.
+            last = page[-1]["key"].get("t")
+            if last is not None and rows[-1]["time"] != _local(last, self.grouping):
+                return rows
+        return rows
+
+    def _pages(self, sources: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
+        size = _METRICS_PAGE if self.metrics else _PAGE
+        composite: dict[str, Any] = {"size": size, "sources": list(sources)}
+        inner = {"aggs": dict(self.metrics)} if self.metrics else {}
+        while True:
+            found = self._answer({"groups": {"composite": composite, **inner}})
+            page = found["groups"] if found else {"buckets": []}
+            if page["buckets"]:
+                yield page["buckets"]
+            if "after_key" not in page:
+                return
+            composite["after"] = page["after_key"]
+
+    def _answer(self, aggregations: Mapping[str, Any]) -> Any:
+        """Return the aggregations of an answer; None where there is no index at all."""
+        answer = self.cluster.ask("POST", "/_search", {**self.body, "aggs": aggregations})
+        self.body["pit"]["id"] = answer["pit_id"]
+        return answer.get("aggregations")
+
+    def _row(self, key: Mapping[str, Any], bucket: Mapping[str, Any]) -> dict[str, Any]:
+        return {**_keys(key, self.grouping), **_figures(bucket, self.grouping)}
 
 
 def _sources(grouping: Grouping, fields: dict[str, Any]) -> list[dict[str, Any]]:
@@ -122,11 +189,15 @@ def _numbers(name: str, kind: str, made: str, fields: dict[str, Any]) -> str:
 def _keys(key: Mapping[str, Any], grouping: Grouping) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if grouping.interval_seconds:
-        local = _EPOCH + dt.timedelta(microseconds=key["t"])
-        found["time"] = local.replace(tzinfo=grouping.timezone)
+        found["time"] = _local(key["t"], grouping)
     for number, name in enumerate(grouping.by):
         found[name] = _value(name, key[f"g{number}"])
     return found
+
+
+def _local(microseconds: int, grouping: Grouping) -> dt.datetime:
+    """Return the start of an interval, which the cluster gives as local time."""
+    return (_EPOCH + dt.timedelta(microseconds=microseconds)).replace(tzinfo=grouping.timezone)
 
 
 def _value(name: str, value: Any) -> Any:
@@ -173,14 +244,15 @@ def _figure(metric: Metric, found: Mapping[str, Any] | None) -> Any:
     return int(value) if kind == "long" and metric.kind != "avg" else float(value)
 
 
-def _ordered(rows: list[dict[str, Any]], grouping: Grouping) -> list[Mapping[str, Any]]:
+def _ordered(rows: Iterable[Mapping[str, Any]], grouping: Grouping) -> list[Mapping[str, Any]]:
     """Return rows by time, then by the first metric downwards, then by the group; nothing comes last."""
     first = metric_name(grouping.metrics[0])
-    rows.sort(
-        key=lambda row: [(row[name] is None, 0 if row[name] is None else row[name]) for name in grouping.by]
+    rows = sorted(
+        rows,
+        key=lambda row: [(row[name] is None, 0 if row[name] is None else row[name]) for name in grouping.by],
     )
     # A stable sort turned round keeps ties in their order.
     rows.sort(key=lambda row: (row[first] is not None, 0 if row[first] is None else row[first]), reverse=True)
     if grouping.interval_seconds:
         rows.sort(key=lambda row: row["time"].replace(tzinfo=None))
-    return list(rows)
+    return rows

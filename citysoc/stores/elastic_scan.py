@@ -52,7 +52,7 @@ def read(
     if runtime:
         body["runtime_mappings"] = runtime
     wanted = {"@timestamp", "event.id", *fields} if fields else None
-    with _point_in_time(cluster, indices) as body["pit"]:
+    with point_in_time(cluster, indices) as body["pit"]:
         left = limit
         while left is None or left > 0:
             body["size"] = PAGE if left is None else min(PAGE, left)
@@ -94,7 +94,8 @@ def _source(fields: Sequence[str]) -> Any:
 
 
 @contextlib.contextmanager
-def _point_in_time(cluster: Cluster, indices: str) -> Iterator[dict[str, str]]:
+def point_in_time(cluster: Cluster, indices: str) -> Iterator[dict[str, str]]:
+    """Open a point in time inside the block: what is asked of it is asked of one version of the indices."""
     opened = cluster.ask(
         "POST",
         f"/{indices}/_pit",

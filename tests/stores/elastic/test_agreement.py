@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import tempfile
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from citysoc.ecs.schema import to_table
-from citysoc.stores.base import Question
+from citysoc.stores.base import Metric, Question
 from citysoc.stores.local import LocalStore
 from citysoc.stores.order import total
 from citysoc.stores.query_match import matches
@@ -94,6 +95,64 @@ def test_aggregates_are_what_plain_python_computes(elastic, some, questions):
                         Question(query), by=by, metrics=wanted, interval_seconds=interval, timezone=zone
                     )
                     assert_same(found, expected)
+
+
+FEW = {"elastic_groups._PAGE": 2, "elastic_groups._METRICS_PAGE": 2, "elastic_cut._MARGIN": 1}
+"""So few groups come at a time that the cuts of the server and of ours matter with few events."""
+
+
+@pytest.mark.parametrize(
+    "sizes", [{}, FEW, {**FEW, "elastic_cut._SHARD_FACTOR": 1}], ids=["", "few", "fewer"]
+)
+@slow
+@given(
+    made.events,
+    st.lists(
+        st.tuples(made.queries, made.group_fields, made.metrics, made.intervals, st.integers(0, 6)),
+        min_size=1,
+        max_size=6,
+    ),
+)
+def test_the_first_groups_are_the_first_of_all(elastic, sizes, some, questions):
+    with elastic_store(elastic) as store, pytest.MonkeyPatch.context() as patch:
+        for name, value in sizes.items():
+            patch.setattr(f"citysoc.stores.{name}", value)
+        made.numbered(some)
+        if some:
+            store.append(to_table(some), 1)
+        store.refresh()
+        for query, by, wanted, interval, limit in questions:
+            chosen = [event for event in some if matches(parse(query), event)]
+            for metrics in (wanted, [Metric()]):
+                expected = made.reference(chosen, by, metrics, interval, ZoneInfo("UTC"))[:limit]
+                asked = {"by": by, "metrics": metrics, "interval_seconds": interval, "limit": limit}
+                assert_same(store.aggregate(Question(query), **asked), expected)
+
+
+def test_the_server_cuts_and_is_believed_only_where_it_can_be_right(store):
+    """Each day's shard sends its most frequent addresses only; where they differ from day to day it may be wrong."""
+    start = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
+    often = [f"10.0.0.{number}" for number in range(5) for _ in range(50 - number)]
+    rare = [f"10.{day}.{number // 250}.{number % 250}" for day in range(1, 4) for number in range(3000)]
+    events = [
+        {"@timestamp": start + dt.timedelta(days=number % 3), "event.id": f"{number:032x}", "source.ip": one}
+        for number, one in enumerate(often + rare + [f"10.9.9.{n % 7}" for n in range(21)])
+    ]
+    store.append(to_table(events), 1)
+    store.refresh()
+    whole = store.aggregate(Question(), by=("source.ip",))
+    assert len(whole) == 5 + 9000 + 7
+    requests, ask = [], store.cluster.ask
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            type(store.cluster),
+            "ask",
+            lambda _self, *args, **more: requests.append(args) or ask(*args, **more),
+        )
+        for limit, pages in ((5, 0), (6, 2), (9012, 0)):
+            requests.clear()
+            assert store.aggregate(Question(), by=("source.ip",), limit=limit) == whole[:limit]
+            assert sum("composite" in str(one) for one in requests) == pages, limit
 
 
 def assert_same(found, expected):
