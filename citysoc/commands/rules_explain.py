@@ -178,7 +178,8 @@ def _correlation(
         raise RuleError(_("The rule is not in use: {reason}.").format(reason=check.reason))
     about = str(events[0].get("event.id", "")) if stored else ""
     whole = _around(app, events[0], plan) if stored else timed(events)
-    told = watch(found.detector.plans, found.correlations, check.rule, whole, about=about)
+    rules = [*found.detector.plans, *found.of_anomalies]
+    told = watch(rules, found.correlations, check.rule, whole, about=about)
     if not is_table(format_):
         emit([asdict(one) for one in told.sightings] or [_nothing(check, told)], _GROUP_COLUMNS, format_)
         return
