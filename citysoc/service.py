@@ -31,9 +31,10 @@ from citysoc.detectors.anomaly import run as anomaly
 from citysoc.errors import SourceError, StoreError
 from citysoc.flow import UNKNOWN_AGENCY
 from citysoc.notify.webhook import deliver
-from citysoc.pipeline import Line, intelligence
+from citysoc.pipeline import intelligence
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.correlating import Correlating
+from citysoc.pipeline.line import Line
 from citysoc.pipeline.pull import file_collectors, pull
 from citysoc.pipeline.refused import follow
 from citysoc.pipeline.rulebook import JOB as RULES
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
     from citysoc.config.load import Config
     from citysoc.detectors.sigma import Loaded
     from citysoc.flow import Batch
-    from citysoc.pipeline import Work
     from citysoc.pipeline.rulebook import Sources
+    from citysoc.pipeline.work import Work
     from citysoc.state import State
     from citysoc.stores.base import EventStore
 

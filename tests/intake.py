@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from citysoc.config.models import Alerts
-from citysoc.pipeline import Line, Work
 from citysoc.pipeline.commit import Committer
+from citysoc.pipeline.line import Line
 from citysoc.pipeline.pull import Pulled, given_files, pull
+from citysoc.pipeline.work import Work
 from citysoc.state import State
 from citysoc.stores.base import Question
 from citysoc.stores.local import LocalStore

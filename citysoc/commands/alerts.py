@@ -11,9 +11,9 @@ from citysoc.alerts import lives, queries
 from citysoc.alerts.queries import Filter
 from citysoc.commands import words
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import Column, emit, format_option
+from citysoc.commands.output import Column, emit, format_option, is_table
 from citysoc.commands.times import Span, span_options
-from citysoc.commands.triage import by_option, emit_one, for_table, is_table, level_option, titled
+from citysoc.commands.triage import by_option, emit_one, for_table, level_option, titled
 from citysoc.errors import UsageError
 from citysoc.flow import LEVELS
 from citysoc.i18n import _, ngettext

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from citysoc import clock
-from citysoc.commands.output import Column, emit
-from citysoc.commands.triage import emit_one, is_table
+from citysoc.commands.output import Column, emit, is_table
+from citysoc.commands.triage import emit_one
 from citysoc.i18n import _
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ import click
 from citysoc.commands import detect_rows as rows
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.logsource import logsource_option, parser_options
-from citysoc.commands.output import format_option, printable
-from citysoc.commands.triage import is_table
+from citysoc.commands.output import format_option, is_table, printable
 from citysoc.flow import LEVELS
 from citysoc.i18n import _, ngettext
 
@@ -75,9 +74,9 @@ def command(
     Ends with code 4 when every rule is refused: nothing was looked for.
     """
     from citysoc.commands.rulesets import cache_dir, house_words, shipped_rules
-    from citysoc.pipeline import Work
     from citysoc.pipeline.pull import batches_of
     from citysoc.pipeline.stream import SMALL_BYTES, findings
+    from citysoc.pipeline.work import Work
 
     work = Work(
         rules=rules or (shipped_rules(),),

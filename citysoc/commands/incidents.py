@@ -14,9 +14,9 @@ from citysoc.alerts import incidents, lives, queries
 from citysoc.alerts.queries import Filter
 from citysoc.commands import words
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import Column, emit, format_option
+from citysoc.commands.output import Column, emit, format_option, is_table
 from citysoc.commands.times import Span, moment, span_options
-from citysoc.commands.triage import by_option, emit_one, is_table, level_option, titled
+from citysoc.commands.triage import by_option, emit_one, level_option, titled
 from citysoc.errors import UsageError
 from citysoc.i18n import _
 

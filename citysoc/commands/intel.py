@@ -14,9 +14,8 @@ import click
 
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import Column, emit, format_option, local_time, number
+from citysoc.commands.output import Column, emit, format_option, is_table, local_time, number
 from citysoc.commands.times import Span, span_options
-from citysoc.commands.triage import is_table
 from citysoc.errors import InputError, UsageError
 from citysoc.i18n import _, ngettext
 

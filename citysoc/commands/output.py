@@ -68,6 +68,11 @@ def format_option(function: Function) -> Function:
     return option(function)
 
 
+def is_table(format_: str | None) -> bool:
+    """Say whether people will read the output as a table."""
+    return format_ == "table" or (format_ is None and sys.stdout.isatty())
+
+
 def emit(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], format_: str | None) -> int:
     """Print rows on stdout; return how many there were.
 

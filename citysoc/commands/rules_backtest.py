@@ -10,11 +10,10 @@ import click
 
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import Column, emit, format_option, local_time, number, printable
+from citysoc.commands.output import Column, emit, format_option, is_table, local_time, number, printable
 from citysoc.commands.progress import counting
 from citysoc.commands.rulesets import cache_dir, house_words, loaded, own_folder, place_of, rule_paths
 from citysoc.commands.times import Span, span_options
-from citysoc.commands.triage import is_table
 from citysoc.errors import UsageError
 from citysoc.flow import LEVELS
 from citysoc.i18n import _, language

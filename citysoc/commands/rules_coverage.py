@@ -11,10 +11,9 @@ import orjson
 
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import Column, emit, format_option
+from citysoc.commands.output import Column, emit, format_option, is_table
 from citysoc.commands.rulesets import PATHS, config_or_none, loaded
 from citysoc.commands.times import moment
-from citysoc.commands.triage import is_table
 from citysoc.errors import UsageError
 from citysoc.i18n import _
 

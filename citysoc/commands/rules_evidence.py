@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import Column, emit, format_option, printable
+from citysoc.commands.output import Column, emit, format_option, is_table, printable
 from citysoc.commands.rulesets import PATHS, config_or_none, directories, house_words, own_folder
-from citysoc.commands.triage import is_table
 from citysoc.errors import UsageError
 from citysoc.i18n import _, language
 

@@ -9,10 +9,10 @@ import click
 
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import Column, emit, format_option, number
+from citysoc.commands.output import Column, emit, format_option, is_table, number
 from citysoc.commands.rulesets import PATHS, config_or_none, loaded, own_folder, say_kept, shipped_rules
 from citysoc.commands.times import moment
-from citysoc.commands.triage import SHORT_ID, is_table
+from citysoc.commands.triage import SHORT_ID
 from citysoc.flow import LEVELS
 from citysoc.i18n import _, language
 

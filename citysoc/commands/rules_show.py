@@ -9,10 +9,10 @@ import click
 
 from citysoc import clock
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import format_option
+from citysoc.commands.output import format_option, is_table
 from citysoc.commands.rules_list import figures, overrides_of, set_of
 from citysoc.commands.rulesets import config_or_none, document_of, find
-from citysoc.commands.triage import emit_one, is_table
+from citysoc.commands.triage import emit_one
 from citysoc.i18n import language
 
 if TYPE_CHECKING:

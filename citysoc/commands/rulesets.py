@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from citysoc.config.load import Config
     from citysoc.detectors.intel import Matcher
     from citysoc.detectors.sigma import Check, Loaded
-    from citysoc.pipeline import Work
     from citysoc.pipeline.rulebook import Sources
+    from citysoc.pipeline.work import Work
 
 PATHS = click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[PATH]...")
 _SHORTEST = 4
@@ -59,7 +59,7 @@ def work_of(config: Config) -> Work:
     """Return what workers need to do what the configuration says."""
     from citysoc.detectors.sigma import states
     from citysoc.enrich.agencies import facts
-    from citysoc.pipeline import Work
+    from citysoc.pipeline.work import Work
 
     rules = config.settings.rules
     return Work(

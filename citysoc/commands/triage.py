@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from citysoc.alerts.records import title_in
 from citysoc.commands import words
-from citysoc.commands.output import Column, emit
+from citysoc.commands.output import Column, emit, is_table
 from citysoc.flow import LEVELS
 from citysoc.i18n import _, language
 
@@ -40,11 +39,6 @@ def level_option(function: Function) -> Function:
     """Add ``-m/--min-level``."""
     option = click.option("-m", "--min-level", type=click.Choice(LEVELS), help="At least this level.")
     return option(function)
-
-
-def is_table(format_: str | None) -> bool:
-    """Say whether people will read the output as a table."""
-    return format_ == "table" or (format_ is None and sys.stdout.isatty())
 
 
 def for_table(row: Mapping[str, Any], *, time: str) -> dict[str, Any]:

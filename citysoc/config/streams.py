@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from citysoc.config.models import AGENCY_PLACE
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -63,6 +61,8 @@ def paths_of(source: FilesSource, registry: Registry) -> list[tuple[str, str]]:
     A source with an agency of its own has one entry a path; any other has one for each agency
     that expects it, with the agency's id put in. Patterns are relative to the configuration's folder.
     """
+    from citysoc.config.models import AGENCY_PLACE  # loaded already, where there is a configuration
+
     if source.agency is not None:
         agencies = [source.agency]
     else:

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from citysoc.config.load import Config
     from citysoc.demo.receiver import Receiver
     from citysoc.flow import Batch
-    from citysoc.pipeline import Line, Work
+    from citysoc.pipeline.line import Line
+    from citysoc.pipeline.work import Work
     from citysoc.reports.build import Built
     from citysoc.reports.figures import Period
     from citysoc.simulation.truth import GroundTruth

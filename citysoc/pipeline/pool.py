@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import concurrent.futures as cf
-import multiprocessing
 import os
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from citysoc.children import follow_parent
 from citysoc.pipeline.work import Worker, settle
 
 if TYPE_CHECKING:
+    import concurrent.futures as cf
     from collections.abc import Callable
 
     from citysoc.detectors.correlate import Match
@@ -40,6 +38,8 @@ def executor(
         workers: processes, 0 for one a core; None means one thread of this process.
         loaded: its rules, where they are loaded already.
     """
+    import concurrent.futures as cf
+
     if workers is None:
         return cf.ThreadPoolExecutor(max_workers=1, thread_name_prefix="work"), Worker(work, loaded).process
     return open_pool(work, workers, loaded), process
@@ -58,6 +58,9 @@ def open_pool(work: Work, workers: int, loaded: Loaded | None = None) -> cf.Exec
         workers: how many; 0 means one a core.
         loaded: its rules, where they are loaded already: what a worker needs of them travels to it.
     """
+    import concurrent.futures as cf
+    import multiprocessing
+
     return cf.ProcessPoolExecutor(
         max_workers=size(workers),
         # A fresh interpreter: no thread, lock or open database of ours is copied into it.
@@ -78,6 +81,9 @@ def open_copies(work: Work, workers: int, loaded: Loaded) -> cf.Executor:
         workers: how many; 0 means one a core.
         loaded: its rules.
     """
+    import concurrent.futures as cf
+    import multiprocessing
+
     if not _is_alone():
         return open_pool(work, workers)
     settle()
@@ -120,5 +126,7 @@ def _ready() -> Worker:
 
 def _begin(work: Work, loaded: Loaded | None = None) -> None:
     global _worker  # noqa: PLW0603  one worker a process: the executor offers no other place
+    from citysoc.children import follow_parent
+
     follow_parent()
     _worker = Worker(work, loaded)

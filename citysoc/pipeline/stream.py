@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures as cf
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +13,7 @@ from citysoc.pipeline import pool
 from citysoc.pipeline.work import Worker, loaded_of, ruling_of
 
 if TYPE_CHECKING:
+    import concurrent.futures as cf
     from collections.abc import Callable, Iterable, Iterator
 
     from citysoc.detectors.correlate import Match
@@ -78,6 +78,8 @@ def _ordered(
     batches: Iterable[Batch], work: Work, workers: int, loaded: Loaded, tell: Callable[[list[Finding]], T]
 ) -> Iterator[tuple[T, list[Match]]]:
     """Yield the results of workers in order, with a bounded number of them under way."""
+    import concurrent.futures as cf
+
     task = partial(pool.judged, tell)
     under_way: deque[cf.Future[tuple[T, list[Match]]]] = deque()
     try:

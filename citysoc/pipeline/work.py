@@ -18,8 +18,6 @@ from citysoc.detectors.sigma.costs import Costs
 from citysoc.detectors.sigma.filters import end_of
 from citysoc.detectors.sigma.states import Overrides
 from citysoc.ecs.schema import to_table
-from citysoc.enrich.classify import classify
-from citysoc.enrich.own import Own
 from citysoc.flow import LEVELS
 from citysoc.parsers.registry import parser
 from citysoc.parsers.rough import rough
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from citysoc.config.classification import NamePattern
     from citysoc.detectors.correlate import Match
     from citysoc.detectors.intel import Matcher
+    from citysoc.enrich.own import Own
     from citysoc.flow import Batch, Event, Finding, Position
     from citysoc.parsers.rough import Rough
 
@@ -177,6 +176,7 @@ def correlations_of(work: Work) -> tuple[Mapping[str, Any], ...]:
 
 def loaded_of(work: Work) -> sigma.Loaded:
     """Return the rules of some work, loaded."""
+    _collect_seldom()
     return sigma.load(
         work.rules,
         cache_dir=work.cache_dir,
@@ -221,7 +221,8 @@ class Worker:
         self._facts = work.agency_facts
         self._intel = work.intel() if work.intel else None
         self._levels = frozenset(LEVELS[LEVELS.index(work.min_level) :])
-        self._own = Own(work.names)
+        self._names = work.names
+        self._own: Own | None = None
         loaded = loaded or loaded_of(work)
         self.detector = loaded.detector
         self._feeds = Feeds(loaded.correlations)
@@ -233,7 +234,7 @@ class Worker:
         events = parse_batch(batch, agency_facts=self._facts.get(batch.agency, {}))
         if self._intel:
             self._known(_good(events), self._intel.mark)
-        classify(events, self._own)
+        self._classify(events)
         return events
 
     def findings(self, batch: Batch) -> list[Finding]:
@@ -289,6 +290,15 @@ class Worker:
         good = [(number, event) for number, event in events if "citysoc.unparsed" not in event]
         judged = self.detector.numbered([event for _number, event in good])
         return [(good[place][0], own) for place, own in judged]
+
+    def _classify(self, events: list[Event]) -> None:
+        """Say of each event which case it is; the tables of names are read when there is the first event to ask about."""
+        from citysoc.enrich.classify import classify
+        from citysoc.enrich.own import Own
+
+        if self._own is None:
+            self._own = Own(self._names)
+        classify(events, self._own)
 
     def _detect(self, events: list[Event]) -> list[Finding]:
         """Return the findings; if the detector fails on the batch, those of the events it can judge alone."""

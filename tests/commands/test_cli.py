@@ -23,6 +23,18 @@ def citysoc(*arguments, **options):
     )
 
 
+RULE = """
+title: Bad
+id: 6f1c0a52-4f9e-4a56-9a3f-0d1e2c3b4a59
+status: test
+logsource: {product: windows, category: process_creation}
+detection:
+  selection: {Image|endswith: bad.exe}
+  condition: selection
+level: high
+"""
+
+
 def test_help_names_every_command_and_loads_none():
     done = citysoc("--help")
     assert done.returncode == 0
@@ -30,6 +42,37 @@ def test_help_names_every_command_and_loads_none():
     code = "import sys; from citysoc.cli import _run; _run(['--help']); print(sorted(m for m in sys.modules if m.startswith('citysoc.commands.')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.splitlines()[-1] == "['citysoc.commands.context']"
+
+
+def test_findings_on_a_file_need_no_configuration_no_database_and_no_processes(tmp_path):
+    """What a start costs is mostly what it loads: see docs/engine.md."""
+    rule = tmp_path / "rule.yml"
+    rule.write_text(RULE)
+    log = tmp_path / "log.json"
+    log.write_text(
+        '{"EventID": 1, "Channel": "Microsoft-Windows-Sysmon/Operational", "Image": "C:\\\\bad.exe"}\n'
+    )
+    code = (
+        "import sys; from citysoc.cli import _run;"
+        f"_run(['detect', '-r', {str(rule)!r}, '-f', 'ndjson', {str(log)!r}]);"
+        "print(*sorted(sys.modules), sep='\\n')"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CITYSOC_LANG": "en"}
+    for _time in ("cold", "warm"):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env=environment,
+        )
+    finding, *modules = done.stdout.splitlines()
+    assert '"rule.title":"Bad"' in finding
+    assert done.stderr == "1 finding.\n"
+    of_ours = {"citysoc.config.models", "citysoc.state.database"}
+    of_others = {"asyncio", "multiprocessing", "pyarrow", "pydantic", "rich", "sigma", "sqlite3", "structlog"}
+    assert (of_ours | of_others) & set(modules) == set()
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))

@@ -12,10 +12,10 @@ import pytest
 from citysoc.config.models import Alerts
 from citysoc.errors import StoreError
 from citysoc.flow import Batch, Position
-from citysoc.pipeline import Line, Work
 from citysoc.pipeline import line as line_module
 from citysoc.pipeline.commit import Committer
-from citysoc.pipeline.work import Worker
+from citysoc.pipeline.line import Line
+from citysoc.pipeline.work import Work, Worker
 from citysoc.state import State, progress
 from citysoc.stores.base import Question
 from citysoc.stores.local import LocalStore

@@ -9,8 +9,9 @@ import time_machine
 
 from citysoc.detectors.sigma import states
 from citysoc.errors import InputError
-from citysoc.pipeline import Work, rulebook
+from citysoc.pipeline import rulebook
 from citysoc.pipeline.rulebook import Rulebook, Sources
+from citysoc.pipeline.work import Work
 
 RULE = """
 title: {title}

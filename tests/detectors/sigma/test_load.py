@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from citysoc.detectors.sigma import SigmaDetector, load
+from citysoc.detectors.sigma.load import MAX_BYTES, rule_files
 from citysoc.detectors.sigma.plan import compile_document
 
 RULE = """\
@@ -314,3 +315,32 @@ def test_what_cannot_be_honoured_is_refused(selection, reason):
     plan = compile_document(document, "r")
     assert plan["status"] == "refused"
     assert reason in plan["reason"]
+
+
+def test_files_come_in_the_order_of_their_paths_without_what_is_hidden_or_an_override(tmp_path):
+    names = ("b/a.yml", "b.yml", "B/z.yaml", "b/c/d.yml", "b-1.yml", "a.txt", ".h.yml", ".git/a.yml")
+    for name in (*names, "overrides/o.yml", "b/overrides/o.yml", "b/overrides.yml"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text("title: x\n")
+    (tmp_path / "b" / "ring").symlink_to(tmp_path)
+    (tmp_path / "b" / "link.yml").symlink_to(tmp_path / "b.yml")
+    (tmp_path / "dir.yml").mkdir()
+    files = rule_files([tmp_path / "b.yml", tmp_path])
+    assert [str(file.path.relative_to(tmp_path)) for file in files] == [
+        *("b.yml", "B/z.yaml", "b/a.yml", "b/c/d.yml", "b/link.yml", "b/overrides.yml", "b-1.yml", "dir.yml")
+    ]
+    assert [file.path.name for file in files if file.problem] == ["dir.yml"]
+
+
+@pytest.mark.parametrize(
+    "size", [0, 100, 32 << 10, (32 << 10) + 1, MAX_BYTES, MAX_BYTES + 1, MAX_BYTES + 99_999]
+)
+def test_a_file_is_read_whole_up_to_its_bound(tmp_path, size):
+    path = tmp_path / "a.yml"
+    path.write_bytes(bytes(range(256)) * (size // 256) + b"x" * (size % 256))
+    (file,) = rule_files([path])
+    if size > MAX_BYTES:
+        assert "larger" in file.problem
+    else:
+        assert (file.problem, file.content) == ("", path.read_bytes())
