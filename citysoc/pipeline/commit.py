@@ -61,7 +61,7 @@ class Committer:
             loaded: its rules.
         """
         if self.correlating is not None:
-            self.correlating.use(work, loaded.correlations)
+            self.correlating.use(work, loaded)
         return replace(self, overrides=work.overrides)
 
     def recover(self) -> int:

@@ -1,19 +1,28 @@
-"""Correlations in the line: one correlator, fed in the order of commits, its state kept with the checkpoints."""
+"""Correlations in the line: one correlator, fed in the order of commits, its state kept with the checkpoints.
+
+Anomalies are found by another process, which hands them in through the state (``state.handed``): they are taken in with the
+next commit, or while nothing comes.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from citysoc import clock, telemetry
-from citysoc.detectors.correlate import Correlator
-from citysoc.pipeline.work import correlations_of
-from citysoc.state import progress
+from citysoc.detectors.correlate import Correlator, Feeds
+from citysoc.detectors.correlate.lanes import APART
+from citysoc.detectors.sigma import SigmaDetector
+from citysoc.detectors.sigma.anomalous import IDS
+from citysoc.pipeline import counting
+from citysoc.pipeline.work import loaded_of
+from citysoc.state import handed, progress
 from citysoc.state.values import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from citysoc.detectors.correlate import Clock, Loss, Match
+    from citysoc.detectors.sigma import Loaded
     from citysoc.flow import Finding
     from citysoc.pipeline.work import Work
     from citysoc.state import State
@@ -43,13 +52,16 @@ class Correlating:
         self._state = state
         self._work = work
         self._plans: Sequence[Mapping[str, Any]] | None = None
+        self._of_anomalies = SigmaDetector(())
+        self._feeds = Feeds(())
         self._lateness = dict(lateness_by_source or {})
         self._correlator: Correlator | None = None
 
     def take(self, matches: Iterable[Match], clocks: Iterable[Clock], changes: Changes) -> None:
         """Feed what the workers handed back; what is certain now goes into ``changes``."""
         correlator = self._ready()
-        self._note(correlator.feed(matches, clocks), changes)
+        fresh = self._anomalies(changes)
+        self._note(correlator.feed([*matches, *fresh] if fresh else matches, clocks), changes)
 
     def pass_time(self, changes: Changes, *, ended: bool = False) -> None:
         """Let time pass without events.
@@ -59,19 +71,29 @@ class Correlating:
             ended: nothing more comes: windows end where the newest event is.
         """
         correlator = self._ready()
+        if fresh := self._anomalies(changes):
+            self._note(correlator.feed(fresh), changes)
         if correlator.is_waiting:
             now = int(clock.now().timestamp())
             self._note(correlator.finish() if ended else correlator.pass_time(now), changes)
 
-    def use(self, work: Work, plans: Sequence[Mapping[str, Any]]) -> None:
+    def use(self, work: Work, loaded: Loaded) -> None:
         """Go on with the correlations of other rules; those that are the same go on from what they remember.
 
         Args:
             work: says which rules there are.
-            plans: its correlations.
+            loaded: those rules.
         """
-        self._work, self._plans = work, plans
+        self._work = work
+        self._keep(loaded)
         self._correlator = None
+
+    def _keep(self, loaded: Loaded) -> Sequence[Mapping[str, Any]]:
+        """Keep what is needed of rules: what lies in the files may be something else soon."""
+        self._plans = loaded.correlations
+        self._of_anomalies = SigmaDetector(loaded.of_anomalies)
+        self._feeds = Feeds(loaded.correlations)
+        return self._plans
 
     def give_up(self) -> None:
         """Forget the correlator: what it was fed last did not take effect."""
@@ -79,10 +101,9 @@ class Correlating:
 
     def _ready(self) -> Correlator:
         if self._correlator is None:
-            if self._plans is None:  # kept: what lies in the files by now may be something else
-                self._plans = correlations_of(self._work)
+            plans = self._keep(loaded_of(self._work)) if self._plans is None else self._plans
             correlator = Correlator(
-                self._plans,
+                plans,
                 lateness_by_source=self._lateness,
                 max_groups=MAX_GROUPS,
                 saves=True,
@@ -91,6 +112,21 @@ class Correlating:
             self._correlator = correlator
             _log.info("correlator.ready", keys=len(correlator), waiting=correlator.waiting)
         return self._correlator
+
+    def _anomalies(self, changes: Changes) -> list[Match]:
+        """Return the matches of anomalies that were handed in since; they are gone once ``changes`` take effect."""
+        fresh: list[Match] = []
+        for name, event in handed.waiting(self._state).items():
+            changes.remembered[name] = None
+            found = self._of_anomalies.detect([event])
+            own, fed = self._feeds.split(found, [event], APART.rstrip("|"))
+            changes.findings += [finding for finding in own if finding.rule not in IDS]
+            silent = [one for one in found if one.rule in self._feeds.quiet and one.rule not in IDS]
+            counting.silent(
+                changes, [(one.rule, one.event_id, one.timestamp) for one in silent], now=clock.now()
+            )
+            fresh += fed
+        return fresh
 
     def _note(self, findings: list[Finding], changes: Changes) -> None:
         correlator = self._ready()

@@ -20,6 +20,7 @@ MAX_CHARS = 512
 """So much of a value names a group or is counted."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
+_ADDRESS = re.compile(r"[0-9.]+|.*:.*")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 
 
@@ -57,12 +58,14 @@ class Feeds:
     """
 
     def __init__(self, plans: Iterable[Mapping[str, Any]]) -> None:
-        self._by_rule: dict[str, list[tuple[str, Mapping[str, Any], bool]]] = {}
+        self._by_rule: dict[str, list[tuple[str, Mapping[str, Any], bool, tuple[str, ...]]]] = {}
         quiet: dict[str, bool] = {}
         for plan in plans:
             numeric = plan["type"] not in {"event_count", "value_count", "temporal", "temporal_ordered"}
             for feed in plan["feeds"]:
-                self._by_rule.setdefault(feed["rule"], []).append((plan["id"], feed, numeric))
+                how = tuple(feed.get("short", ()))
+                entry = (plan["id"], feed, numeric, how if any(how) else ())
+                self._by_rule.setdefault(feed["rule"], []).append(entry)
                 quiet[feed["rule"]] = quiet.get(feed["rule"], True) and feed["quiet"]
         self.rules = frozenset(self._by_rule)
         """Rules whose findings feed a correlation."""
@@ -98,11 +101,15 @@ class Feeds:
         found = []
         time = (finding.timestamp - _EPOCH) // _MICROSECOND
         lane = lane_of(stream, finding.path)
-        for correlation, feed, numeric in self._by_rule.get(finding.rule, ()):
+        for correlation, feed, numeric, how in self._by_rule.get(finding.rule, ()):
             shown = tuple([_first(event, names) for names in feed["group"]])
             if None in shown:
                 continue
             written: tuple[str, ...] = tuple(text or "" for text in shown)
+            if how:
+                written = tuple(
+                    short(text, one) if one else text for text, one in zip(written, how, strict=True)
+                )
             folded = tuple(map(fold, written))
             found.append(
                 Match(
@@ -114,6 +121,19 @@ class Feeds:
                 )
             )
         return found
+
+
+def short(text: str, how: str) -> str:
+    """Return a name as the anomaly model writes it, so that it is in one group with an anomaly.
+
+    Args:
+        text: the name.
+        how: ``host``: a machine's, of which the model knows the first part; ``user``: an account's, without its domain.
+    """
+    text = text.lower()
+    if how == "user":
+        return text.rpartition("\\")[2]
+    return text if _ADDRESS.fullmatch(text) else text.partition(".")[0]
 
 
 def lane_of(stream: str, path: str) -> str:

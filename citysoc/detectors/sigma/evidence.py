@@ -5,6 +5,7 @@ Beside ``x.yml`` lie ``x.hits.ndjson`` and ``x.misses.ndjson``: one flat ECS eve
 
 For a correlation, the lines are lists of events with their ``@timestamp``, an empty line between two lists; every list of
 hits must bring the correlation forth, no list of misses may. A time may be an offset from the list's first: ``"+90s"``.
+``{"anomaly": "beaconing", "host.name": "pc-7"}`` stands for an anomaly of that family (``anomalous.spelt_out``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
+from citysoc.detectors.sigma import anomalous
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.explain import reason
 from citysoc.detectors.sigma.linking import link
@@ -160,6 +162,8 @@ class _Library:
     def _linked(self, file: RuleFile, files: Sequence[RuleFile]) -> Linked:
         """Return a file's correlations, linked to the rules of some files."""
         pairs = [(plan, other.path) for other in files for plan in self.plans(other) if "kind" in plan]
+        if anomalous.are_named(other.content for other in files):
+            pairs += [(plan, anomalous.FILE) for plan in self.plans(*rule_files([anomalous.FILE]))]
         plans = [plan for plan, _path in pairs]
         usable = [plan["status"] != "refused" for plan in plans]
         own = [path == file.path and plan["kind"] == "correlation" for plan, path in pairs]
@@ -206,7 +210,7 @@ def _found(linked: Linked, wanted: set[str], lines: Sequence[_Line]) -> tuple[se
     events = timed([event for _line, event in lines])
     found, reasons = set(), []
     for rule in sorted(wanted):
-        told = watch(linked.rules, linked.correlations, rule, events)
+        told = watch([*linked.rules, *linked.of_anomalies], linked.correlations, rule, events)
         if told.findings:
             found.add(rule)
         elif not told.base and not told.sightings:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from citysoc.detectors.sigma import mapping
+from citysoc.detectors.sigma import anomalous, mapping
 from citysoc.errors import RuleError
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class Linked:
     """What is in use, and what is to be said of rules besides what their own documents gave.
 
     Args:
-        rules: plans of rules, filters joined to them.
+        rules: plans of rules that look at logs, filters joined to them.
+        of_anomalies: the same of rules that look at anomalies.
         correlations: plans of correlations, ready for the correlator.
         refused: place of a plan to why it is refused.
         noted: place of a plan to what is worth a warning.
@@ -33,6 +34,7 @@ class Linked:
     """
 
     rules: list[dict[str, Any]] = field(default_factory=list)
+    of_anomalies: list[dict[str, Any]] = field(default_factory=list)
     correlations: list[dict[str, Any]] = field(default_factory=list)
     refused: dict[int, str] = field(default_factory=dict)
     noted: dict[int, list[str]] = field(default_factory=dict)
@@ -82,7 +84,8 @@ class _Link:
         fed = {feed["place"] for place in in_use for feed in self.ready[place]["feeds"]}
         for place, plan in enumerate(self.plans):
             if plan["kind"] == "rule" and (self.wanted[place] or (place in fed and self.usable[place])):
-                self.found.rules.append(self._filtered(place, filters))
+                kind = self.found.of_anomalies if anomalous.is_about(plan) else self.found.rules
+                kind.append(self._filtered(place, filters))
         return self.found
 
     def _in_use(self) -> set[int]:
@@ -121,7 +124,11 @@ class _Link:
         places = self.names.get(name, [])
         rules = [place for place in places if self.plans[place]["kind"] != "filter"]
         if not rules:
-            raise RuleError(f"there is no rule {name!r} in the files that were read")
+            meant = anomalous.alike(name, self.names)
+            raise RuleError(
+                f"there is no rule {name!r} in the files that were read"
+                + (f"; did you mean {meant!r}?" if meant else "")
+            )
         good = [place for place in rules if self.usable[place]]
         if len(good) > 1:
             raise RuleError(f"several rules are called {name!r}; name the id")
@@ -155,12 +162,45 @@ class _Link:
             )
         }
         ready |= {"feeds": feeds, "children": children}
+        self._await_anomalies(ready)
         said = [ready[name] for name in ("id", "type", "span", "group_by", "fields", "across_agencies")]
         said += [[feed["rule"] for feed in feeds], [child["correlation"] for child in children]]
         said += [ready["compare"], ready["clauses"]]
         ready["fingerprint"] = hashlib.blake2b(orjson.dumps(said), digest_size=6).hexdigest()
         self.ready[place] = ready
         return ready
+
+    def _await_anomalies(self, ready: dict[str, Any]) -> None:
+        """Note what it means for a correlation that anomalies are below it: they are late, and write names short.
+
+        Raises:
+            RuleError: it asks for the absence of one, which is never certain.
+        """
+        late = {feed["slot"] for feed in ready["feeds"] if anomalous.is_about(self.plans[feed["place"]])}
+        late |= {child["slot"] for child in ready["children"] if self.ready[child["place"]]["is_late"]}
+        ready["is_late"] = bool(late)
+        for _pos, neg in ready["clauses"] or ():
+            if unsure := late.intersection(neg):
+                name = ready["rules"][min(unsure)]
+                raise RuleError(
+                    f"the absence of {name!r} is never certain: hours are scored afterwards, and again for late data"
+                )
+        for feed in ready["feeds"]:
+            if anomalous.is_about(self.plans[feed["place"]]):
+                self._shorten(ready, [anomalous.shortened(names[0]) for names in feed["group"]])
+
+    def _shorten(self, ready: dict[str, Any], how: Sequence[str]) -> None:
+        """Have names in the groups of a correlation, and of those below it, written as anomalies write them."""
+        if not any(how):
+            return
+        for feed in ready["feeds"]:
+            feed["short"] = [one or other for one, other in zip(how, feed["short"], strict=True)]
+        for child in ready["children"]:
+            below = self.ready[child["place"]]
+            own = [""] * len(below["group_by"])
+            for place, one in zip(child["places"], how, strict=True):
+                own[place] = one
+            self._shorten(below, own)
 
     def _check_usable(self, name: str, place: int) -> None:
         below = self.plans[place]
@@ -181,6 +221,7 @@ class _Link:
             "slot": slot,
             "group": [names(wanted) for wanted in plan["group_by"]],
             "value": [names(wanted) for wanted in plan["fields"]],
+            "short": [""] * len(plan["group_by"]),
             "place": place,
         }
 

@@ -53,7 +53,7 @@ _ROOTS = frozenset(
             "syslog",
             "ndjson",
         ),
-        *("antivirus", "avreport", "webaccess", "auditd"),
+        *("antivirus", "avreport", "webaccess", "auditd", "anomaly"),
         *_CLOUD,
     }
 )

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from citysoc import clock
+from citysoc.detectors.sigma.anomalous import spelt_out
 from citysoc.detectors.sigma.moments import moment_of
 
 if TYPE_CHECKING:
@@ -34,10 +35,11 @@ def offset(value: Any) -> dt.timedelta | None:
 
 
 def timed(events: Sequence[Mapping[str, Any]]) -> list[Event]:
-    """Return a list of events with offsets as times.
+    """Return a list of events with offsets as times, and what stands for an anomaly spelt out.
 
     Offsets count from the first event that names a time; where none does, from ``BASE``.
     """
+    events = list(map(spelt_out, events))
     named = (moment_of(event.get(_TIME)) for event in events)
     base = next((moment for moment in named if moment is not None), BASE)
     found = []

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from citysoc import clock, telemetry
-from citysoc.detectors.sigma import mapping, states
+from citysoc.detectors.sigma import anomalous, mapping, states
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.linking import link
 from citysoc.detectors.sigma.load import documents, rule_files
@@ -83,6 +83,7 @@ class Loaded:
         correlations: what to correlate of what the detector finds: plans for ``correlate``.
         plans: the plan behind each of the verdicts, with its level as overridden.
         problems: what is wrong with overrides, a line each.
+        of_anomalies: plans of the rules that look at anomalies: no event of a log is shown to them.
     """
 
     detector: SigmaDetector
@@ -90,6 +91,7 @@ class Loaded:
     correlations: tuple[Mapping[str, Any], ...] = ()
     plans: tuple[Mapping[str, Any], ...] = ()
     problems: tuple[str, ...] = ()
+    of_anomalies: tuple[Mapping[str, Any], ...] = ()
 
 
 def load(
@@ -132,16 +134,26 @@ def load(
             check = _decided(_check(file, plan, owners, off, lowest), plan, override)
             checks.append(check)
             plans.append(plan)
+    families = _families(files, cache)
     cache.save()
-    usable = [c.status != "refused" and c.rule not in off for c in checks]
-    linked = link(plans, usable, [check.in_use for check in checks])
+    usable = [c.status != "refused" and c.rule not in off for c in checks] + [True] * len(families)
+    linked = link([*plans, *families], usable, [check.in_use for check in checks] + [False] * len(families))
     return Loaded(
         SigmaDetector(linked.rules, cache_dir=cache_dir),
         tuple(_after_linking(check, linked, place) for place, check in enumerate(checks)),
         tuple(linked.correlations),
         tuple(plans),
         overrides.problems + tuple(states.unknown(overrides.each, (check.rule for check in checks))),
+        tuple(linked.of_anomalies),
     )
+
+
+def _families(files: Sequence[RuleFile], cache: _Cache) -> list[dict[str, Any]]:
+    """Return the plans of the rules that stand for families of anomalies, where a file may name one."""
+    if not anomalous.are_named(file.content for file in files):
+        return []
+    (file,) = rule_files([anomalous.FILE])
+    return cache.plans(file)
 
 
 def _decided(check: Check, plan: Mapping[str, Any], override: Override | None) -> Check:
