@@ -10,6 +10,7 @@ from citysoc import clock
 from citysoc.alerts import lives, queries
 from citysoc.alerts.queries import Filter
 from citysoc.commands import words
+from citysoc.commands.alert_parts import parts_of
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, is_table
 from citysoc.commands.times import Span, span_options
@@ -113,9 +114,10 @@ def show(app: App, *, alert: str, format_: str | None) -> None:
         id_ = queries.alert_id(state, alert)
         row = queries.value_of(state.rows("SELECT * FROM alerts WHERE id = ?", (id_,))[0])
         trail = queries.audit_of(state, "alert", id_)
+        parts = parts_of(app, state, [row])
     finally:
         state.close()
-    emit_one(titled(row, format_), {"audit": trail}, format_)
+    emit_one(titled(row, format_), {"parts": parts, "audit": trail} if parts else {"audit": trail}, format_)
 
 
 @command.command("ack")

@@ -13,6 +13,7 @@ from citysoc import clock, i18n
 from citysoc.alerts import incidents, lives, queries
 from citysoc.alerts.queries import Filter
 from citysoc.commands import words
+from citysoc.commands.alert_parts import parts_of
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, is_table
 from citysoc.commands.times import Span, moment, span_options
@@ -100,9 +101,12 @@ def show(app: App, *, incident: str, format_: str | None) -> None:
         entities = state.rows(
             "SELECT entity FROM incident_entities WHERE incident = ? ORDER BY entity", (id_,)
         )
-        sql = "SELECT id, level, state, title, title_vi, count, last_seen FROM alerts WHERE incident = ? ORDER BY id"
+        sql = "SELECT id, level, state, title, title_vi, count, last_seen, matched FROM alerts WHERE incident = ? ORDER BY id"
+        alerts = [queries.value_of(alert) for alert in state.rows(sql, (id_,))]
+        made_of = parts_of(app, state, alerts)
         parts = {
-            "related alerts": [titled(queries.value_of(alert), format_) for alert in state.rows(sql, (id_,))],
+            "related alerts": [titled(_without_matched(alert), format_) for alert in alerts],
+            **({"parts": made_of} if made_of else {}),
             "notes": queries.notes_of(state, id_),
             "audit": queries.audit_of(state, "incident", id_),
         }
@@ -114,6 +118,10 @@ def show(app: App, *, incident: str, format_: str | None) -> None:
         "entities": [entity["entity"] for entity in entities],
     }
     emit_one(whole, parts, format_)
+
+
+def _without_matched(alert: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in alert.items() if name != "matched"}
 
 
 @command.command("assign")

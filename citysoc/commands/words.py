@@ -89,7 +89,16 @@ _FIELDS = frozenset(
         *(mark("family"), mark("score"), mark("model"), mark("hour"), mark("search"), mark("reasons")),
         *(mark("expected once in"), mark("lowered by feedback"), mark("feature"), mark("meaning")),
         *(mark("value"), mark("expected"), mark("usual up to"), mark("last 72 h"), mark("undone_at")),
-        *(mark("cost_share"), mark("day"), mark("owner"), mark("expires"), mark("where"), mark("ended")),
+        *(
+            mark("parts"),
+            mark("event"),
+            mark("cost_share"),
+            mark("day"),
+            mark("owner"),
+            mark("expires"),
+            mark("where"),
+            mark("ended"),
+        ),
     }
 )
 

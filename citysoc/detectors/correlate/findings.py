@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from citysoc import clock
 from citysoc.detectors.correlate.arranged import CITY
 from citysoc.flow import CITY_AGENCY, Finding
 
@@ -21,6 +22,9 @@ Told: TypeAlias = "tuple[int, Key, Finding]"
 """A finding with its time and group, by which findings are ordered."""
 
 _SAMPLE = 5
+PARTS = "citysoc.parts"
+"""What a finding of a correlation over anomalies is made of: texts of a rule's name, an event's id and its time."""
+_MOST_PARTS = 12
 MAX_AGENCIES = 100
 """So many agencies a finding names, the first by their ids."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -59,6 +63,7 @@ class Teller:
         self._agency = CITY_AGENCY if one.across else ""
         self._named = (plan["id"], plan["title"], plan["level"])
         self._tags = tuple(plan["tags"])
+        self._parts: Sequence[str] = plan["rules"] if plan.get("is_late") else ()
 
     def told(self, key: Key, group: Group, hits: Sequence[Hit]) -> list[Told]:
         """Return the findings of windows that qualify: one for those that follow each other.
@@ -100,6 +105,8 @@ class Teller:
         if self._counted:
             matched[self._counted] = sorted({"/".join(entry[3]) for entry in window if entry[3]})
         matched["citysoc.events"] = events
+        if self._parts:
+            matched[PARTS] = self._parts_of(entries[low:high])
         finding = Finding(
             *self._named,
             self._agency or key[1],
@@ -117,6 +124,17 @@ class Teller:
             agencies=_agencies(entries, hits) if one.across else (),
         )
         return time, key, finding
+
+    def _parts_of(self, window: Sequence[Entry]) -> list[str]:
+        """Return what a window holds: first an entry of each rule below, then more of them, in order of time."""
+        firsts = {entry[2]: entry for entry in reversed(window)}
+        rest = [entry for entry in window if entry is not firsts[entry[2]]]
+        chosen = sorted([*firsts.values(), *rest][:_MOST_PARTS])
+        named = not self._one.single or len(self._parts) == 1
+        return [
+            f"{self._parts[entry[2]] if named else '-'} {_bare(entry[1])} {clock.iso(_moment(entry[0]))}"
+            for entry in chosen
+        ]
 
 
 def _bare(event: str) -> str:
