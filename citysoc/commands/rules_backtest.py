@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from citysoc import clock
+from citysoc.commands.anomaly_events import between
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, is_table, local_time, number, printable
 from citysoc.commands.progress import counting
@@ -104,6 +105,7 @@ def command(
             before=rules_of(today, staged, wanted) if changed else _made(app),
             policy=app.config.settings.alerts,
             wanted=wanted,
+            anomalies=between(app, question) if other.of_anomalies or today.of_anomalies else (),
             samples=samples,
             on_progress=progress,
         )

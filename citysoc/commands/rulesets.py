@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import citysoc.rules
+from citysoc.commands.anomaly_events import without_model
 from citysoc.errors import ConfigError, InputError
 from citysoc.i18n import _
 
@@ -204,17 +205,24 @@ def loaded(app: App, paths: Sequence[Path] = (), *, before: Sequence[Path] = ())
     config = config_or_none(app)
     if config is None:
         return load([*before, *(paths or directories(app))], cache_dir=cache_dir())
-    if paths:
-        return load([*before, *paths], cache_dir=cache_dir(), **house_words_of(config))
     rules = config.settings.rules
-    return load(
-        [*before, *rule_paths(config)],
+    deciding: dict[str, Any] = {
+        "disabled": rules.disabled,
+        "min_level": rules.min_level,
+        "overrides": states.read(own_folder(config)),
+    }
+    found = load(
+        [*before, *(paths or rule_paths(config))],
         cache_dir=cache_dir(),
-        disabled=rules.disabled,
-        min_level=rules.min_level,
-        overrides=states.read(own_folder(config)),
+        **({} if paths else deciding),
         **house_words_of(config),
     )
+    return found if not found.of_anomalies or _has_model(config) else without_model(found)
+
+
+def _has_model(config: Config) -> bool:
+    """Return whether there is an anomaly model, without loading what works with it."""
+    return (config.data_dir / "anomaly" / "model.json").exists()
 
 
 def place_of(found: Loaded, text: str) -> int:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from citysoc.service import Service
 
 
+class HeldError(StoreError):
+    """Another process is writing."""
+
+
 @contextlib.contextmanager
 def open_service(app: App) -> Iterator[Service]:
     """Yield the service of the configuration; one process at a time may hold it.
@@ -48,6 +52,14 @@ def open_service(app: App) -> Iterator[Service]:
                 say_waiting(app)
 
 
+def hand_on(app: App) -> None:
+    """Let correlations take in what the scoring handed in; where a service runs, it does so within seconds."""
+    with contextlib.suppress(HeldError), open_service(app) as service:
+        committer = service.committer
+        committer.recover()
+        committer.pass_time()
+
+
 @contextlib.contextmanager
 def writing_alone(app: App) -> Iterator[None]:
     """Let no other process write to the stores of the configuration inside the block.
@@ -71,7 +83,7 @@ def alone(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StoreError(
+            raise HeldError(
                 _("Another citysoc process is writing to this store."),
                 where=str(path.parent),
                 hint=_(

@@ -1,7 +1,7 @@
 """What would these rules have found? Stored events through two sets of rules, and the difference in alerts.
 
-Events come from the store in the order of their time; findings become alerts by the very code of the live line, in
-databases of their own that are thrown away. Nothing is written to the store or the state.
+Events come from the store in the order of their time, anomalies from what the scoring told; findings become alerts by the
+very code of the live line, in databases of their own that are thrown away. Nothing is written to the store or the state.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.alerts.intake import take
 from citysoc.detectors.correlate import Clock, Correlator, Feeds
+from citysoc.detectors.correlate.lanes import APART
 from citysoc.detectors.sigma import SigmaDetector
+from citysoc.detectors.sigma.anomalous import IDS
 from citysoc.ecs.schema import from_row
 from citysoc.flow import UNKNOWN_AGENCY
 from citysoc.pipeline.differences import Recorded, Row, difference
@@ -45,11 +47,13 @@ class Rules:
         plans: of rules.
         correlations: linked.
         staged: ids of rules that count and make no alert.
+        of_anomalies: plans of rules that look at anomalies.
     """
 
     plans: tuple[Mapping[str, Any], ...]
     correlations: tuple[Mapping[str, Any], ...]
     staged: frozenset[str] = frozenset()
+    of_anomalies: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def rules_of(loaded: Loaded, staged: Collection[str], wanted: Collection[str] = 
         wanted: only these, and what lies below correlations among them; all, where none is named.
     """
     plans, correlations = loaded.detector.plans, loaded.correlations
+    of_anomalies = loaded.of_anomalies
     if wanted:
         kept = {str(one["id"]) for one in correlations if one["id"] in wanted}
         while True:
@@ -90,7 +95,8 @@ def rules_of(loaded: Loaded, staged: Collection[str], wanted: Collection[str] = 
         correlations = tuple(one for one in correlations if one["id"] in kept)
         fed = {feed["rule"] for one in correlations for feed in one["feeds"]}
         plans = tuple(plan for plan in plans if plan["id"] in wanted or plan["id"] in fed)
-    return Rules(tuple(plans), tuple(correlations), frozenset(staged))
+        of_anomalies = tuple(plan for plan in of_anomalies if plan["id"] in wanted or plan["id"] in fed)
+    return Rules(tuple(plans), tuple(correlations), frozenset(staged), of_anomalies)
 
 
 def compare(
@@ -101,6 +107,7 @@ def compare(
     before: Rules | Path,
     policy: Alerts,
     wanted: Collection[str] = (),
+    anomalies: Sequence[Event] = (),
     samples: int = 0,
     on_progress: Callable[[int], None] = lambda _count: None,
 ) -> Difference:
@@ -113,6 +120,7 @@ def compare(
         before: the rules to compare with; or the state database, whose alerts of the time are compared with.
         policy: how findings become alerts.
         wanted: only these rules' findings count; all, where none is named.
+        anomalies: those that were told of the time, as events.
         samples: so many sample events a rule.
         on_progress: is told how many events more were looked at.
     """
@@ -125,6 +133,8 @@ def compare(
             stack.callback(side.close)
         events, first, last = 0, None, None
         judge = _judges(sides)
+        for side in sides:
+            side.take_anomalies(anomalies)
         for batch in _events(store.scan(question)):
             judge(batch)
             events += len(batch)
@@ -204,6 +214,14 @@ class _Side:
             clocks = [Clock(_lane(one), one, moment, moment // 1_000_000) for one in sorted(self._agencies)]
             own = own + self._correlator.feed(map(_in_lane, matches), clocks)
         self._keep(own, now)
+
+    def take_anomalies(self, events: Sequence[Event]) -> None:
+        """Take in anomalies before any event: each waits for its hour."""
+        detector = SigmaDetector(self.rules.of_anomalies)
+        for event in events:  # several of one id differ in their agency
+            own, matches = self._feeds.split(detector.detect([event]), [event], APART.rstrip("|"))
+            self._correlator.feed(matches)
+            self._keep([finding for finding in own if finding.rule not in IDS], event["@timestamp"])
 
     def finish(self, now: dt.datetime | None) -> None:
         if now is not None:

@@ -65,11 +65,12 @@ def prune(db: sqlite3.Connection, before: dt.datetime) -> None:
 
 
 def row_of(state: State, text: str) -> dict[str, Any]:
-    """Return one anomaly by its id or the beginning of it.
+    """Return one anomaly by its id, also as events write it (``anomaly:3f2a…``), or the beginning of it.
 
     Raises:
         UsageError: there is none, or more than one.
     """
+    text = text.removeprefix("anomaly:")
     rows = state.rows("SELECT * FROM anomalies WHERE id >= ? AND id < ? LIMIT 2", (text, text + "g"))
     if len(rows) != 1:
         message = _("There is no anomaly {id!r}.") if not rows else _("Several anomalies begin with {id!r}.")
