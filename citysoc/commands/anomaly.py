@@ -83,8 +83,11 @@ def train(app: App, *, seed: int, budget: float | None, force: bool, nice: bool,
 def score(app: App, *, tell: bool, brief: bool, nice: bool, span: Span, format_: str | None) -> None:
     """Score whole hours; with --since, history again. Nothing is told twice.
 
+    What is new goes to correlations, too.
+
     Example: citysoc anomaly score --since 7d --dry-run
     """
+    from citysoc.commands.services import hand_on
     from citysoc.detectors.anomaly import run
 
     if nice:
@@ -110,6 +113,8 @@ def score(app: App, *, tell: bool, brief: bool, nice: bool, span: Span, format_:
         return
     emit((row(one) for one in found), columns(), format_)
     if tell:
+        if new:
+            hand_on(app)
         app.say(
             ngettext(
                 "{count} anomaly, {new} of them new.", "{count} anomalies, {new} of them new.", len(found)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from citysoc.commands.anomaly_events import between, named
 from citysoc.commands.context import App, pass_app
-from citysoc.commands.output import Column, emit, format_option, local_time, printable
+from citysoc.commands.output import Column, emit, format_option, is_table, local_time, printable
 from citysoc.commands.rulesets import config_or_none, document_of, find, house_words
-from citysoc.commands.triage import is_table
 from citysoc.errors import InputError, RuleError, UsageError
 from citysoc.i18n import _, language
 
@@ -76,7 +76,8 @@ def _events(app: App, text: str) -> tuple[list[Event], bool]:
     """Return the events that a text names, and whether they are from the store."""
     if text == "-" or Path(text).is_file():
         return read_events(Path(text)), False
-    found = None if config_or_none(app) is None else app.store.get(text)
+    has_store = config_or_none(app) is not None
+    found = (named(app, text) or app.store.get(text)) if has_store else None
     if found is None:
         raise InputError(
             _("There is no file and no stored event {event}.").format(event=repr(text)),
@@ -233,6 +234,8 @@ def _around(app: App, event: Event, plan: Any) -> list[Event]:
         )
         if not any(one.get("event.id") == event.get("event.id") for one in found):
             found.append(event)
+    if plan["is_late"]:
+        found += between(app, question)
     return found
 
 
