@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from citysoc import i18n, telemetry
 from citysoc.i18n import _
-from citysoc.reports import issued, sections, texts
+from citysoc.reports import issued, record, sections, texts
 from citysoc.reports.computing import compute
 from citysoc.reports.periods import month_period
 
@@ -112,7 +112,7 @@ def written(
     folder = folder_of(config, figures.period, agency)
     folder.mkdir(parents=True, exist_ok=True)
     changed = issued.differences(folder, figures)
-    built = Built(figures, (_write(folder / "figures.json", figures.to_json()),), changed)
+    built = Built(figures, (_write(folder / "figures.json", record.to_json(figures)),), changed)
     documents = [
         path
         for language in languages

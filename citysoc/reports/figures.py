@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def _change(value: int, before: int | None) -> float | None:
@@ -216,6 +213,41 @@ class StreamRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceRow:
+    """How far a stream of logs was heard in the period.
+
+    Args:
+        stream: ``<agency id>/<source id>``.
+        agency: the agency's id.
+        agency_name: its name.
+        source: the source's id.
+        kinds: what it brings: antivirus, network, hosts, other; all of them where nobody knows.
+        expected: whether the registry asks for it.
+        gaps: how often it told of no event for longer than its source may be silent.
+        hours_lacking: how long that was, all together.
+        longest_since: when the longest gap began, RFC 3339.
+        longest_until: when it ended.
+        quarantined: records that no parser could read; by arrival, like the next two.
+        rejected: records that were refused.
+        unaccounted: records of which nobody knows what became.
+    """
+
+    stream: str
+    agency: str
+    agency_name: str
+    source: str
+    kinds: tuple[str, ...]
+    expected: bool
+    gaps: int
+    hours_lacking: int
+    longest_since: str | None
+    longest_until: str | None
+    quarantined: int
+    rejected: int
+    unaccounted: int
+
+
+@dataclass(frozen=True, slots=True)
 class Completeness:
     """What became of the records that arrived in the period."""
 
@@ -275,6 +307,8 @@ class Figures:
         weaknesses: how many known weaknesses there are on computers; ``vulnerabilities`` are the first of them.
         over: whether the period was over when it was computed.
         unnamed: cases that are malware whose name tells no kind, and so have no class.
+        sources: every stream of logs, and how far it was heard.
+        left_out: findings and events that correlations had to leave out, so that alerts may be missing.
     """
 
     period: Period
@@ -318,17 +352,5 @@ class Figures:
     unnamed: int = 0
     weaknesses: int = 0
     over: bool = True
-
-    def to_json(self) -> bytes:
-        """Return the figures as JSON with sorted keys: same figures, same bytes."""
-        from citysoc.reports.definitions import definitions
-
-        data: dict[str, Any] = {
-            "schema": SCHEMA_VERSION,
-            "figures": self,
-            "definitions": definitions(self),
-        }
-        return orjson.dumps(
-            data,
-            option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS,
-        )
+    sources: tuple[SourceRow, ...] = ()
+    left_out: int = 0

@@ -13,6 +13,7 @@ import orjson
 
 from citysoc.errors import StoreError
 from citysoc.i18n import _, ngettext
+from citysoc.reports import record
 from citysoc.reports.text import class_name, integer, time
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def differences(folder: Path, figures: Figures) -> tuple[Difference, ...]:
         return ()
     try:
         before = orjson.loads(last.read_bytes())["figures"]
-        return tuple(_compare(before, orjson.loads(figures.to_json())["figures"]))
+        return tuple(_compare(before, orjson.loads(record.to_json(figures))["figures"]))
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             _("the issued figures cannot be read"),

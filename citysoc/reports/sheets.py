@@ -81,6 +81,7 @@ def _titles() -> dict[str, str]:
         "vulnerabilities": _("Weaknesses"),
         "conservation": _("Records checked"),
         "quiet": _("Quiet streams"),
+        "gaps": _("Interrupted streams"),
         "levels_of_agencies": _("Level of agencies"),
         "agencies": _("Agencies"),
         "uncleaned": _("Malware not removed"),

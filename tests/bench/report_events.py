@@ -130,7 +130,7 @@ class _City:
             "event.dataset": pa.repeat(pa.scalar(dataset), count),
             "agency.id": self._taken(self.agencies, places),
             "agency.level": self._taken(self.levels, places),
-            "citysoc.source": pa.repeat(pa.scalar(source), count),
+            "citysoc.source": self._taken([f"{agency}/{source}" for agency in self.agencies], places),
         }
 
     def _traffic(self, count: int) -> pa.Table:

@@ -31,7 +31,7 @@ from citysoc.config.models import Alerts
 from citysoc.config.reports import AvReport, MailTarget, WebhookTarget
 from citysoc.ecs.schema import to_table
 from citysoc.flow import Finding
-from citysoc.reports import forms, html, pdf, publish, sections, sheets, word
+from citysoc.reports import forms, html, pdf, publish, record, sections, sheets, word
 from citysoc.reports.avreport import collect
 from citysoc.reports.avreport import document as avreport
 from citysoc.reports.computing import compute
@@ -289,14 +289,14 @@ def test_mail(month, tmp_path):
 
 
 def test_webhook_and_figures_are_json_that_holds_the_text_as_it_is(month, tmp_path):
-    (tmp_path / "figures.json").write_bytes(month.figures.to_json())
+    (tmp_path / "figures.json").write_bytes(record.to_json(month.figures))
     package = Package("rep_1", "10/2026", "", tmp_path, "place", ())
     target = WebhookTarget(id="hook", kind="webhook", webhook="desk", formats=("html",))
     webhook.deliver(month.config, month.state, target, package, now=NOW)
     (row,) = month.state.rows("SELECT body FROM outbox WHERE event = 'report.built'")
     assert json.loads(row["body"])["data"]["figures"]["cases"]["value"] == month.figures.cases.value
     assert harmless(row["body"].decode())
-    figures = json.loads(month.figures.to_json())["figures"]
+    figures = json.loads(record.to_json(month.figures))["figures"]
     assert figures["malware"][0]["key"] == said("malware", month.string)
     assert figures["table"][0]["name"] == said("agency", month.string)
 

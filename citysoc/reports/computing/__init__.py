@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from citysoc.reports.computing import antivirus, cases, handling, quality
+from citysoc.reports.computing import antivirus, cases, handling, heard, quality
 from citysoc.reports.computing.sources import ATTACKS, Sources
 from citysoc.reports.figures import Figures
 from citysoc.reports.periods import before, year_before
@@ -48,7 +48,8 @@ def compute(
     hours = cases.by_half_hour(sources)
     groups = cases.grouped(sources)
     by_agency = cases.summed(groups, lambda group: group.agency)
-    agencies = handling.agency_table(sources, by_agency, quiet)
+    spoken = heard.heard(sources)
+    agencies = handling.agency_table(sources, spoken.records, by_agency, quiet)
     return Figures(
         period=period,
         as_of=quality.as_of(sources),
@@ -75,4 +76,6 @@ def compute(
         quiet=quiet,
         completeness=quality.completeness(sources),
         over=now >= period.until,
+        sources=heard.rows(sources, spoken),
+        left_out=quality.left_out(sources),
     )

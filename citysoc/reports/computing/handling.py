@@ -57,10 +57,12 @@ def grouped_alerts(
 
 
 def agency_table(
-    sources: Sources, cases: Mapping[str, int], quiet: Sequence[StreamRow]
+    sources: Sources,
+    records: Mapping[str | None, int],
+    cases: Mapping[str, int],
+    quiet: Sequence[StreamRow],
 ) -> tuple[AgencyRow, ...]:
-    """Return one row an agency of the registry, in its order."""
-    records = {row["agency.id"]: row["count"] for row in sources.groups("", ["agency.id"])}
+    """Return one row an agency of the registry, in its order; records and cases are by agency."""
     alerts = {row.key: row.count for row in grouped_alerts(sources, "agency")}
     incidents = _incidents_by_agency(sources)
     silent: dict[str, int] = {}

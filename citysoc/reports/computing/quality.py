@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from citysoc.alerts.streams import states
 from citysoc.config.streams import streams as expected_streams
 from citysoc.reports.figures import Completeness, StreamRow
+from citysoc.state import losses
 from citysoc.state.values import stamp
 
 if TYPE_CHECKING:
@@ -39,6 +40,18 @@ def completeness(sources: Sources) -> Completeness:
         (*sources.span(), *([sources.agency] if sources.agency else [])),
     )[0]
     return Completeness(*(row[name] for name in names))
+
+
+def left_out(sources: Sources) -> int:
+    """Return how many events and groups correlations left out in the period; of one agency, its late events."""
+    span = {"since": sources.period.since, "until": sources.period.until}
+    if sources.agency is None:
+        return sum(sum(lost.values()) for lost in losses.by_rule(sources.state, **span).values())
+    return sum(
+        sum(lost.values())
+        for stream, lost in losses.by_stream(sources.state, **span).items()
+        if stream.partition("/")[0] == sources.agency
+    )
 
 
 def as_of(sources: Sources) -> str | None:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from citysoc import i18n
 from citysoc.i18n import _
 from citysoc.reports.blocks import Block, Document, Letterhead, Paragraph, Section
-from citysoc.reports.sections import incidents, malware, monitoring, overview, quality, tasks
+from citysoc.reports.sections import incidents, malware, monitoring, overview, quality, tasks, trust
 from citysoc.reports.sections.annexes import annexes
 from citysoc.reports.sections.words import comparable, during
 from citysoc.reports.text import balanced, clean, edge, lines
@@ -88,7 +88,9 @@ def _sections(f: Figures, texts: Mapping[str, str], differences: tuple[str, ...]
         "tasks": (_("Tasks ahead; proposals"), tasks.sentences(f), ()),
     }
     return tuple(
-        Section(key, number, title, (*_paragraphs(texts.get(key, ""), sentences), *blocks))
+        Section(
+            key, number, title, (*_paragraphs(texts.get(key, ""), sentences), *trust.told(key, blocks, f))
+        )
         for number, (key, (title, sentences, blocks)) in zip(_NUMBERS, written.items(), strict=True)
     )
 

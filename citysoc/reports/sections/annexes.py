@@ -8,6 +8,7 @@ from citysoc.i18n import _
 from citysoc.reports.blocks import Annex, Column, Table
 from citysoc.reports.sections import incidents
 from citysoc.reports.sections.malware import uncleaned
+from citysoc.reports.sections.trust import marked
 from citysoc.reports.sections.words import agency_names
 from citysoc.reports.text import agency_level_name
 
@@ -32,7 +33,7 @@ def annexes(f: Figures) -> tuple[Annex, ...]:
             (_("List of incidents"), (incidents.table_of(f, rows, name="all_incidents"),), "incidents")
         )
     return tuple(
-        Annex(key, number, title, tables)
+        Annex(key, number, title, marked(tables, f))
         for number, (title, tables, key) in zip(("I", "II", "III"), found, strict=False)
     )
 

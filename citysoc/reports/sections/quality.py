@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from citysoc.i18n import _
 from citysoc.reports import counts
 from citysoc.reports.blocks import Block, Column, Moment, Table
+from citysoc.reports.sections import trust
 from citysoc.reports.sections.words import agency_names, excerpt
 from citysoc.reports.text import clean, integer, percent, state_name
 
@@ -19,7 +20,9 @@ _WEAK = frozenset({"", "OTHER"})
 
 def sentences(f: Figures) -> list[str]:
     """Return which streams speak, whether records add up, and how many events say no class."""
-    return [sentence for sentence in (_streams(f), _records(f), _unclassified(f)) if sentence]
+    return [
+        sentence for sentence in (_streams(f), *trust.by_kind(f), _records(f), _unclassified(f)) if sentence
+    ]
 
 
 def _streams(f: Figures) -> str:
@@ -73,6 +76,8 @@ def blocks(f: Figures) -> tuple[Block, ...]:
     ]
     if f.quiet:
         found.append(_quiet(f))
+    if any(row.gaps for row in f.sources if row.expected):
+        found.append(trust.gaps(f))
     return tuple(found)
 
 
