@@ -46,8 +46,9 @@ class Filter:
         agencies: of one of these agencies; alerts also where one of them is involved.
         rules: of one of these rules.
         entity: about this entity.
-        since: detected from this moment on.
-        until: detected before this moment.
+        since: detected from this moment on; with ``by_event``, whose first event is not before it.
+        until: detected before this moment; with ``by_event``, whose first event is.
+        by_event: count as reports do: by the first event, without incidents that went into others.
         limit: at most so many, 0 for all.
     """
 
@@ -59,6 +60,7 @@ class Filter:
     since: dt.datetime | None = None
     until: dt.datetime | None = None
     limit: int = 0
+    by_event: bool = False
 
 
 def alerts(state: State, wanted: Filter) -> list[dict[str, Any]]:
@@ -152,9 +154,11 @@ def _select(state: State, table: str, level: str, at: str, wanted: Filter) -> li
     else:
         among("rule", wanted.rules)
     among("entity", (wanted.entity,) if wanted.entity else ())
+    if wanted.by_event and table == "incidents":
+        clauses.append("merged_into IS NULL")
     for bound, sign in ((wanted.since, ">="), (wanted.until, "<")):
         if bound is not None:
-            clauses.append(f"{at} {sign} ?")
+            clauses.append(f"{'first_seen' if wanted.by_event else at} {sign} ?")
             parameters.append(stamp(bound))
     sql = f"SELECT * FROM {table} WHERE {' AND '.join(clauses)} ORDER BY {at} DESC, id"  # noqa: S608  our own names
     return state.rows(f"{sql} LIMIT ?", (*parameters, wanted.limit or -1))

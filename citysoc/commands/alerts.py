@@ -14,7 +14,15 @@ from citysoc.commands.alert_parts import parts_of
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, is_table
 from citysoc.commands.times import Span, span_options
-from citysoc.commands.triage import by_option, emit_one, for_table, level_option, titled
+from citysoc.commands.triage import (
+    by_event,
+    by_option,
+    emit_one,
+    for_table,
+    level_option,
+    time_option,
+    titled,
+)
 from citysoc.errors import UsageError
 from citysoc.flow import LEVELS
 from citysoc.i18n import _, ngettext
@@ -31,7 +39,8 @@ BULK_MAX = 100_000
 def command() -> None:
     """Alerts: findings of the same rule and key, counted once.
 
-    An id may be shortened to a unique beginning. Times of --since and --until are those of detection.
+    An id may be shortened to a unique beginning. --since and --until are about the time of detection, --month is
+    about the first event of an alert, as the report of the month counts; see --time.
     """
 
 
@@ -50,6 +59,7 @@ def command() -> None:
 @click.option("--entity", metavar="KIND:VALUE", help="About this entity, for example host:pc-12.")
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="0 for all.")
 @span_options
+@time_option
 @format_option
 @pass_app
 def list_(
@@ -63,6 +73,7 @@ def list_(
     entity: str | None,
     limit: int,
     span: Span,
+    about: str | None,
     format_: str | None,
 ) -> None:
     """Show alerts, the latest detected first.
@@ -70,7 +81,9 @@ def list_(
     Example: citysoc alerts list --open -m high --since 24h
     """
     chosen = (*states, *queries.OPEN) if only_open else states
-    wanted = Filter(min_level, chosen, agencies, rules, entity, span.since, span.until, limit)
+    wanted = Filter(
+        min_level, chosen, agencies, rules, entity, span.since, span.until, limit, by_event(about, span)
+    )
     state = app.state()
     try:
         rows = queries.alerts(state, wanted)
@@ -183,6 +196,7 @@ def close(
             since=span.since,
             until=span.until,
             limit=BULK_MAX,
+            by_event=by_event(None, span),
         )
         ids = _matching(app, wanted, max_level)
     if dry_run:

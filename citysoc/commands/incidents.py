@@ -17,7 +17,7 @@ from citysoc.commands.alert_parts import parts_of
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, is_table
 from citysoc.commands.times import Span, moment, span_options
-from citysoc.commands.triage import by_option, emit_one, level_option, titled
+from citysoc.commands.triage import by_event, by_option, emit_one, level_option, time_option, titled
 from citysoc.errors import UsageError
 from citysoc.i18n import _
 
@@ -32,7 +32,8 @@ def command() -> None:
     """Incidents: alerts of one agency and entity that belong together.
 
     The first notice is due 24 hours after detection, the report 72 hours after it. An id may be
-    shortened to its number: 123 for SC-2026-00123.
+    shortened to its number: 123 for SC-2026-00123. --since and --until are about the time of detection, --month is
+    about the first event of an incident, as the report of the month counts; see --time.
     """
 
 
@@ -44,6 +45,7 @@ def command() -> None:
 @click.option("--rule", "rules", metavar="ID", multiple=True, help="With an alert of this rule.")
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="0 for all.")
 @span_options
+@time_option
 @format_option
 @pass_app
 def list_(
@@ -56,6 +58,7 @@ def list_(
     rules: tuple[str, ...],
     limit: int,
     span: Span,
+    about: str | None,
     format_: str | None,
 ) -> None:
     """Show incidents, the latest detected first.
@@ -63,7 +66,9 @@ def list_(
     Example: citysoc incidents list --open
     """
     chosen = (*states, *queries.OPEN) if only_open else states
-    wanted = Filter(min_level, chosen, agencies, rules, None, span.since, span.until, limit)
+    wanted = Filter(
+        min_level, chosen, agencies, rules, None, span.since, span.until, limit, by_event(about, span)
+    )
     state = app.state()
     try:
         rows = queries.incidents(state, wanted)

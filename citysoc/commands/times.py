@@ -31,10 +31,17 @@ _MONTH = re.compile(r"(\d{4})-(\d{2})")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A half-open span of time; None leaves an end open."""
+    """A half-open span of time; None leaves an end open.
+
+    Args:
+        since: its first moment.
+        until: the moment after it.
+        is_month: whether it was asked for as a calendar month.
+    """
 
     since: dt.datetime | None = None
     until: dt.datetime | None = None
+    is_month: bool = False
 
 
 def moment(text: str, *, now: dt.datetime, zone: ZoneInfo = clock.HUE) -> dt.datetime:
@@ -94,7 +101,7 @@ def month(text: str, *, zone: ZoneInfo = clock.HUE) -> Span:
     year, number = int(match[1]), int(match[2])
     first = dt.datetime(year, number, 1, tzinfo=zone)
     after = dt.datetime(year + number // 12, number % 12 + 1, 1, tzinfo=zone)
-    return Span(first.astimezone(dt.UTC), after.astimezone(dt.UTC))
+    return Span(first.astimezone(dt.UTC), after.astimezone(dt.UTC), is_month=True)
 
 
 def resolve(since: str | None, until: str | None, month_text: str | None) -> Span:

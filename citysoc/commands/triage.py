@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Mapping, Sequence
 
+    from citysoc.commands.times import Span
+
 Function = TypeVar("Function", bound="Callable[..., Any]")
 SHORT_ID = 8
 _CODES = frozenset({"state", "verdict", "action", "before", "after", "kind", "family"})
@@ -39,6 +41,18 @@ def level_option(function: Function) -> Function:
     """Add ``-m/--min-level``."""
     option = click.option("-m", "--min-level", type=click.Choice(LEVELS), help="At least this level.")
     return option(function)
+
+
+def time_option(function: Function) -> Function:
+    """Add ``--time``: which time of alerts and incidents a span is about."""
+    text = "What the span is about: detection, or the first event, as reports count; with --month: event."
+    option = click.option("--time", "about", type=click.Choice(("detected", "event")), help=text)
+    return option(function)
+
+
+def by_event(about: str | None, span: Span) -> bool:
+    """Return whether a span is about first events: a month is what the report of the month counts."""
+    return about == "event" or (about is None and span.is_month)
 
 
 def for_table(row: Mapping[str, Any], *, time: str) -> dict[str, Any]:
