@@ -46,6 +46,7 @@ _HEADERS = {
 VENDORS = tuple(
     f"{name}."
     for name in [
+        "anomaly",
         "antivirus",
         "auditd",
         "avreport",

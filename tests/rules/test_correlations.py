@@ -18,6 +18,7 @@ from citysoc.detectors import sigma
 from citysoc.detectors.correlate import Correlator, Feeds
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.evidence import trials
+from citysoc.detectors.sigma.offsets import timed
 from citysoc.detectors.sigma.plan import compile_document
 from citysoc.ecs.fields import FIELDS
 from citysoc.flow import LEVELS
@@ -52,9 +53,10 @@ def event_lists(path, kind):
 
 
 def matches_of(path, events):
-    named = [{"event.id": f"{number:06d}", **event} for number, event in enumerate(events)]
+    named = [{"event.id": f"{number:06d}", **event} for number, event in enumerate(timed(events))]
     found = loaded(path)
-    return Feeds(found.correlations).split(found.detector.detect(named), named, "evidence")[1]
+    detector = SigmaDetector([*found.detector.plans, *found.of_anomalies])
+    return Feeds(found.correlations).split(detector.detect(named), named, "evidence")[1]
 
 
 def brings_forth(path, events):
@@ -192,12 +194,13 @@ def test_window_ends_where_the_rule_says(path):
 @each_file
 def test_near_misses_reach_the_rules_below(path):
     """Every list of misses is looked at by a logsource below, and one at least holds matches: it is the count that lacks."""
-    detectors = [
-        SigmaDetector([{**plan, "codes": None}])
+    below = [
+        plan
         for plan in (compile_document(document, path.stem) for document in documents(path))
         if plan["kind"] == "rule"
     ]
-    lists = event_lists(path, "misses")
+    detectors = [SigmaDetector([{**plan, "codes": None}]) for plan in (*below, *loaded(path).of_anomalies)]
+    lists = list(map(timed, event_lists(path, "misses")))
     for events in lists:
         assert any(detector.sees(event) for detector in detectors for event in events)
     assert any(matches_of(path, events) for events in lists)
