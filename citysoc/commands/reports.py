@@ -17,6 +17,8 @@ from citysoc.errors import UsageError
 from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from citysoc.reports.build import Built
     from citysoc.reports.figures import Period
 
@@ -85,6 +87,7 @@ def build_(
         now=clock.now(),
         formats=formats or None,
         agency=agency,
+        waiting=_waiting(app),
     )
     for path in built.files:
         click.echo(path)
@@ -96,10 +99,20 @@ def _build_each(app: App, period: Period, languages: tuple[str, ...], formats: t
     from citysoc.reports.each import build_each
 
     options: dict[str, Any] = {"languages": languages, "now": clock.now(), "formats": formats or None}
+    options["waiting"] = _waiting(app)
     with counting(_("Reports"), total=len(app.config.registry), quiet=app.quiet) as advance:
         for built in build_each(app.config, app.state(), app.store, period, **options):
             click.echo(built.files[0].parent)
             advance(1)
+
+
+def _waiting(app: App) -> Callable[[str], None]:
+    """Return what tells that another process is building, and that this one waits for it."""
+
+    def tell(process: str) -> None:
+        app.say(_("Another process ({process}) is building reports; waiting for it.").format(process=process))
+
+    return tell
 
 
 def _tell(app: App, built: Built) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,9 +15,19 @@ from citysoc.errors import StoreError, UsageError
 from citysoc.i18n import _
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from citysoc.config.reports import ReportTarget
+
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+
+def _built_options(function: Function) -> Function:
+    """Add what names a report that was built: its period, and the agency where it is of one."""
+    option = click.option("--agency", metavar="ID", help="The report of one agency.")
+    return click.argument("name", metavar="PERIOD")(option(function))
 
 
 @click.command("list")
@@ -53,8 +63,7 @@ def list_(app: App, *, format_: str | None) -> None:
 
 
 @click.command("show")
-@click.argument("name", metavar="PERIOD")
-@click.option("--agency", metavar="ID", help="The report of one agency.")
+@_built_options
 @format_option
 @pass_app
 def show_(app: App, *, name: str, agency: str | None, format_: str | None) -> None:
@@ -85,8 +94,7 @@ def show_(app: App, *, name: str, agency: str | None, format_: str | None) -> No
 
 
 @click.command("issue")
-@click.argument("name", metavar="PERIOD")
-@click.option("--agency", metavar="ID", help="The report of one agency.")
+@_built_options
 @pass_app
 def issue_(app: App, *, name: str, agency: str | None) -> None:
     """Keep the figures of a report as those that were signed.
@@ -94,8 +102,10 @@ def issue_(app: App, *, name: str, agency: str | None) -> None:
     When the period is built again, the report says which figures have changed since.
     """
     from citysoc.reports import issued
+    from citysoc.reports.turn import turn
 
-    click.echo(issued.issue(_built(app, name, agency), now=clock.now()))
+    with turn(app.config.reports_dir):  # never the figures of one build beside the documents of another
+        click.echo(issued.issue(_built(app, name, agency), now=clock.now()))
 
 
 @click.command("send")

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from citysoc import telemetry
 from citysoc.errors import CitysocError
 from citysoc.i18n import _
-from citysoc.reports.build import build, folder_of
+from citysoc.reports.build import build_alone, folder_of
 from citysoc.reports.delivery import Package, deliver
 from citysoc.reports.due import due, missed
-from citysoc.reports.each import build_each
+from citysoc.reports.each import each_alone
+from citysoc.reports.turn import turn
 from citysoc.state.values import clean, stamp
 
 if TYPE_CHECKING:
@@ -60,15 +61,25 @@ def version(config: Config) -> str:
 
 
 def publish(config: Config, state: State, store: EventStore, *, now: dt.datetime) -> list[str]:
-    """Build every report that is due and not built; return their periods' names."""
+    """Build every report that is due and not built; return their periods' names.
+
+    Two that do this at once do it one after the other, and the second finds that there is nothing left to do.
+    """
+    if not any(_is_lacking(config, state, newest) for newest in due(config, now)):
+        return []
     built = []
-    for newest in due(config, now):
-        if version(config) in _versions(state, newest):
-            continue
-        for period in missed(newest, lambda period: bool(_versions(state, period))):
-            _publish(config, state, store, period, now)
-            built.append(period.name)
+    with turn(config.reports_dir):
+        for newest in due(config, now):
+            if not _is_lacking(config, state, newest):
+                continue
+            for period in missed(newest, lambda period: bool(_versions(state, period))):
+                _publish(config, state, store, period, now)
+                built.append(period.name)
     return built
+
+
+def _is_lacking(config: Config, state: State, period: Period) -> bool:
+    return version(config) not in _versions(state, period)
 
 
 def _versions(state: State, period: Period) -> set[str]:
@@ -85,9 +96,9 @@ def _publish(config: Config, state: State, store: EventStore, period: Period, no
     languages = sorted({config.settings.service.language, *(target.language for target in settings.targets)})
     formats = sorted({*settings.formats, *(name for target in settings.targets for name in target.formats)})
     options: dict[str, Any] = {"languages": languages, "now": now, "formats": formats}
-    build(config, state, store, period, **options)
+    build_alone(config, state, store, period, **options)
     if settings.each_agency or any(target.scope == "agencies" for target in settings.targets):
-        for _built in build_each(config, state, store, period, **options):
+        for _built in each_alone(config, state, store, period, **options):
             pass
     made = version(config)
     with state.transaction() as db:
