@@ -212,7 +212,7 @@ def _table(rows: list[dict[str, Any]]) -> sqlite3.Connection:
 
 def _seen(rules: Path, rows: Iterable[dict[str, Any]]) -> Pairs:
     """Return which rules see which events by their logsource."""
-    from citysoc.detectors.sigma.detector import _folded, _sees
+    from citysoc.detectors.sigma.routes import folded, sees
     from citysoc.parsers.run import parse_batch
     from tests.bench.sigma import batches
 
@@ -221,9 +221,9 @@ def _seen(rules: Path, rows: Iterable[dict[str, Any]]) -> Pairs:
     seen: Pairs = set()
     for batch in batches(map(orjson.dumps, rows), "windows"):
         for event in parse_batch(batch):
-            facts = {name: _folded(event.get(name)) for name in names}
+            facts = {name: folded(event.get(name)) for name in names}
             number = int(event["winlog.record_id"])
-            seen.update((plan["id"], number) for plan in detector.plans if _sees(plan["sees"], facts))
+            seen.update((plan["id"], number) for plan in detector.plans if sees(plan["sees"], facts))
     return seen
 
 

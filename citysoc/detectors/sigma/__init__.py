@@ -1,7 +1,11 @@
 """Match events against Sigma rules: ``load`` the rules, then ``detect``.
 
-``load`` reads files, ``plan`` compiles a rule by way of pySigma and ``mapping``, ``match`` turns plans into
-predicates, ``detector`` routes events to them, ``validate`` keeps compiled rules and says what became of each.
+``load`` reads files, ``validate`` keeps compiled rules and says what became of each. A rule is compiled from the
+inside out: ``parse`` has pySigma read it, ``mapping`` gives its fields the names that events have, ``convert`` makes
+``nodes`` of its conditions, ``plan`` is all that is kept of it.
+
+Events go the other way: ``detector`` finds their ``routes``, an ``index`` the candidates among a route's rules by what
+each ``field`` holds, and ``match`` evaluates what is left.
 """
 
 from __future__ import annotations

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from citysoc.clock import UTC
 from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.field import Memory
-from citysoc.detectors.sigma.index import Index, kept_plan, places
+from citysoc.detectors.sigma.index import places
 from citysoc.detectors.sigma.kinds import Sight, by_runner, matches
 from citysoc.detectors.sigma.moments import moment_of
+from citysoc.detectors.sigma.routes import Route, folded, sees
 from citysoc.detectors.sigma.rule import Rule, Told, findings_of
 from citysoc.detectors.sigma.view import View, with_plain_names
 from citysoc.flow import UNKNOWN_AGENCY
@@ -32,17 +33,6 @@ _LOGSOURCE = frozenset(
 )
 """Given by a source's configuration and by parsers of anything, never to Windows events."""
 _NEVER = dt.datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Route:
-    """The rules that see the same events, and the index of them."""
-
-    __slots__ = ("index", "rules")
-
-    def __init__(self, rules: Sequence[Rule], memory: Memory, store: Databases) -> None:
-        self.rules = rules
-        plan = kept_plan([rule.plan["test"] for rule in rules], store)
-        self.index = Index(plan, memory, store=store)
 
 
 class SigmaDetector:
@@ -198,13 +188,13 @@ class SigmaDetector:
         return found
 
     def _find(self, key: tuple[Any, ...]) -> int:
-        facts = {name: _folded(value) for name, value in zip(self._fields, key, strict=True)}
+        facts = {name: folded(value) for name, value in zip(self._fields, key, strict=True)}
         asked = self._uncoded
         for code in facts["event.code"]:
             asked |= self._coded.get(code, 0)
         seen = 0
         for parts, rules in self._sights:
-            if rules & asked and _sees(parts, facts):
+            if rules & asked and sees(parts, facts):
                 seen |= rules
         return seen & asked
 
@@ -234,33 +224,3 @@ def _hashable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(map(_hashable, value[:20]))
     return str(value) if isinstance(value, dict) else value
-
-
-def _folded(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    items = value if isinstance(value, list | tuple) else (value,)
-    return tuple(str(item).casefold() for item in items)
-
-
-def _sees(
-    parts: Sequence[Sequence[Mapping[str, Sequence[str]]]], facts: Mapping[str, tuple[str, ...]]
-) -> bool:
-    return all(
-        any(
-            all(_has_one(facts[name], wanted) for name, wanted in alternative.items())
-            for alternative in alternatives
-        )
-        for alternatives in parts
-    )
-
-
-def _has_one(values: tuple[str, ...], wanted: Sequence[str]) -> bool:
-    """Return whether a field has one of the values of a condition of ``logsources.yml``."""
-    return any(not _has(values, one[1:]) if one.startswith("!") else _has(values, one) for one in wanted)
-
-
-def _has(values: tuple[str, ...], wanted: str) -> bool:
-    if wanted.endswith("*"):
-        return any(value.startswith(wanted[:-1]) for value in values)
-    return wanted in values

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import orjson
 
-from citysoc.detectors.sigma.field import EVERYTHING, NOTHING, Field, Memory, Outline, outline
+from citysoc.detectors.sigma.classifier import EVERYTHING, NOTHING
+from citysoc.detectors.sigma.field import Field, Memory
 from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, needs
+from citysoc.detectors.sigma.outline import Outline, outline
 from citysoc.detectors.sigma.patterns import Glance
 from citysoc.detectors.sigma.view import is_object
 from citysoc.detectors.text import texts
@@ -22,9 +24,9 @@ from citysoc.detectors.text import texts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from citysoc.detectors.sigma.chances import Expression
+    from citysoc.detectors.sigma.classifier import Bits, Classifier
     from citysoc.detectors.sigma.databases import Databases
-    from citysoc.detectors.sigma.field import Bits
-    from citysoc.detectors.sigma.needs import Expression
     from citysoc.detectors.sigma.nodes import Node
 
 Candidates: TypeAlias = tuple[int, ...]
@@ -70,7 +72,9 @@ class Combinations:
         if found is None:
             if len(self._found) >= _MAX_COMBINATIONS:
                 self._found.clear()
-            fulfilled = [field.bits(number) for field, number in zip(self._fields, key, strict=True)]
+            fulfilled = [
+                field.classifier.bits(number) for field, number in zip(self._fields, key, strict=True)
+            ]
             exact = 0 if EVERYTHING in key else self._exact
             found = self._found[key] = tuple(
                 ~place if exact >> place & 1 else place
@@ -217,7 +221,7 @@ class Index:
             field.classes([event.get(name) for event in events]) for name, field in self.fields.items()
         ]
         if self.anywhere is not None:
-            columns.append(self._in_all_of(self.anywhere, events))
+            columns.append(self._in_all_of(self.anywhere.classifier, events))
         return self._combinations.candidates(columns, len(events))
 
     def combinations(self, same: Mapping[str, Any], varied: Sequence[str]) -> Combinations:
@@ -228,7 +232,7 @@ class Index:
             varied: the names of the fields that differ.
         """
         fixed = [field for name, field in self.fields.items() if name not in varied]
-        base = _with(self._free, [field.bits(field.class_of(same.get(field.name))) for field in fixed])
+        base = _with(self._free, [one.classifier.bits(one.class_of(same.get(one.name))) for one in fixed])
         certain = not any(field.class_of(same.get(field.name)) == EVERYTHING for field in fixed)
         return Combinations(base, [self.fields[name] for name in varied], self._exact if certain else 0)
 
@@ -237,15 +241,15 @@ class Index:
         if self.anywhere is None:
             return None
         if self._glance is None:
-            self._glance = Glance(self.anywhere.wanted, self._store)
+            self._glance = Glance(self.anywhere.classifier.wanted, self._store)
         return self._glance
 
-    def _in_all_of(self, field: Field, events: Sequence[Mapping[str, Any]]) -> list[int]:
+    def _in_all_of(self, classifier: Classifier, events: Sequence[Mapping[str, Any]]) -> list[int]:
         """Return the classes of all that each event says."""
         found = [NOTHING] * len(events)
         glance = self.glance()
         for number in glance.events(events) if glance else range(len(events)):
-            found[number] = field.look(everything(events[number], numbers=field.has_numbers))
+            found[number] = classifier.of_text(everything(events[number], numbers=classifier.has_numbers))
         return found
 
 

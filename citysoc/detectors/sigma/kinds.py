@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Sequence
 
-    from citysoc.detectors.sigma.detector import Route
     from citysoc.detectors.sigma.index import Candidates
     from citysoc.detectors.sigma.nodes import Node
+    from citysoc.detectors.sigma.routes import Route
     from citysoc.detectors.sigma.rule import Rule
     from citysoc.flow import Event
 

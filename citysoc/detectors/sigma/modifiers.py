@@ -1,4 +1,4 @@
-"""Encoding modifiers that pySigma 1.5.1 does not know or gets wrong; ``plan`` loads this when it compiles.
+"""Encoding modifiers that pySigma 1.5.1 does not know or gets wrong; ``parse`` loads this when a rule is compiled.
 
 It counts characters where Base64 has bytes (text that is not ASCII is then cut wrongly), writes the mark of
 ``utf16`` as UTF-8, refuses ``wide`` for text that is not ASCII, and has no ``utf16le``. Its ``windash`` writes an option in

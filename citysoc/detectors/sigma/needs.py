@@ -1,15 +1,7 @@
 """What an event must have for a rule to match, field by field: the part of a test that one value can decide.
 
 A rule's *needs* must all be fulfilled. A need is a mapping of fields to *expressions*, and is fulfilled where one
-of its fields has a value for which one of its expressions holds:
-
-    ["text", how, text]          the value has a text; how: is, starts, ends, has; the text is folded
-    ["test", node, expression]   a node of the rule that looks at this field only holds for the value; the
-                                 expression, which may be None, holds wherever the node does
-    ["re", pattern, flags, expression]   the expression, or None, holds wherever the pattern is found
-    ["not", node, expression]    a node of this field only does not hold; the expression, which may be None, holds
-                                 wherever the node does
-    ["and", [expression ...]]    ["or", [expression ...]]
+of its fields has a value for which one of its expressions holds (``chances``).
 
 Needs are necessary: an event that fulfils them is a candidate. Where they say all that the test says they are also
 sufficient; else a candidate is evaluated exactly. The *leads*
@@ -20,11 +12,11 @@ without leads must be decided on every new value, and is used only where a rule 
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from citysoc.detectors.sigma.chances import Expression, asked, chance
 from citysoc.detectors.sigma.expressions import is_linear, literals
 from citysoc.detectors.sigma.nodes import is_silent, only_field
 from citysoc.detectors.text import fold
@@ -34,102 +26,33 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.sigma.nodes import Node
 
-Expression: TypeAlias = list[Any]
 Need: TypeAlias = dict[str, list[Expression]]
-
 MAX_NEEDS = 8
 _MAX_PRODUCT = 8
 """So many needs an alternative is written out to."""
 ANYWHERE = ""
-_COMMON = "\n".join(
-    (
-        *(
-            "c:\\windows\\system32\\cmd.exe /c ",
-            "c:\\windows\\syswow64\\",
-            "c:\\program files (x86)\\",
-            "\\\\",
-            "d:\\",
-        ),
-        *(
-            "c:\\users\\public\\",
-            "\\appdata\\local\\microsoft\\",
-            "\\appdata\\roaming\\microsoft\\",
-            "https://www.",
-        ),
-        *(
-            "hklm\\software\\microsoft\\windows\\currentversion\\",
-            "hkcu\\software\\microsoft\\office\\",
-            ".com",
-            ".dll",
-        ),
-        *(
-            "hklm\\system\\currentcontrolset\\services\\",
-            "\\svchost.exe -k ",
-            "\\powershell.exe",
-            "true",
-            "false",
-        ),
-        *(
-            "microsoft corporation",
-            '"c:\\windows\\explorer.exe" -',
-            "\\system\\currentcontrolset\\control\\",
-            "setvalue",
-        ),
-        *(
-            "get-childitem -path ",
-            " | sort-object ",
-            " | where-object {",
-            "new-object ",
-            "import-module ",
-            "c:\\windows\\system32\\ntdll.dll+",
-            "c:\\windows\\system32\\kernelbase.dll+",
-        ),
-        *("\\conhost.exe", "\\rundll32.exe", "\\winword.exe", "\\excel.exe", "\\chrome.exe", "valid"),
-    )
-)
-"""Texts that so many values hold that looking for them, or a part of them, tells little."""
-_COMMON_CHANCE = 0.3
-_COMMON_VALUES = frozenset(
-    {
-        *(
-            "true",
-            "false",
-            "valid",
-            "setvalue",
-            "0",
-            "1",
-            "2",
-            "3",
-            "4",
-            "5",
-            "tcp",
-            "udp",
-            "success",
-            "get",
-            "post",
-        ),
-        *("200", "404", "deny", "accept", "query", "a", "aaaa", "alert"),
-    }
-)
 _VARIED = frozenset(
     {
-        *(
-            "process.command_line",
-            "process.parent.command_line",
-            "file.path",
-            "registry.path",
-            "url.full",
-            "url.path",
-        ),
-        *(
-            "registry.data.strings",
-            "powershell.file.script_block_text",
-            "powershell.payload",
-            "dns.question.name",
-        ),
-        *("destination.domain", "dll.path", "message", ANYWHERE),
-        *("winlog.event_data.Hashes", "winlog.event_data.CallTrace", "winlog.event_data.LogonId"),
-        *("source.port", "source.ip", "process.pid"),
+        "process.command_line",
+        "process.parent.command_line",
+        "file.path",
+        "registry.path",
+        "url.full",
+        "url.path",
+        "registry.data.strings",
+        "powershell.file.script_block_text",
+        "powershell.payload",
+        "dns.question.name",
+        "destination.domain",
+        "dll.path",
+        "message",
+        ANYWHERE,
+        "winlog.event_data.Hashes",
+        "winlog.event_data.CallTrace",
+        "winlog.event_data.LogonId",
+        "source.port",
+        "source.ip",
+        "process.pid",
     }
 )
 """Fields whose values seldom come again, so that what is decided on a value is decided for one event."""
@@ -137,24 +60,16 @@ _USEFUL = 0.05
 """What is asked of such fields oftener than this is left out where the rule has another need."""
 _TELLING = 0.1
 """A rule whose best need is fulfilled oftener than this uses them all."""
-_PATTERN_CHANCE = 0.02
-"""What is expected of looking for a pattern itself, and above what a text of it is not looked for instead."""
-_STRANGE_CHANCE = 0.002
-"""What is expected of a text with letters beyond ASCII."""
-_LETTER_CHANCE, _NEXT_LETTER_CHANCE = 2.3, 0.33
-"""What is expected of other texts: of two letters a quarter, of four one in forty, of six one in three hundred."""
-_FIXED = {"is": 6, "starts": 2, "ends": 2, "has": 0}
-"""So many letters more it is worth that a text must stand at the begin or the end."""
 
 
 def needs(test: Node) -> tuple[list[Need], bool]:
     """Return up to ``MAX_NEEDS`` needs of a test, the most telling first, and whether they say all that it says."""
     found, exact = _needs(test, holds=True)
-    found.sort(key=_chance)
+    found.sort(key=chance)
     seldom = [need for need in found if _is_worth(need)]
-    if not seldom or _chance(seldom[0]) > _TELLING:
+    if not seldom or chance(seldom[0]) > _TELLING:
         seldom = [need for need in found if _is_possible(need)] or found
-        if found and _chance(seldom[0]) > _TELLING and found[0] not in seldom:
+        if found and chance(seldom[0]) > _TELLING and found[0] not in seldom:
             seldom.insert(0, found[0])
     kept = seldom[:MAX_NEEDS]
     return kept, exact and len(kept) == len(found)
@@ -163,14 +78,13 @@ def needs(test: Node) -> tuple[list[Need], bool]:
 def _is_worth(need: Need) -> bool:
     """Return whether it is cheaper to decide a need on new values than to evaluate the rule more often."""
     return all(
-        field not in _VARIED or sum(map(_asked, expressions)) <= _USEFUL
-        for field, expressions in need.items()
+        field not in _VARIED or sum(map(asked, expressions)) <= _USEFUL for field, expressions in need.items()
     )
 
 
 def _is_possible(need: Need) -> bool:
     return all(
-        field not in _VARIED or sum(map(_asked, expressions)) < 1.0 for field, expressions in need.items()
+        field not in _VARIED or sum(map(asked, expressions)) < 1.0 for field, expressions in need.items()
     )
 
 
@@ -268,14 +182,14 @@ def _either(parts: Sequence[Node], *, holds: bool) -> tuple[list[Need], bool]:
         found = [_merged(choice) for choice in itertools.product(*alternatives)]
         return found, all(exact for _needs, exact in each)
     # The best of each; the best among fields whose values come again; and what is said of one field by all.
-    found = [_merged([min(needs, key=_chance) for needs in alternatives])]
+    found = [_merged([min(needs, key=chance) for needs in alternatives])]
     again = [[need for need in needs if _VARIED.isdisjoint(need)] for needs in alternatives]
     if all(again):
-        found.append(_merged([min(needs, key=_chance) for needs in again]))
+        found.append(_merged([min(needs, key=chance) for needs in again]))
     common = set.intersection(*({f for n in needs if len(n) == 1 for f in n} for needs in alternatives))
     for field in sorted(common):
         found.append(
-            _merged([min((n for n in needs if n.keys() == {field}), key=_chance) for needs in alternatives])
+            _merged([min((n for n in needs if n.keys() == {field}), key=chance) for needs in alternatives])
         )
     return [need for place, need in enumerate(found) if need not in found[:place]], False
 
@@ -303,72 +217,3 @@ def _or(parts: Iterable[Expression]) -> Expression:
     for part in parts:
         flat += part[1] if part[0] == "or" else [part]
     return flat[0] if len(flat) == 1 else ["or", flat]
-
-
-def leads(expression: Expression | None) -> list[tuple[str, str]]:
-    """Return texts, few and seldom ones, of which a value must have one for an expression to hold.
-
-    A text comes with how it must stand in the value; where no text is seldom enough, a pattern with ``re`` and its flags
-    takes its place. None are returned where there is nothing to look for.
-    """
-    if expression is None:
-        return []
-    kind = expression[0]
-    if kind == "text":
-        return [(expression[1], expression[2])]
-    if kind == "re":
-        return leads(expression[3]) if _is_by_text(expression) else [(f"re{expression[2]}", expression[1])]
-    if kind in {"test", "not"}:
-        return leads(expression[2])
-    if kind == "and":
-        return leads(min(expression[1], key=_asked))
-    each = [leads(part) for part in expression[1]]
-    return list(dict.fromkeys(text for texts in each for text in texts)) if all(each) else []
-
-
-def _is_by_text(expression: Expression) -> bool:
-    return expression[3] is not None and _asked(expression[3]) <= _PATTERN_CHANCE
-
-
-def _asked(expression: Expression | None) -> float:
-    """Return how often one of the leads of an expression may be expected in a value."""
-    if expression is None:
-        return 1.0
-    kind = expression[0]
-    if kind == "text":
-        return _text_chance(expression[1], expression[2])
-    if kind == "re":
-        return _asked(expression[3]) if _is_by_text(expression) else _PATTERN_CHANCE
-    if kind in {"test", "not"}:
-        return 0.0 if is_silent(expression[1]) else _asked(expression[2])
-    each = map(_asked, expression[1])
-    return min(each) if kind == "and" else min(1.0, sum(each))
-
-
-def _chance(need: Need) -> float:
-    """Return how often a need may be expected to be fulfilled, by its texts alone."""
-    return min(1.0, sum(_probability(one) for expressions in need.values() for one in expressions))
-
-
-def _probability(expression: Expression) -> float:
-    kind = expression[0]
-    if kind == "text":
-        return _text_chance(expression[1], expression[2])
-    if kind == "re":
-        return _asked(expression)
-    if kind == "not":
-        return 1.0
-    if kind == "test":
-        return 1.0 if expression[2] is None else _probability(expression[2])
-    each = map(_probability, expression[1])
-    return math.prod(each) if kind == "and" else min(1.0, sum(each))
-
-
-@functools.lru_cache(maxsize=65_536)
-def _text_chance(how: str, text: str) -> float:
-    if text in _COMMON_VALUES if how == "is" else text in _COMMON:
-        return _COMMON_CHANCE
-    if not text.isascii():
-        return _STRANGE_CHANCE
-    letters = len(text) + _FIXED[how]
-    return max(_LETTER_CHANCE * _NEXT_LETTER_CHANCE**letters, 1e-4) if letters > 1 else 0.5

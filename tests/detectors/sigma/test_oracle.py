@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citysoc.detectors.sigma import SigmaDetector, databases, load
-from citysoc.detectors.sigma.detector import _folded, _sees
 from citysoc.detectors.sigma.match import predicate
 from citysoc.detectors.sigma.plan import compile_document
+from citysoc.detectors.sigma.routes import folded, sees
 from citysoc.detectors.sigma.tell import matched
 from citysoc.detectors.sigma.view import View
 from citysoc.flow import Batch
@@ -41,12 +41,12 @@ class Plain:
         }
 
     def findings(self, event):
-        facts = {name: _folded(event.get(name)) for name in self.fields}
+        facts = {name: folded(event.get(name)) for name in self.fields}
         view = View(event)
         return [
             (plan["id"], event.get("event.id", ""), matched(plan["test"], view))
             for plan, test in self.rules
-            if _sees(plan["sees"], facts)
+            if sees(plan["sees"], facts)
             and (plan["codes"] is None or set(plan["codes"]) & set(facts["event.code"]))
             and test(view)
         ]

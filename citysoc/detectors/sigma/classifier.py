@@ -1,0 +1,245 @@
+"""The class of each value of a field: the set of the conditions that it fulfils.
+
+Texts are looked at many at a time: they are searched as one block for what leads to a condition. Only where a lead
+is found is a condition decided on a text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from citysoc.detectors.sigma.match import predicate
+from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS
+from citysoc.detectors.sigma.outline import BETWEEN
+from citysoc.detectors.sigma.patterns import NUMERIC, Finder
+from citysoc.detectors.sigma.values import decider
+from citysoc.detectors.sigma.view import View
+from citysoc.detectors.text import fold, fold_again, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from citysoc.detectors.sigma.chances import Expression
+    from citysoc.detectors.sigma.databases import Databases
+    from citysoc.detectors.sigma.match import Predicate
+    from citysoc.detectors.sigma.nodes import Node
+    from citysoc.detectors.sigma.outline import Outline
+    from citysoc.detectors.sigma.values import Decide
+
+Bits: TypeAlias = list[int]
+"""For each need the rules, one bit each, that have it fulfilled."""
+
+NOTHING = 1
+"""The class of a value that fulfils nothing. No class is 0, so that a column that is known is all true."""
+EVERYTHING = 2
+"""The class of a value of which nothing is known."""
+MAX_CHARS = 4096
+"""Longer texts are looked at one by one, and not remembered."""
+_MAX_CLASSES = 20_000
+
+
+class Condition(NamedTuple):
+    """What rules ask of a field.
+
+    Args:
+        expression: what a value must have.
+        fulfilled: for each need the rules, one bit each, that have it fulfilled where the expression holds.
+        unfulfilled: the same where it does not hold.
+    """
+
+    expression: Expression
+    fulfilled: dict[int, int]
+    unfulfilled: dict[int, int]
+
+
+def _rules(places: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Return for each need its rules as bits."""
+    found = {}
+    for place, *rules in places:
+        bits = 0
+        for rule in rules:
+            bits |= 1 << rule
+        found[place] = bits
+    return found
+
+
+class Classifier:
+    """The conditions on one field, and the class of each value: the set of those that it fulfils.
+
+    Args:
+        asked: the conditions.
+        fast: use Hyperscan if it is there.
+        store: where databases are kept.
+    """
+
+    def __init__(self, asked: Outline, *, fast: bool, store: Databases | None) -> None:
+        self.name = asked.name
+        conditions = [
+            Condition(expression, _rules(fulfilled), _rules(unfulfilled))
+            for expression, fulfilled, unfulfilled in asked.conditions
+        ]
+        self._conditions = conditions
+        self._on_text: list[Decide | None] = [None] * len(conditions)
+        self._on_view: dict[int, Predicate] = {}
+        self._always = frozenset(asked.always)
+        self._leading = frozenset(asked.leading)
+        self._leads = [numbers for _how, _text, numbers in asked.wanted]
+        self.wanted = [(how, text) for how, text, _numbers in asked.wanted]
+        """What is looked for in a text: how it must stand there, and the text."""
+        self.has_numbers = any(NUMERIC.issuperset(text) for _how, text in self.wanted)
+        """Whether a number may be what is looked for."""
+        self._finder: Finder | None = None
+        self._fast = fast
+        self._store = store
+        everything = tuple(range(len(conditions)))
+        self._classes: list[tuple[int, ...]] = [(), (), everything]
+        self._numbers: dict[tuple[int, ...], int] = {everything: EVERYTHING, (): NOTHING}
+        self._bits: list[Bits | None] = [None, None, None]
+
+    def bits(self, number: int) -> Bits:
+        """Return what a class fulfils."""
+        bits = self._bits[number]
+        if bits is None:
+            bits = [0] * MAX_NEEDS
+            held = set(self._classes[number])
+            for place, condition in enumerate(self._conditions):
+                if place in held or number == EVERYTHING:
+                    _add(bits, condition.fulfilled)
+                if place not in held or number == EVERYTHING:
+                    _add(bits, condition.unfulfilled)
+            self._bits[number] = bits
+        return bits
+
+    def of_texts(self, values: Sequence[str]) -> list[int]:
+        """Return the classes of texts, by looking at them."""
+        block = BETWEEN.join(("", *values, ""))
+        if (
+            block.isascii()
+            and block.count(BETWEEN) == len(values) + 1
+            and len(max(values, key=len)) <= MAX_CHARS
+        ):
+            return self._look_at_block(block.lower(), values)
+        easy = [one for one in values if len(one) <= MAX_CHARS and one.isascii() and BETWEEN not in one]
+        if len(easy) == len(values):
+            return [self.of_text(one) for one in values]
+        found = dict(zip(easy, self.of_texts(easy), strict=True)) if easy else {}
+        return [found.get(one) or self.of_text(one) for one in values]
+
+    def _look_at_block(self, block: str, values: Sequence[str]) -> list[int]:
+        folded = block[1:-1].split(BETWEEN)
+        hits = self._find().many(block, folded, values)
+        if hits is None:
+            return [self.of_text(one) for one in values]
+        found = [NOTHING] * len(values)
+        if self._always:
+            for number in range(len(values)):
+                hits.setdefault(number, [])
+        for number, leading in hits.items():
+            found[number] = (
+                EVERYTHING
+                if leading is None
+                else self._decided(self._asked_by(leading), folded[number], values[number])
+            )
+        return found
+
+    def of_text(self, text: str) -> int:
+        """Return the class of a text, by looking at it alone."""
+        folded = text.lower() if text.isascii() else fold(text)
+        asked = self._asked(folded, text)
+        return EVERYTHING if asked is None else self._decided(asked, folded, text)
+
+    def of_value(self, value: Any) -> int:
+        """Return the class of a value of any type."""
+        asked: Iterable[int] = range(len(self._conditions))
+        if value:
+            some: set[int] = set(self._always)
+            for text in texts(value):
+                found = self._asked(fold(text), text)
+                if found is None:
+                    return EVERYTHING
+                some |= found
+            asked = sorted(some)
+        view = View({self.name: value}, plain=True)
+        return self._number([number for number in asked if self._test(number)(view)])
+
+    def _find(self) -> Finder:
+        if self._finder is None:
+            self._finder = Finder(self.wanted, fast=self._fast, store=self._store)
+        return self._finder
+
+    def _decided(self, asked: Iterable[int], folded: str, text: str) -> int:
+        tests = self._on_text
+        # Elsewhere a text may be found that the value does not have: across a NUL, or before it is composed anew.
+        leading = self._leading if text.isascii() and BETWEEN not in text else ()
+        fulfilled = []
+        for number in sorted(asked):
+            if number not in leading:
+                test = tests[number]
+                if test is None:
+                    test = tests[number] = self._on(number)
+                if not test(folded, text):
+                    continue
+            fulfilled.append(number)
+        return self._number(fulfilled)
+
+    def _on(self, number: int) -> Decide:
+        """Return the function that decides a condition on a text in which one of its leads was found."""
+        if self.name == ANYWHERE:  # what there is more to it is asked of each value
+            return _holds
+        return decider(_node(self._conditions[number].expression, self.name), self.name)
+
+    def _asked_by(self, leading: Iterable[int]) -> set[int]:
+        asked = set(self._always)
+        for lead in leading:
+            asked.update(self._leads[lead])
+        return asked
+
+    def _asked(self, folded: str, text: str) -> set[int] | None:
+        """Return the conditions that a text leads to; None where that cannot be said."""
+        find = self._find()
+        found = find.one(folded, text)
+        if found is None:
+            return None
+        asked = self._asked_by(found)
+        if not text.isascii() and (again := fold_again(text)) is not None:
+            more = find.one(again, None)
+            if more is None:
+                return None
+            asked |= self._asked_by(more)
+        return asked
+
+    def _test(self, number: int) -> Predicate:
+        test = self._on_view.get(number)
+        if test is None:
+            test = self._on_view[number] = predicate(_node(self._conditions[number].expression, self.name))
+        return test
+
+    def _number(self, fulfilled: list[int]) -> int:
+        key = tuple(fulfilled)
+        number = self._numbers.get(key)
+        if number is None:
+            if len(self._classes) >= _MAX_CLASSES:  # someone plays with us: more candidates, the same answers
+                return EVERYTHING
+            number = self._numbers[key] = len(self._classes)
+            self._classes.append(key)
+            self._bits.append(None)
+        return number
+
+
+def _add(bits: Bits, more: Mapping[int, int]) -> None:
+    for place, one in more.items():
+        bits[place] |= one
+
+
+def _holds(_folded: str, _text: str) -> bool:
+    return True
+
+
+def _node(expression: Expression, field: str) -> Node:
+    """Return an expression as a node of a test."""
+    if expression[0] == "text":
+        return ["text", expression[1], False, field, [expression[2]]]
+    if expression[0] == "test":
+        node: Node = expression[1]
+        return node
+    return [{"and": "all", "or": "any"}[expression[0]], [_node(part, field) for part in expression[1]]]
