@@ -107,10 +107,25 @@ class Answers(Protocol):
 
 
 class EventStore(Answers, Protocol):
-    """Events, append-only."""
+    """Events, append-only.
+
+    Who writes goes through three doors, in this order, and they mean the same for every store:
+
+    1. ``append`` returns once the batch is *durable*: on a disk, synchronised, under its number. A kill or a power
+       failure from then on loses nothing of it, and nothing of it can come twice, because ``last_commit`` tells the
+       next start that it is there. Only afterwards may progress take effect: positions move, counters count,
+       senders get their acknowledgement. Where ``append`` raises, ``last_commit`` decides.
+    2. ``settle`` waits until what is durable also lies where it is asked for, or the store turns out to be away.
+       Nothing has to wait for it: what has not arrived yet goes on by itself, in order, also after a restart.
+    3. ``finish`` does all that can be done at once: what waits is sent, and everything is found from now on.
+
+    In the local store durable, settled and found are one: the transaction of the table. The store on Elasticsearch
+    is durable with a file of its spool, which goes only after the cluster has acknowledged every row in it, and
+    settled with that acknowledgement.
+    """
 
     def append(self, table: pa.Table, commit: int) -> None:
-        """Store the rows of a batch (columns of ``ecs.schema``) in one transaction.
+        """Make the rows of a batch (columns of ``ecs.schema``) durable, all or none; see the class.
 
         Args:
             table: events and quarantined records.
@@ -122,6 +137,12 @@ class EventStore(Answers, Protocol):
 
     def last_commit(self) -> int:
         """Return the number of the last commit that was stored, 0 where there is none."""
+
+    def settle(self) -> None:
+        """Wait until what is durable now lies where it is asked for, or the store turns out to be away."""
+
+    def finish(self) -> None:
+        """Settle, trying at once where the store was away, and let all of it be found."""
 
     def search(
         self,

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 _LONG = 2000
 _MAX_KNOWN = 20_000
 
+_VALUE = r'(?:"[ !#-\[\]-~]*"|-?[1-9][0-9]{0,17}|0|true|false)'
+_FIELD = f'"[a-z0-9._/ -]+":{_VALUE}'
+_SIMPLE = rf"^\{{{_FIELD}(?:,{_FIELD})*\}}$"
+"""Fields whose names stay as they are, with values that stay as they are written: no escapes, fractions or lists."""
+
+_WRITTEN_SEPARATOR = "\\u001f"
+
 
 class _Keys(dict[str, str]):
     """What stands before a value: its field's name so that folding leaves it alone, and the separator."""
@@ -41,23 +48,44 @@ def extras(column: pa.StringArray, odd: list[dict[str, list[str]]]) -> pa.String
         odd: gets the values that the server would fold otherwise than we do, by row.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    simple = pc.and_(pc.match_substring_regex(column, _SIMPLE), pc.less(pc.binary_length(column), _LONG))
+    simple = pc.fill_null(simple, fill_value=False)
+    found = pa.array(
+        [
+            None if text is None or done else _of_row(text, odd[row])
+            for row, (text, done) in enumerate(zip(column.to_pylist(), simple.to_pylist(), strict=True))
+        ],
+        pa.binary(),
+    ).cast(pa.string())
+    return pc.replace_with_mask(found, simple, _rewritten(column.filter(simple)))
+
+
+def _rewritten(simple: pa.StringArray) -> pa.StringArray:
+    """Return the entries of simple rows: there ``":`` stands nowhere but behind a field's name."""
+    import pyarrow.compute as pc
+
+    entries = pc.replace_substring(simple, '":"', _WRITTEN_SEPARATOR)
+    entries = pc.replace_substring_regex(entries, '":([-0-9a-z]+)', f'\\{_WRITTEN_SEPARATOR}\\1"')
+    return pc.binary_join_element_wise("[", pc.ascii_trim(entries, "{}"), "]", "")
+
+
+def _of_row(text: str, odd: dict[str, list[str]]) -> bytes:
     keys = _keys
-    found: list[bytes | None] = []
-    for row, text in enumerate(column.to_pylist()):
-        if text is None:
-            found.append(None)
-            continue
-        fields = orjson.loads(text)
-        if len(text) < _LONG and text.isascii() and "\\u0000" not in text:  # every value can be trusted
-            try:
-                entries = [keys[name] + value for name, value in fields.items()]
-            except TypeError:  # not all are text
-                entries = _entries(fields, None)
-        else:
-            entries = _entries(fields, odd[row])
-        found.append(orjson.dumps(entries))
-    return pa.array(found, pa.binary()).cast(pa.string())
+    fields = orjson.loads(text)
+    if len(text) >= _LONG or not text.isascii() or "\\u0000" in text:
+        return orjson.dumps(_entries(fields, odd))
+    # Every value can be trusted.
+    entries = [
+        keys[name] + value
+        if (kind := type(value)) is str
+        else f"{keys[name]}{value}"
+        if kind is int
+        else None
+        for name, value in fields.items()
+    ]
+    return orjson.dumps(_entries(fields, None) if None in entries else entries)
 
 
 def _entries(fields: Mapping[str, Any], odd: dict[str, list[str]] | None) -> list[str]:

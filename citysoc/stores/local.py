@@ -94,6 +94,12 @@ class LocalStore:
         """Return the number of the last commit that was stored, 0 where there is none."""
         return self._table.last_commit()
 
+    def settle(self) -> None:
+        """Do nothing: what was appended is where it is asked for."""
+
+    def finish(self) -> None:
+        """Do nothing: what was appended is found."""
+
     def search(
         self,
         question: Question,

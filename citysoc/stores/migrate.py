@@ -168,9 +168,9 @@ def settle(store: EventStore) -> None:
     Raises:
         StoreError: it is away.
     """
+    store.settle()
     if not isinstance(store, ElasticStore):
         return
-    store.settle()
     store.begin()
     if store.outside().rows:
         raise StoreError(

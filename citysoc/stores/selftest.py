@@ -166,10 +166,9 @@ def _short(value: object) -> str:
 def _append(store: EventStore, some: list[Event]) -> None:
     for commit in (1, 2, 3):
         store.append(to_table(some[commit - 1 :: 3]), commit)
-    if isinstance(store, ElasticStore):
-        store.finish()
-        if reason := store.outside().reason:
-            raise _Wrong(reason)
+    store.finish()
+    if isinstance(store, ElasticStore) and (reason := store.outside().reason):
+        raise _Wrong(reason)
     _same(store.last_commit(), 3)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import subprocess
 import time
 import urllib.error
 from collections import Counter
@@ -94,6 +95,27 @@ def test_a_service_killed_again_and_again_loses_and_doubles_nothing(city, elasti
         assert stop(service, 120) == 0
     assert Counter(city.originals()) == Counter(lines(0, 10_000).splitlines())
     assert city.figures("so-y-te/firewall")["received"] == 10_000
+
+
+def test_an_ingest_killed_while_the_cluster_is_frozen_loses_and_doubles_nothing(city, elastic, prefix):
+    dice = random.Random(9)
+    (city.inbox() / "first.log").write_text(lines(0, 10))
+    ingest(city)
+    for number in range(3):
+        (city.inbox() / f"{number}.log").write_text(lines(10 + number * 20_000, 10 + (number + 1) * 20_000))
+        before = city.commits()[0]
+        command = city.command("ingest", str(city.inbox()), "--agency", "so-y-te", "--source", "firewall")
+        with (
+            elastic.frozen(),
+            subprocess.Popen(command, env=city.environment, stderr=subprocess.DEVNULL) as taking,
+        ):
+            assert city.begun(taking, before)
+            time.sleep(dice.uniform(0, 0.6))
+            taking.kill()
+    ingest(city)
+    assert Counter(city.originals()) == Counter(lines(0, 60_010).splitlines())
+    assert city.figures("so-y-te/firewall")["received"] == 60_010
+    assert city.rows("store", "status")[0]["waiting"] == 0
 
 
 def test_alerts_are_copied_and_never_go_back(city, elastic, prefix):
