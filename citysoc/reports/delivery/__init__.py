@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from citysoc.config.reports import DirectoryTarget, MailTarget, SftpTarget, WebhookTarget
+from citysoc.reports.delivery.package import Package
 
 if TYPE_CHECKING:
     import datetime as dt
-    from pathlib import Path
 
     from citysoc.config.load import Config
     from citysoc.config.reports import ReportTarget
     from citysoc.state import State
 
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A built report on its way to one target.
-
-    Args:
-        id: the delivery's id, the same at every attempt.
-        period: the name of its period.
-        agency: whose report it is; empty for the city's.
-        folder: where it lies.
-        place: its folder relative to the directory of reports, for links and folders elsewhere.
-        files: the documents to deliver.
-    """
-
-    id: str
-    period: str
-    agency: str
-    folder: Path
-    place: str
-    files: tuple[Path, ...]
+__all__ = ["Package", "deliver"]
 
 
 def deliver(config: Config, state: State, target: ReportTarget, package: Package, *, now: dt.datetime) -> str:

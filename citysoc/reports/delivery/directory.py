@@ -13,7 +13,7 @@ from citysoc.reports import counts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from citysoc.reports.delivery import Package
+    from citysoc.reports.delivery.package import Package
 
 
 def deliver(root: Path, package: Package) -> str:

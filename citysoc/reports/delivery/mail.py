@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from citysoc.config.load import Config
     from citysoc.config.reports import MailTarget
-    from citysoc.reports.delivery import Package
+    from citysoc.reports.delivery.package import Package
 
 TIMEOUT_SECONDS = 60
 _ADDRESS = re.compile(r"[^@\s,;<>()]+@[^@\s,;<>()]+")

@@ -12,7 +12,7 @@ from citysoc.reports import counts
 if TYPE_CHECKING:
     from citysoc.config.load import Config
     from citysoc.config.reports import SftpTarget
-    from citysoc.reports.delivery import Package
+    from citysoc.reports.delivery.package import Package
 
 TIMEOUT_SECONDS = 120
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from citysoc.config.load import Config
     from citysoc.config.reports import WebhookTarget
-    from citysoc.reports.delivery import Package
+    from citysoc.reports.delivery.package import Package
     from citysoc.state import State
 
 EVENT = "report.built"
