@@ -17,7 +17,7 @@ from citysoc.errors import UsageError
 from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from citysoc.reports.build import Built
     from citysoc.reports.figures import Period
@@ -68,6 +68,7 @@ def build_(
     from citysoc.reports.build import build
 
     period = _period(app, name, span)
+    _look_at_template(app, formats or app.config.settings.reports.formats)
     if each_agency and agency:
         raise UsageError(_("--each-agency excludes --agency."))
     if agency and app.config.registry.by_id(agency) is None:
@@ -104,6 +105,30 @@ def _build_each(app: App, period: Period, languages: tuple[str, ...], formats: t
         for built in build_each(app.config, app.state(), app.store, period, **options):
             click.echo(built.files[0].parent)
             advance(1)
+
+
+def _look_at_template(app: App, formats: Sequence[str]) -> None:
+    """Say what the reports of the unit's own template will lack.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    template = app.config.settings.reports.template
+    if template and "docx" in formats:
+        _say_what_is_left_out(app, app.config.root / template)
+
+
+def _say_what_is_left_out(app: App, template: Path) -> tuple[str, ...]:
+    from citysoc.reports import sections, word
+
+    lacking = word.left_out(template, sections.KEYS)
+    if lacking:
+        app.say(
+            _("The template has no place for {names}: reports made of it lack them.").format(
+                names=", ".join(lacking)
+            )
+        )
+    return lacking
 
 
 def _waiting(app: App) -> Callable[[str], None]:
@@ -159,6 +184,20 @@ def export(app: App, *, path: Path, force: bool) -> None:
         raise UsageError(_("{path} exists.").format(path=path), hint=_("Give --force to replace it."))
     path.write_bytes(skeleton.template())
     app.say(_("Edit it and name it in citysoc.yaml under reports.template."))
+
+
+@template.command("check")
+@click.argument("path", metavar="FILE.docx", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@pass_app
+def check_(app: App, *, path: Path) -> int:
+    """Say whether a template can be used, and what reports made of it lack.
+
+    Ends with code 3 where a placeholder means nothing, with 1 where sections or annexes have no place.
+    """
+    if _say_what_is_left_out(app, path):
+        return 1
+    app.say(_("Every section and the annexes have a place."))
+    return 0
 
 
 def _period(app: App, name: str | None, span: Span) -> Period:

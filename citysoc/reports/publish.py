@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from citysoc import telemetry
 from citysoc.errors import CitysocError
 from citysoc.i18n import _
+from citysoc.reports import sections
 from citysoc.reports.build import build_alone, folder_of
 from citysoc.reports.delivery import Package, deliver
 from citysoc.reports.due import due, missed
@@ -68,6 +69,7 @@ def publish(config: Config, state: State, store: EventStore, *, now: dt.datetime
     if not any(_is_lacking(config, state, newest) for newest in due(config, now)):
         return []
     built = []
+    _look_at_template(config)
     with turn(config.reports_dir):
         for newest in due(config, now):
             if not _is_lacking(config, state, newest):
@@ -89,6 +91,17 @@ def _versions(state: State, period: Period) -> set[str]:
         (stamp(period.since), stamp(period.until)),
     )
     return {row["version"] for row in rows}
+
+
+def _look_at_template(config: Config) -> None:
+    """Warn of what reports lack because the unit's own template has no place for it."""
+    template = config.settings.reports.template
+    if template is None:
+        return
+    from citysoc.reports import word
+
+    if lacking := word.left_out(config.root / template, sections.KEYS):
+        _log.warning("report.template_lacks", template=str(template), sections=", ".join(lacking))
 
 
 def _publish(config: Config, state: State, store: EventStore, period: Period, now: dt.datetime) -> None:

@@ -93,7 +93,7 @@ def pdf_text(content):
 
 def docx_text(content):
     page = docx.Document(io.BytesIO(content))
-    return "\n".join(p.text for p in word.filling._paragraphs(page))
+    return "\n".join(p.text for p in word.places.paragraphs(page))
 
 
 def written(root, agencies=AGENCIES, sources=SOURCES, settings="{}"):

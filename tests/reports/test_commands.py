@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 
+import docx
 import pytest
 from click.testing import CliRunner
 
 from citysoc.cli import root
 from citysoc.ecs.schema import to_table
-from citysoc.errors import StoreError, UsageError
+from citysoc.errors import ConfigError, StoreError, UsageError
 from citysoc.state import State
 from citysoc.stores.local import LocalStore
 from tests.reports.made import event, written
@@ -96,3 +97,25 @@ def test_a_template_is_not_overwritten_unasked(config, tmp_path):
     assert path.read_bytes() == b"mine"
     assert run(config, "template", "export", str(path), "--force").exit_code == 0
     assert path.read_bytes() == first
+
+
+def test_a_template_that_leaves_something_out_is_told(config, tmp_path):
+    path = tmp_path / "own.docx"
+    page = docx.Document()
+    page.add_paragraph("Tổng: {{ figures.cases.value }}")
+    page.save(path)
+    words = ("--config", str(config.path), "--lang", "en", "reports", "template", "check", str(path))
+    said = CliRunner().invoke(root, words, standalone_mode=False)
+    assert said.return_value == 1
+    assert "no place for overview, monitoring" in said.stderr
+    (config.root / "citysoc.yaml").write_text("reports: {template: own.docx}\n", encoding="utf-8")
+    built = run(config, "build", "--month", "2026-10", "--format", "docx")
+    assert built.exit_code == 0, built.output
+    assert "no place for overview, monitoring" in built.stderr
+    assert "no place" not in run(config, "build", "--month", "2026-10", "--format", "csv").stderr
+    page.paragraphs[0].text = "Báo cáo"
+    page.save(path)
+    for words in (("template", "check", str(path)), ("build", "--month", "2026-10", "--format", "docx")):
+        failed = run(config, *words).exception
+        assert isinstance(failed, ConfigError)
+        assert "nothing of the report" in str(failed)

@@ -35,7 +35,7 @@ def test_docx_has_the_measures_of_the_decree(figures):
 
 
 def styled(page, text):
-    for paragraph in word.filling._paragraphs(page):
+    for paragraph in word.places.paragraphs(page):
         if paragraph.text.strip().replace("\n", " ") == text:
             return paragraph, paragraph.runs[0].font
     raise AssertionError(text)

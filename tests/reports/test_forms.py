@@ -18,7 +18,7 @@ from citysoc.config.load import load
 from citysoc.config.models import Alerts
 from citysoc.errors import UsageError
 from citysoc.flow import Finding
-from citysoc.reports.word.filling import _paragraphs
+from citysoc.reports.word.places import paragraphs
 from citysoc.state import State
 
 T0 = dt.datetime(2026, 10, 5, 1, 0, tzinfo=dt.UTC)
@@ -69,7 +69,7 @@ def test_the_initial_report_as_docx(city, tmp_path):
     path = tmp_path / "initial.docx"
     result = run(city, 1, path)
     assert result.exit_code == 0, result.output
-    text = "\n".join(p.text for p in _paragraphs(docx.Document(io.BytesIO(path.read_bytes()))))
+    text = "\n".join(p.text for p in paragraphs(docx.Document(io.BytesIO(path.read_bytes()))))
     assert f"Sự cố an ninh mạng {ID} (báo cáo ban đầu)" in text
     assert (
         "Phát hiện lúc 05/10/2026 08:00; hạn thông báo 06/10/2026 08:00, hạn báo cáo 08/10/2026 08:00" in text

@@ -6,9 +6,10 @@ import re
 
 import docx
 import pytest
+from docx.oxml import parse_xml
 
 from citysoc.errors import ConfigError
-from citysoc.reports import sections
+from citysoc.reports import sections, word
 from citysoc.reports.build import build, month_period
 from citysoc.state import State
 from citysoc.stores.local import LocalStore
@@ -43,6 +44,7 @@ def test_a_placeholder_that_word_has_split_is_found(tmp_path, figures):
     paragraph = page.add_paragraph("Về: {{ ti")
     paragraph.add_run("tle").bold = True
     paragraph.add_run(" }} (bản 1)")
+    page.add_paragraph("{{ sections }}")
     page.save(tmp_path / "own.docx")
     assert "Về: Tình hình bảo đảm an ninh mạng tháng 10 năm 2026 (bản 1)" in docx_text(
         as_docx(figures, template=tmp_path / "own.docx")
@@ -54,7 +56,7 @@ def test_a_placeholder_that_word_has_split_is_found(tmp_path, figures):
 )
 def test_a_placeholder_that_names_nothing_is_a_clear_error(tmp_path, figures, name):
     with pytest.raises(ConfigError, match=re.escape(name)) as caught:
-        filled(tmp_path, figures, f"{{{{ {name} }}}}")
+        filled(tmp_path, figures, "{{ sections }}", f"{{{{ {name} }}}}")
     assert caught.value.hint
     assert caught.value.where == str(tmp_path / "own.docx")
 
@@ -106,3 +108,93 @@ def test_own_words_for_a_section_that_there_is_not(city, tmp_path):
     with pytest.raises(ConfigError) as caught:
         texts.read(path, sections.KEYS, empty="")
     assert caught.value.where == f"{path}:2"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{{ sections }} and more",
+        "{{ titel",
+        "Số: }}",
+        "{{ 1 }}",
+        "{{}}",
+        "{ {title}} x }}",
+        "{{ section.tasks }}!",
+    ],
+)
+def test_braces_that_are_no_placeholder_are_a_clear_error(tmp_path, figures, line):
+    """They would stand in the signed report as they are."""
+    with pytest.raises(ConfigError) as caught:
+        filled(tmp_path, figures, "{{ sections }}", line)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("lines", [(), ("Báo cáo",), ("{{ title }}", "{{ annexes }}")], ids=len)
+def test_a_template_that_holds_nothing_of_the_report_is_refused(tmp_path, figures, lines):
+    with pytest.raises(ConfigError, match="không chứa nội dung nào") as caught:
+        filled(tmp_path, figures, *lines)
+    assert "{{ sections }}" in (caught.value.hint or "")
+
+
+def own_template(tmp_path, *lines):
+    page = docx.Document()
+    for line in lines:
+        page.add_paragraph(line)
+    page.save(tmp_path / "own.docx")
+    return tmp_path / "own.docx"
+
+
+@pytest.mark.parametrize(
+    ("lines", "lacking"),
+    [
+        (("{{ sections }}", "{{ annexes }}"), ()),
+        (("{{ sections }}",), ("annexes",)),
+        (tuple(f"{{{{ section.{key} }}}}" for key in sections.KEYS[1:]), ("overview", "annexes")),
+        (("Tổng: {{ figures.cases.value }}", "{{ annexes }}"), sections.KEYS),
+    ],
+    ids=["all", "no annexes", "no overview", "figures alone"],
+)
+def test_what_a_template_leaves_out_is_known(tmp_path, lines, lacking):
+    assert word.left_out(own_template(tmp_path, *lines), sections.KEYS) == lacking
+
+
+@pytest.mark.parametrize("name", ["titel", "section.nothing", "figures.nothing"])
+def test_a_check_finds_names_that_mean_nothing(tmp_path, name):
+    with pytest.raises(ConfigError, match=re.escape(name)):
+        word.left_out(own_template(tmp_path, "{{ sections }}", f"{{{{ {name} }}}}"), sections.KEYS)
+
+
+def test_our_own_template_leaves_nothing_out(tmp_path):
+    (tmp_path / "own.docx").write_bytes(word.skeleton.template())
+    assert word.left_out(tmp_path / "own.docx", sections.KEYS) == ()
+
+
+def test_word_may_write_a_name_with_a_capital(tmp_path, figures):
+    text = filled(tmp_path, figures, "{{ Title }}", "{{ Sections }}")
+    assert "Tình hình bảo đảm an ninh mạng tháng 10" in text
+    assert "VIII." in text
+
+
+BOX = """<w:p xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+ xmlns:v="urn:schemas-microsoft-com:vml"><w:r><w:pict><v:shape><v:textbox><w:txbxContent>
+<w:p><w:r><w:t>Trong khung: {{ period }}</w:t></w:r></w:p></w:txbxContent></v:textbox></v:shape></w:pict></w:r></w:p>"""
+CONTROL = """<w:sdt xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:sdtContent>
+<w:p><w:r><w:t>Trong ô: {{ figures.cases.value }}</w:t></w:r></w:p></w:sdtContent></w:sdt>"""
+LINK = """<w:p xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:hyperlink><w:r><w:t>Liên kết
+</w:t></w:r></w:hyperlink><w:r><w:t xml:space="preserve"> {{ title }}!</w:t></w:r></w:p>"""
+
+
+def test_placeholders_in_text_boxes_controls_headers_and_behind_links_are_filled(tmp_path, figures):
+    page = docx.Document()
+    page.add_paragraph("{{ sections }}")
+    for made in (BOX, CONTROL, LINK):
+        page.element.body.insert(0, parse_xml(made))
+    page.sections[0].header.paragraphs[0].text = "{{ kind }}"
+    page.save(tmp_path / "own.docx")
+    content = as_docx(figures, template=tmp_path / "own.docx")
+    text = docx_text(content)
+    assert "{{" not in text
+    assert "Trong khung: (Số liệu từ" in text
+    assert "Trong ô: 110" in text
+    assert " Tình hình bảo đảm an ninh mạng tháng 10 năm 2026!" in text
+    assert "BÁO CÁO" in text

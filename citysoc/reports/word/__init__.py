@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 from citysoc.errors import ConfigError
 from citysoc.i18n import _
 from citysoc.reports.packages import settled
-from citysoc.reports.word import filling, skeleton
+from citysoc.reports.word import filling, places, skeleton
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from docx.document import Document as Page
 
     from citysoc.reports.blocks import Document
     from citysoc.reports.figures import Figures
@@ -38,13 +41,7 @@ def render(document: Document, figures: Figures | None = None, template: Path | 
     Raises:
         ConfigError: the template cannot be read, or asks for something that there is not.
     """
-    import docx
-
-    package = io.BytesIO(_read(template) if template else skeleton.template())
-    try:
-        page = docx.Document(package)
-    except (ValueError, KeyError, SyntaxError) as error:
-        raise _not_a_template(template) from error
+    page = _opened(template)
     filling.fill(page, document, figures, where=str(template) if template else None)
     properties = page.core_properties
     properties.title = document.title[:_PROPERTY_LETTERS]
@@ -57,6 +54,30 @@ def render(document: Document, figures: Figures | None = None, template: Path | 
     held = io.BytesIO()
     page.save(held)
     return settled(held.getvalue(), document.dated)
+
+
+def left_out(template: Path, keys: Sequence[str]) -> tuple[str, ...]:
+    """Return which of the sections, and ``annexes``, a template has no place for: its reports lack them.
+
+    Raises:
+        ConfigError: the template cannot be read, asks for something that there is not, or holds nothing of a report.
+    """
+    where = str(template)
+    asked = places.names(
+        [places.text_of(paragraph) for paragraph in places.paragraphs(_opened(template))], where=where
+    )
+    filling.check(asked, keys, where=where)
+    return places.left_out(asked, keys)
+
+
+def _opened(template: Path | None) -> Page:
+    import docx
+
+    package = io.BytesIO(_read(template) if template else skeleton.template())
+    try:
+        return docx.Document(package)
+    except (ValueError, KeyError, SyntaxError) as error:
+        raise _not_a_template(template) from error
 
 
 def _read(template: Path) -> bytes:

@@ -8,17 +8,18 @@ is left out of ``{{ sections }}``.
 
 from __future__ import annotations
 
-import re
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from citysoc.errors import ConfigError
 from citysoc.i18n import _
 from citysoc.reports.text import clean, integer, percent
+from citysoc.reports.word import places
 from citysoc.reports.word.blocks import Writer
+from citysoc.reports.word.places import FIGURES, SECTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from docx.document import Document as Page
     from docx.text.paragraph import Paragraph
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
     from citysoc.reports.blocks import Document, Section
     from citysoc.reports.figures import Figures
 
-_NAME = re.compile(r"\{\{\s*([a-z_]+(?:\.[a-z0-9_-]+)*)\s*\}\}")
-_FIGURES = "figures."
-_SECTION = "section."
+_OF_DOCUMENT = ("title", "period", "opening", "closing")
 _MAX_NAMES = 60
 """So many names an error lists."""
 
@@ -37,23 +36,56 @@ def fill(page: Page, document: Document, figures: Figures | None, *, where: str 
     """Replace every placeholder of a template.
 
     Raises:
-        ConfigError: a placeholder names nothing; ``where`` is the template.
+        ConfigError: a placeholder names nothing or cannot be read, or nothing of the report has a place;
+            ``where`` is the template.
     """
-    paragraphs = list(_paragraphs(page))
-    alone = {name.removeprefix(_SECTION) for name in _named(paragraphs) if name.startswith(_SECTION)}
+    paragraphs = list(places.paragraphs(page))
+    asked = places.names([places.text_of(paragraph) for paragraph in paragraphs], where=where)
+    _says_something(asked, where)
+    alone = {name.removeprefix(SECTION) for name in asked if name.startswith(SECTION)}
     sections = {section.key: section for section in document.sections}
     texts = _texts(document)
     writer = Writer(page)
     for paragraph in paragraphs:
-        name = _only_name(paragraph.text)
-        if name == "annexes":
+        name = places.only_name(places.text_of(paragraph))
+        if name == places.ANNEXES:
             writer.annexes(paragraph, document)
-        elif name == "sections":
+        elif name == places.SECTIONS:
             writer.sections(paragraph, [section for key, section in sections.items() if key not in alone])
-        elif name and name.startswith(_SECTION):
-            writer.sections(paragraph, [_section(sections, name.removeprefix(_SECTION), where)])
+        elif name and name.startswith(SECTION):
+            writer.sections(paragraph, [_section(sections, name.removeprefix(SECTION), where)])
         else:
             _fill_line(paragraph, texts, figures, where)
+
+
+def check(asked: Sequence[str], keys: Sequence[str], *, where: str) -> None:
+    """Look at what a template asks for, as far as that can be known before there are figures.
+
+    Raises:
+        ConfigError: a name means nothing, or nothing of a report has a place.
+    """
+    from citysoc.reports.blocks import Letterhead
+    from citysoc.reports.figures import Figures
+
+    _says_something(asked, where)
+    lines = [*(field.name for field in fields(Letterhead)), *_OF_DOCUMENT]
+    figures = [FIGURES + field.name for field in fields(Figures)]
+    known = {*lines, places.SECTIONS, places.ANNEXES, *(SECTION + key for key in keys)}
+    for name in asked:
+        if name.startswith(FIGURES):
+            if ".".join(name.split(".")[:2]) not in figures:
+                raise _unknown(name, where, figures)
+        elif name not in known:
+            raise _unknown(name, where, sorted(known))
+
+
+def _says_something(asked: Sequence[str], where: str | None) -> None:
+    if places.says_nothing(asked):
+        raise ConfigError(
+            _("the template of reports holds nothing of the report"),
+            where=where,
+            hint=_("Put {example} alone into a paragraph.").format(example="{{ sections }}"),
+        )
 
 
 def _texts(document: Document) -> dict[str, str]:
@@ -61,61 +93,32 @@ def _texts(document: Document) -> dict[str, str]:
     return {
         **head,
         "recipients": "\n".join(document.head.recipients),
-        "title": document.title,
-        "period": document.period,
-        "opening": document.opening,
-        "closing": document.closing,
+        **{name: getattr(document, name) for name in _OF_DOCUMENT},
     }
-
-
-def _named(paragraphs: Sequence[Paragraph]) -> Iterator[str]:
-    for paragraph in paragraphs:
-        yield from _NAME.findall(paragraph.text)
-
-
-def _only_name(text: str) -> str | None:
-    found = _NAME.fullmatch(text.strip())
-    return found[1] if found else None
-
-
-def _paragraphs(page: Page) -> Iterator[Paragraph]:
-    """Yield the paragraphs of the text, of its tables, of headers and footers."""
-    yield from _inside(page)
-    for section in page.sections:
-        for place in (section.header, section.first_page_header, section.footer, section.first_page_footer):
-            yield from _inside(place)
-
-
-def _inside(place: Any) -> Iterator[Paragraph]:
-    yield from place.paragraphs
-    for table in place.tables:
-        for row in table.rows:
-            for cell in row.cells:
-                yield from _inside(cell)
 
 
 def _section(sections: Mapping[str, Section], key: str, where: str | None) -> Section:
     if key not in sections:
-        raise _unknown(_SECTION + key, where, [_SECTION + name for name in sections])
+        raise _unknown(SECTION + key, where, [SECTION + name for name in sections])
     return sections[key]
 
 
 def _fill_line(
     paragraph: Paragraph, texts: Mapping[str, str], figures: Figures | None, where: str | None
 ) -> None:
-    found = list(_NAME.finditer(paragraph.text))
+    found = list(places.NAME.finditer(places.text_of(paragraph)))
     if not found:
         return
     for match in reversed(found):
-        name = match[1]
-        if name.startswith(_FIGURES):
+        name = match[1].lower()
+        if name.startswith(FIGURES):
             text = _figure(figures, name, where)
         elif name in texts:
             text = texts[name]
         else:
             raise _unknown(name, where, [*texts, "sections", "annexes", "figures.cases.value"])
         _replace(paragraph, match.start(), match.end(), text)
-    if not paragraph.text.strip():
+    if not places.text_of(paragraph).strip() and not paragraph._p.xpath(".//w:drawing|.//w:pict"):  # noqa: SLF001  see _drop
         # Nothing to say, an empty mark for example, leaves no line.
         _drop(paragraph)
 
@@ -123,7 +126,7 @@ def _fill_line(
 def _replace(paragraph: Paragraph, start: int, end: int, text: str) -> None:
     """Replace letters of a paragraph, which Word may have spread over runs, in the style of the first."""
     at = 0
-    for run in paragraph.runs:
+    for run in places.runs(paragraph):
         letters = run.text
         left, right = max(start - at, 0), min(end - at, len(letters))
         at += len(letters)
@@ -142,8 +145,8 @@ def _drop(paragraph: Paragraph) -> None:
 
 def _figure(figures: Figures | None, name: str, where: str | None) -> str:
     value: Any = figures
-    found = _FIGURES.rstrip(".")
-    for step in name.removeprefix(_FIGURES).split("."):
+    found = FIGURES.rstrip(".")
+    for step in name.removeprefix(FIGURES).split("."):
         known = _steps(value)
         if step not in known:
             raise _unknown(name, where, [f"{found}.{key}" for key in known][:_MAX_NAMES])
