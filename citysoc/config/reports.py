@@ -171,6 +171,12 @@ class Reports(Model):
         addressee: to whom reports go; left blank where empty.
         signer: the position of who signs, with the prefix of their authority, e.g. ``KT. GIÁM ĐỐC``.
         recipients: who gets a copy, one line each.
+        superior_en: the body above the issuer in English reports; where empty, as in Vietnamese ones.
+        issuer_en: the issuing body in English reports; where empty, as in Vietnamese ones.
+        place_en: the place of issue in English reports; where empty, as in Vietnamese ones.
+        addressee_en: to whom English reports go; where empty, as in Vietnamese ones.
+        signer_en: the position of who signs English reports; where empty, as in Vietnamese ones.
+        recipients_en: who gets a copy of English reports; where empty, as of Vietnamese ones.
         internal: whether the heading carries the mark of internal circulation.
         formats: which documents are made, beside the figures as JSON.
         template: a DOCX file to fill instead of the layout of Decree 30/2020 (``reports template export``).
@@ -189,6 +195,12 @@ class Reports(Model):
     addressee: Annotated[str, Field(max_length=300)] = ""
     signer: Annotated[str, Field(max_length=200)] = ""
     recipients: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=50)] = ()
+    superior_en: Annotated[str, Field(max_length=300)] = ""
+    issuer_en: Annotated[str, Field(max_length=300)] = ""
+    place_en: Annotated[str, Field(max_length=100)] = ""
+    addressee_en: Annotated[str, Field(max_length=300)] = ""
+    signer_en: Annotated[str, Field(max_length=200)] = ""
+    recipients_en: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=50)] = ()
     internal: bool = True
     formats: tuple[ReportFormat, ...] = ("html", "pdf", "docx", "xlsx", "csv")
     template: Path | None = None
@@ -198,6 +210,17 @@ class Reports(Model):
     each_agency: bool = False
     targets: tuple[ReportTarget, ...] = ()
     day_of_month_time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "08:00"
+
+    def named(self, name: str, language: str) -> str:
+        """Return a name of the letterhead in a language; the Vietnamese one where there is no English one.
+
+        Args:
+            name: superior, issuer, place, addressee or signer.
+            language: vi or en.
+        """
+        english: str = getattr(self, f"{name}_en") if language == "en" else ""
+        vietnamese: str = getattr(self, name)
+        return english or vietnamese
 
     @field_validator("targets")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import re
 from html import unescape
@@ -13,12 +14,13 @@ from citysoc import i18n
 from citysoc.alerts.intake import take
 from citysoc.config.load import load
 from citysoc.config.models import Alerts
+from citysoc.config.reports import Reports
 from citysoc.ecs.schema import to_table
 from citysoc.flow import Finding
 from citysoc.reports import text
 from citysoc.reports.build import build, month_period
 from citysoc.reports.figures import Compared, Period
-from citysoc.reports.sections import document
+from citysoc.reports.sections import document, letterhead
 from citysoc.reports.sections.words import change
 from citysoc.state import State
 from citysoc.stores.local import LocalStore
@@ -237,3 +239,49 @@ def test_a_document_is_the_same_each_time(city):
     figures, _, _ = reported(city, [event(1)])
     settings = city.settings.reports
     assert document(figures, settings, {}) == document(figures, settings, {})
+
+
+NAMES = {
+    "superior": "ỦY BAN NHÂN DÂN",
+    "issuer": "TRUNG TÂM GIÁM SÁT",
+    "place": "Huế",
+    "addressee": "Lãnh đạo",
+    "signer": "GIÁM ĐỐC",
+    "recipients": ["Như trên", "Văn phòng"],
+}
+ENGLISH = {
+    "superior_en": "PEOPLE'S COMMITTEE",
+    "issuer_en": "MONITORING CENTRE",
+    "place_en": "Hue City",
+    "addressee_en": "The Leaders",
+    "signer_en": "DIRECTOR",
+    "recipients_en": ["As above"],
+}
+
+
+def head(language, **settings):
+    with i18n.speaking(language):
+        return letterhead(Reports(**settings), year=2026, addressee="")
+
+
+def test_the_letterhead_has_the_names_of_the_language():
+    vi, en = head("vi", **NAMES, **ENGLISH), head("en", **NAMES, **ENGLISH)
+    assert (vi.superior, vi.issuer, vi.signer) == ("ỦY BAN NHÂN DÂN", "TRUNG TÂM GIÁM SÁT", "GIÁM ĐỐC")
+    assert (en.superior, en.issuer, en.signer) == ("PEOPLE'S COMMITTEE", "MONITORING CENTRE", "DIRECTOR")
+    assert en.place_and_date.startswith("Hue City, ")
+    assert en.addressee == "To: The Leaders"
+    assert en.recipients == ("- As above;", "- Archive: office.")
+    assert vi.recipients[:2] == ("- Như trên;", "- Văn phòng;")
+
+
+@pytest.mark.parametrize("name", sorted(ENGLISH))
+def test_a_name_without_an_english_one_stays(name):
+    """Better the right body in Vietnamese than a blank."""
+    without = {other: value for other, value in ENGLISH.items() if other != name}
+    same, there = head("en", **NAMES, **without), head("en", **NAMES, **ENGLISH)
+    changed = {
+        field.name
+        for field in dataclasses.fields(there)
+        if getattr(same, field.name) != getattr(there, field.name)
+    }
+    assert changed == {{"place_en": "place_and_date"}.get(name, name.removesuffix("_en"))}

@@ -77,9 +77,9 @@ def compose(
     message = EmailMessage()
     with i18n.speaking(target.language):
         about = (
-            clean(agency.name, 120)
+            clean((agency.name_en if target.language == "en" else "") or agency.name, 120)
             if agency
-            else clean(" ".join(config.settings.reports.issuer.split()), 120)
+            else clean(" ".join(config.settings.reports.named("issuer", target.language).split()), 120)
         )
         message["Subject"] = (
             _("Cybersecurity report {period} {about}").format(period=package.period, about=about).strip()

@@ -14,7 +14,7 @@ from citysoc.i18n import _
 from citysoc.reports.blocks import Block, Document, Letterhead, Paragraph, Section
 from citysoc.reports.sections import incidents, malware, monitoring, overview, quality, tasks, trust
 from citysoc.reports.sections.annexes import annexes
-from citysoc.reports.sections.words import comparable, during
+from citysoc.reports.sections.words import agency_names, comparable, during
 from citysoc.reports.text import balanced, clean, edge, lines
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def document(
         head=letterhead(
             settings,
             year=f.period.until.astimezone(ZoneInfo(zone)).year,
-            addressee=f.table[0].name if len(f.table) == 1 else "",
+            addressee=next(iter(agency_names(f).values())) if len(f.table) == 1 else "",
         ),
         title=title,
         period=_("(Figures from {first} to {last}, Vietnam time)").format(
@@ -113,26 +113,31 @@ def letterhead(settings: Reports, *, year: int, addressee: str) -> Letterhead:
         year: of the place and date.
         addressee: to whom, where the settings name nobody; left blank where empty.
     """
-    vietnamese = i18n.language() == "vi"
-    to = clean(settings.addressee or addressee) or BLANK
+    language = i18n.language()
+    vietnamese = language == "vi"
+
+    def named(name: str) -> str:
+        return settings.named(name, language)
+
+    to = clean(named("addressee") or addressee) or BLANK
     return Letterhead(
-        superior=balanced(lines(settings.superior), _NAME_LETTERS) or BLANK,
-        issuer=balanced(lines(settings.issuer), _NAME_LETTERS) or BLANK,
+        superior=balanced(lines(named("superior")), _NAME_LETTERS) or BLANK,
+        issuer=balanced(lines(named("issuer")), _NAME_LETTERS) or BLANK,
         nation="CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM" if vietnamese else "SOCIALIST REPUBLIC OF VIETNAM",
         motto="Độc lập - Tự do - Hạnh phúc" if vietnamese else "Independence - Freedom - Happiness",
         number=_("No.: ....../BC-......"),
         mark=_("FOR INTERNAL USE") if settings.internal else "",
-        place_and_date=_("{place}, ...... {year}").format(place=clean(settings.place), year=year),
+        place_and_date=_("{place}, ...... {year}").format(place=clean(named("place")), year=year),
         kind=_("REPORT"),
         addressee=_("To: {addressee}").format(addressee=to),
-        signer=lines(settings.signer) or _("HEAD OF THE UNIT"),
+        signer=lines(named("signer")) or _("HEAD OF THE UNIT"),
         signed="",
         recipients_head=_("Recipients:"),
-        recipients=_recipients(settings),
+        recipients=_recipients((settings.recipients_en if not vietnamese else ()) or settings.recipients),
         annex_reference=_("(With Report No. ....../BC-...... of date ...... month ...... year ......)"),
     )
 
 
-def _recipients(settings: Reports) -> tuple[str, ...]:
+def _recipients(names: tuple[str, ...]) -> tuple[str, ...]:
     archive = _("Archive: office.")
-    return (*(f"- {clean(name)};" for name in settings.recipients or (BLANK,)), f"- {archive}")
+    return (*(f"- {clean(name)};" for name in names or (BLANK,)), f"- {archive}")
