@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.alerts.intake import take
 from citysoc.detectors.correlate import Clock, Correlator, Feeds
-from citysoc.detectors.correlate.lanes import APART
 from citysoc.detectors.sigma import SigmaDetector
-from citysoc.detectors.sigma.anomalous import IDS
 from citysoc.ecs.schema import from_row
 from citysoc.flow import UNKNOWN_AGENCY
+from citysoc.pipeline.anomalies import Watcher
 from citysoc.pipeline.differences import Recorded, Row, difference
 from citysoc.state import State
 from citysoc.state.values import micros
@@ -217,11 +216,13 @@ class _Side:
 
     def take_anomalies(self, events: Sequence[Event]) -> None:
         """Take in anomalies before any event: each waits for its hour."""
-        detector = SigmaDetector(self.rules.of_anomalies)
-        for event in events:  # several of one id differ in their agency
-            own, matches = self._feeds.split(detector.detect([event]), [event], APART.rstrip("|"))
-            self._correlator.feed(matches)
-            self._keep([finding for finding in own if finding.rule not in IDS], event["@timestamp"])
+        seen = Watcher(self.rules.of_anomalies, self.rules.correlations).seen(events)
+        self.hits.update(
+            rule for rule, _event, _time in seen.silent if not self.wanted or rule in self.wanted
+        )
+        self._correlator.feed(seen.matches)
+        if seen.findings:
+            self._keep(seen.findings, seen.findings[-1].timestamp)
 
     def finish(self, now: dt.datetime | None) -> None:
         if now is not None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from citysoc import clock, telemetry
-from citysoc.detectors.correlate import Correlator, Feeds
-from citysoc.detectors.correlate.lanes import APART
-from citysoc.detectors.sigma import SigmaDetector
-from citysoc.detectors.sigma.anomalous import IDS
+from citysoc.detectors.correlate import Correlator
 from citysoc.pipeline import counting
+from citysoc.pipeline.anomalies import Watcher
 from citysoc.pipeline.work import loaded_of
 from citysoc.state import handed, progress
 from citysoc.state.values import stamp
@@ -52,8 +50,7 @@ class Correlating:
         self._state = state
         self._work = work
         self._plans: Sequence[Mapping[str, Any]] | None = None
-        self._of_anomalies = SigmaDetector(())
-        self._feeds = Feeds(())
+        self._watcher = Watcher()
         self._lateness = dict(lateness_by_source or {})
         self._correlator: Correlator | None = None
 
@@ -91,8 +88,7 @@ class Correlating:
     def _keep(self, loaded: Loaded) -> Sequence[Mapping[str, Any]]:
         """Keep what is needed of rules: what lies in the files may be something else soon."""
         self._plans = loaded.correlations
-        self._of_anomalies = SigmaDetector(loaded.of_anomalies)
-        self._feeds = Feeds(loaded.correlations)
+        self._watcher = Watcher(loaded.of_anomalies, loaded.correlations)
         return self._plans
 
     def give_up(self) -> None:
@@ -115,18 +111,14 @@ class Correlating:
 
     def _anomalies(self, changes: Changes) -> list[Match]:
         """Return the matches of anomalies that were handed in since; they are gone once ``changes`` take effect."""
-        fresh: list[Match] = []
-        for name, event in handed.waiting(self._state).items():
-            changes.remembered[name] = None
-            found = self._of_anomalies.detect([event])
-            own, fed = self._feeds.split(found, [event], APART.rstrip("|"))
-            changes.findings += [finding for finding in own if finding.rule not in IDS]
-            silent = [one for one in found if one.rule in self._feeds.quiet and one.rule not in IDS]
-            counting.silent(
-                changes, [(one.rule, one.event_id, one.timestamp) for one in silent], now=clock.now()
-            )
-            fresh += fed
-        return fresh
+        waiting = handed.waiting(self._state)
+        if not waiting:
+            return []
+        changes.remembered.update(dict.fromkeys(waiting))
+        seen = self._watcher.seen(waiting.values())
+        changes.findings += seen.findings
+        counting.silent(changes, seen.silent, now=clock.now())
+        return seen.matches
 
     def _note(self, findings: list[Finding], changes: Changes) -> None:
         correlator = self._ready()
