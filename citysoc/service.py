@@ -441,7 +441,9 @@ def _anomaly_jobs(service: Service) -> list[schedule.Job]:
     async def scoring(_since: dt.datetime, until: dt.datetime) -> str | None:
         if not await asyncio.to_thread(anomaly.ready, service.config):
             return None
-        told = await _apart(service.config, "anomaly", "score", "--brief", "--until", clock.iso(until))
+        told = await _apart(
+            service.config, "anomaly", "score", "--new", "--brief", "--until", clock.iso(until)
+        )
         parts = [f"{told['new']} new anomalies of {told['anomalies']}"] if told["new"] else []
         parts += [f"{what} drifted" for what in told["drifted"]]
         return ", ".join(parts) or None

@@ -75,12 +75,20 @@ def train(app: App, *, seed: int, budget: float | None, force: bool, nice: bool,
 
 @command.command("score")
 @click.option("--tell/--dry-run", default=True, help="Raise alerts for what is new (default), or only show.")
+@click.option(
+    "--new",
+    "new_only",
+    is_flag=True,
+    help="Only hours that are new, or have other events than when they were scored.",
+)
 @click.option("--brief", is_flag=True, help="Print only how many, and what has drifted, as JSON.")
 @click.option("--nice", is_flag=True, help="Leave the processor to others.")
 @span_options
 @format_option
 @pass_app
-def score(app: App, *, tell: bool, brief: bool, nice: bool, span: Span, format_: str | None) -> None:
+def score(
+    app: App, *, tell: bool, new_only: bool, brief: bool, nice: bool, span: Span, format_: str | None
+) -> None:
     """Score whole hours; with --since, history again. Nothing is told twice.
 
     What is new goes to correlations, too.
@@ -104,6 +112,7 @@ def score(app: App, *, tell: bool, brief: bool, nice: bool, span: Span, format_:
             until=until,
             now=now,
             tell=tell,
+            new_only=new_only,
         )
     finally:
         state.close()

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from citysoc.detectors.anomaly import sparse
 from citysoc.detectors.anomaly.rows import numbers, values
 from citysoc.detectors.anomaly.week import WEEK, slot_of
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pyarrow as pa
+
+    from citysoc.detectors.anomaly.sparse import Sparse
 
 K_PART = 12.0
 """Hours of history that weigh as much as the peers."""
@@ -72,7 +75,7 @@ class Baseline:
         variances: (entities, 3, features).
         slots: sorted ``entity * 168 + hour of the week``.
         slot_hours: how many weeks each slot had events.
-        slot_means: (slots, features).
+        slot_means: (slots, features), of which most are zero.
         level_means: (levels, 168, features).
         level_scales: (levels, 3, features).
         level_rates: (levels, 168) share of hours in which an entity says anything.
@@ -91,7 +94,7 @@ class Baseline:
     variances: np.ndarray
     slots: np.ndarray
     slot_hours: np.ndarray
-    slot_means: np.ndarray
+    slot_means: Sparse
     level_means: np.ndarray
     level_scales: np.ndarray
     level_rates: np.ndarray
@@ -106,7 +109,7 @@ class Baseline:
             name: np.frombuffer(orjson.dumps([str(text) for text in getattr(self, name)]), np.uint8)
             for name in _TEXTS
         }
-        return {**plain, **texts}
+        return {**plain, **texts, "slot_means": self.slot_means.parts()}
 
 
 _TEXTS = ("names", "levels", "agencies", "entities")
@@ -119,6 +122,7 @@ def from_parts(parts: dict[str, Any]) -> Baseline:
     texts = {name: orjson.loads(bytes(parts[name])) for name in _TEXTS}
     plain = {name: value for name, value in parts.items() if name not in _TEXTS}
     plain["first"], plain["last"] = int(plain["first"]), int(plain["last"])
+    plain["slot_means"] = sparse.from_parts(parts["slot_means"], len(texts["names"]))
     return Baseline(
         **plain,
         names=tuple(texts["names"]),
@@ -187,7 +191,7 @@ def _against(baseline: Baseline, table: pa.Table) -> tuple[np.ndarray, np.ndarra
     mean = np.where(known[:, None], baseline.means[entity, part], 0) if len(baseline.entities) else 0 * t
     center = (n * mean + K_PART * prior) / (n + K_PART)
     place, weeks = _slots(baseline, entity, slot)
-    own = np.where(weeks[:, None] > 0, baseline.slot_means[place], 0) if len(baseline.slots) else 0 * t
+    own = np.where(weeks[:, None] > 0, baseline.slot_means.rows(place), 0) if len(baseline.slots) else 0 * t
     center = (weeks[:, None] * own + K_SLOT * center) / (weeks[:, None] + K_SLOT)
     spread = baseline.level_scales[level, part] ** 2
     variance = (

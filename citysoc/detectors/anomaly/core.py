@@ -7,6 +7,8 @@ be chosen for a data set (which nobody could do without labels):
 - an isolation forest (scikit-learn),
 - the distance to the nearest of a few random rows, again and again (samples of 16, of 64, and the fifth of 512):
   small samples see what is far from everything and are not fooled by outliers in groups,
+- the same along the axes in which the rows vary together (``turned``; the fifth of 512): what has ordinary values
+  that do not go together,
 - the distance from the middle, in robust units,
 - how empty the row's bin is in each column's histogram,
 - how far out the row is in the tails of each column.
@@ -19,7 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from citysoc.detectors.anomaly.near import SAMPLES, draw, near
+from citysoc.detectors.anomaly import forest, turned
+from citysoc.detectors.anomaly.near import SAMPLES, TURNED, draw, near
 from citysoc.detectors.anomaly.surprise import Surprise, from_parts, learn
 
 if TYPE_CHECKING:
@@ -32,7 +35,9 @@ TREES = 200
 BINS = 30
 FARTHEST = 20.0
 """No column counts for more robust units than this: one wild column does not drown all others."""
-MEMBERS = ("forest", "near16", "near64", "near512", "middle", "bins", "tails")
+MEMBERS = ("forest", "near16", "near64", "near512", "turned512", "middle", "bins", "tails")
+LARGEST = 1e37
+"""What scikit-learn's trees can tell apart (32-bit numbers)."""
 _ROWS = 4096
 _EPS = 1e-9
 
@@ -47,6 +52,10 @@ class Ensemble:
         forest: the isolation forest.
         samples: for each of ``SAMPLES`` an array (samples, rows, columns) of scaled rows.
         units: for each of those its median distance in each sample.
+        origin: the middle of the rows along the axes in which they vary together.
+        axes: (columns, axes) which turns scaled rows to them.
+        turned_samples: for each of ``TURNED`` an array (samples, rows, axes) of turned rows.
+        turned_units: for each of those its median distance in each sample.
         edges: each column's bin edges.
         heights: the surprise of each bin, in nats.
         sorted: quantiles of each column, for the tails.
@@ -59,6 +68,10 @@ class Ensemble:
     forest: IsolationForest
     samples: tuple[np.ndarray, ...]
     units: tuple[np.ndarray, ...]
+    origin: np.ndarray
+    axes: np.ndarray
+    turned_samples: tuple[np.ndarray, ...]
+    turned_units: tuple[np.ndarray, ...]
     edges: np.ndarray
     heights: np.ndarray
     sorted: np.ndarray
@@ -82,18 +95,23 @@ class Ensemble:
 
         Args:
             rows: (rows, columns).
-            own: when these are the fitted rows: for each of ``SAMPLES`` (samples, rows of the sample) the
-                numbers of the rows that are in it, so that no row is its own neighbour.
+            own: when these are the fitted rows: for each of ``SAMPLES`` and ``TURNED`` (samples, rows of the
+                sample) the numbers of the rows that are in it, so that no row is its own neighbour.
         """
         import numpy as np
 
         found = []
         for start, part in _parts(rows):
             scaled = self._scaled(part)
-            distances = []
-            for n, (_, neighbour, _) in enumerate(SAMPLES):
-                places = own[n] - start if own else None
-                distances.append(near(scaled, self.samples[n], neighbour, self.units[n], places))
+            looks = [(scaled, *look) for look in zip(SAMPLES, self.samples, self.units, strict=True)]
+            along = turned.turn(scaled, self.origin, self.axes)
+            looks += [
+                (along, *look) for look in zip(TURNED, self.turned_samples, self.turned_units, strict=True)
+            ]
+            distances = [
+                near(seen, samples, neighbour, units, own[n] - start if own else None)
+                for n, (seen, (_, neighbour, _), samples, units) in enumerate(looks)
+            ]
             found.append(
                 np.column_stack(
                     [
@@ -140,14 +158,14 @@ class Ensemble:
         """Return it as arrays, numbers and one scikit-learn estimator, for a file."""
         return {
             **{name: getattr(self, name) for name in _ARRAYS},
-            "forest": self.forest,
-            "samples": list(self.samples),
-            "units": list(self.units),
+            "forest": forest.pack(self.forest),
+            **{name: list(getattr(self, name)) for name in _TUPLES},
             "surprises": [surprise.parts() for surprise in self.surprises],
         }
 
 
-_ARRAYS = ("center", "scale", "edges", "heights", "sorted", "skew")
+_ARRAYS = ("center", "scale", "origin", "axes", "edges", "heights", "sorted", "skew")
+_TUPLES = ("samples", "units", "turned_samples", "turned_units")
 
 
 def from_file(parts: dict[str, Any]) -> Ensemble:
@@ -156,42 +174,30 @@ def from_file(parts: dict[str, Any]) -> Ensemble:
     Raises:
         ValueError: the nodes of a tree lead out of it: scikit-learn would follow them anywhere.
     """
-    _check_trees(parts["forest"], len(parts["center"]))
     return Ensemble(
         **{name: parts[name] for name in _ARRAYS},
-        forest=parts["forest"],
+        forest=forest.unpack(parts["forest"], len(parts["center"])),
         samples=tuple(parts["samples"]),
         units=tuple(parts["units"]),
+        turned_samples=tuple(parts["turned_samples"]),
+        turned_units=tuple(parts["turned_units"]),
         surprises=tuple(from_parts(one) for one in parts["surprises"]),
     )
-
-
-def _check_trees(forest: IsolationForest, columns: int) -> None:
-    from sklearn.ensemble import IsolationForest
-
-    if not isinstance(forest, IsolationForest) or forest.n_features_in_ != columns:
-        raise ValueError
-    for tree, used in zip(forest.estimators_, forest.estimators_features_, strict=True):
-        nodes = tree.tree_.__getstate__()["nodes"]
-        inner = nodes["left_child"] >= 0
-        left, right, feature = (nodes[name] for name in ("left_child", "right_child", "feature"))
-        # A node leads to later ones: so every way ends.
-        place = inner.nonzero()[0]
-        onward = (left[inner] > place) & (right[inner] > place)
-        inside = (left[inner] < len(nodes)) & (right[inner] < len(nodes))
-        known = (feature[inner] >= 0) & (feature[inner] < len(used)) & (max(used) < columns)
-        if not (onward & inside & known).all() or tree.tree_.n_features != len(used):
-            raise ValueError
 
 
 def score(rows: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return how unusual each row is among all rows; no labels, no options.
 
     Args:
-        rows: (rows, columns), numbers; what is not finite counts as the column's median.
+        rows: (rows, columns), numbers; what is not finite counts as the column's median, what is beyond ``LARGEST`` as that.
         seed: the same seed gives the same scores.
+
+    Returns:
+        A number a row; zero for a row that is alone or has no columns.
     """
-    return fit(rows, seed)[1]
+    import numpy as np
+
+    return fit(rows, seed)[1] if len(rows) > 1 and rows.shape[1] else np.zeros(len(rows))
 
 
 def fit(rows: np.ndarray, seed: int = 0, *, trees: int = TREES, part: int = 1) -> tuple[Ensemble, np.ndarray]:
@@ -211,6 +217,8 @@ def fit(rows: np.ndarray, seed: int = 0, *, trees: int = TREES, part: int = 1) -
     center, scale = _robust(rows)
     scaled = np.clip((rows - center) / scale, -FARTHEST, FARTHEST)
     own, samples, units = draw(scaled, rng, part)
+    origin, axes = turned.learn(scaled, rng)
+    own_turned, turned_samples, turned_units = draw(turned.turn(scaled, origin, axes), rng, part, TURNED)
     edges, heights = _histograms(rows)
     spread = rows.std(axis=0)
     cubes = (((rows - rows.mean(axis=0)) / np.where(spread > 0, spread, 1.0)) ** 3).mean(axis=0)
@@ -220,13 +228,17 @@ def fit(rows: np.ndarray, seed: int = 0, *, trees: int = TREES, part: int = 1) -
         forest=IsolationForest(n_estimators=trees, random_state=seed).fit(rows),
         samples=samples,
         units=units,
+        origin=origin,
+        axes=axes,
+        turned_samples=turned_samples,
+        turned_units=turned_units,
         edges=edges,
         heights=heights,
         sorted=_quantiles(rows),
         skew=np.sign(cubes),
         surprises=(),
     )
-    raw = ensemble._raw(rows, own)  # noqa: SLF001  the fitted rows must not be their own neighbours
+    raw = ensemble._raw(rows, own + own_turned)  # noqa: SLF001  the fitted rows must not be their own neighbours
     surprises = tuple(learn(raw[:, n]) for n in range(raw.shape[1]))
     fitted = Ensemble(
         **{name: getattr(ensemble, name) for name in Ensemble.__slots__ if name != "surprises"},
@@ -243,7 +255,8 @@ def _clean(rows: np.ndarray) -> np.ndarray:
         rows = np.where(np.isfinite(rows), rows, np.nan)
         middle = np.array([np.median(c[~np.isnan(c)]) if (~np.isnan(c)).any() else 0.0 for c in rows.T])
         rows = np.where(np.isnan(rows), middle, rows)
-    return rows
+    result: np.ndarray = np.clip(rows, -LARGEST, LARGEST)
+    return result
 
 
 def _robust(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TRUSTED = ("sklearn.tree._tree.Tree",)
 """Types beyond skops's own safe ones (NumPy arrays, scikit-learn's estimators, plain values) that a file may hold:
-the nodes of a tree, which are numbers (``core.from_file`` looks whether they stay within the tree)."""
+the nodes of a tree, which are numbers (``forest.unpack`` looks whether they stay within the tree)."""
 
 MAX_BYTES = 1 << 30
 """A larger file, also unpacked, is not one of ours."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.detectors.anomaly.baseline import CLIP, FLOOR, LEAST_HOURS, Baseline
 from citysoc.detectors.anomaly.rows import entity_codes, numbers, values
+from citysoc.detectors.anomaly.sparse import sparse
 from citysoc.detectors.anomaly.week import WEEK, parts_of_week, slot_of
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def _finish(
         variances=variances[kept].astype(np.float32),
         slots=slots[with_slot],
         slot_hours=own.slot_hours[with_slot].astype(np.float32),
-        slot_means=_divided(own.slot_sums, own.slot_hours, with_slot),
+        slot_means=sparse(_divided(own.slot_sums, own.slot_hours, with_slot)),
         level_means=peers[0],
         level_scales=peers[1],
         level_rates=np.minimum(per_slot / np.maximum(there[:, None], 1), 1.0),

@@ -5,21 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
 SAMPLES = ((16, 1, 50), (64, 1, 50), (512, 5, 6))
 """Size of each random sample, which neighbour counts, how many samples."""
+TURNED = SAMPLES[2:]
+"""The same along the axes in which the rows vary together."""
 _EPS = 1e-9
 
 
 def draw(
-    scaled: np.ndarray, rng: np.random.Generator, part: int
+    scaled: np.ndarray,
+    rng: np.random.Generator,
+    part: int,
+    sizes: Sequence[tuple[int, int, int]] = SAMPLES,
 ) -> tuple[list[np.ndarray], tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
-    """Return for each of ``SAMPLES`` the numbers of the drawn rows, the rows, and the distances' medians."""
+    """Return for each of the sizes the numbers of the drawn rows, the rows, and the distances' medians."""
     import numpy as np
 
     own, samples, units = [], [], []
-    for size, neighbour, rounds in SAMPLES:
+    for size, neighbour, rounds in sizes:
         count = max(min(size, len(scaled) // 4), min(neighbour + 1, len(scaled)))
         chosen = np.stack(
             [rng.choice(len(scaled), count, replace=False) for _ in range(max(2, rounds // part))]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import telemetry
 from citysoc.alerts.intake import take
-from citysoc.detectors.anomaly import anomalies, days, event, files, journal, train, watch
+from citysoc.detectors.anomaly import anomalies, days, event, files, journal, scored, train, watch
 from citysoc.detectors.anomaly.families import VERSION
 from citysoc.errors import StoreError
 from citysoc.state import handed
@@ -142,6 +142,7 @@ def score(
     until: dt.datetime,
     now: dt.datetime,
     tell: bool = True,
+    new_only: bool = False,
 ) -> tuple[list[Anomaly], int]:
     """Score whole hours and tell what is new as alerts, and to correlations.
 
@@ -153,20 +154,30 @@ def score(
         until: hours that end by then.
         now: the present.
         tell: write anomalies down and raise alerts.
+        new_only: leave out the hours that were scored before as they are now.
 
     Returns:
-        All anomalies of the span, and how many of them are new.
+        All anomalies of the hours that were scored, and how many of them are new.
     """
     trained = files.load(model_folder(config))
     refresh(config, store, since, until)
+    first, last = days.hour_of(since), days.hour_of(until)
+    lowered = journal.lowered(state)
+    what = scored.key(str(trained.facts.get("digest", "")), lowered)
+    counted = scored.events(table_folder(config), first, last)
+    if new_only:
+        begin = scored.due(model_folder(config), what, counted)
+        if begin is None:
+            return [], 0
+        first = begin
     counts: watch.Counts = {}
     found = train.score_span(
         trained,
         table_folder(config),
-        days.hour_of(since),
-        days.hour_of(until),
-        lowered=journal.lowered(state),
-        seen=lambda kind, scored: watch.count(counts, trained.kinds[kind], kind, scored),
+        first,
+        last,
+        lowered=lowered,
+        seen=lambda kind, rows: watch.count(counts, trained.kinds[kind], kind, rows),
     )
     if not tell:
         return found, 0
@@ -182,6 +193,7 @@ def score(
         journal.prune(db, now - KEPT)
         handed.prune(db, now - KEPT)
     watch.keep(model_folder(config), trained, counts)
+    scored.keep(model_folder(config), what, counted)
     _log.info("span.scored", anomalies=len(found), new=len(new))
     return found, len(new)
 

@@ -40,10 +40,34 @@ def test_columns_that_never_change_and_values_that_are_no_numbers_do_no_harm() -
     assert roc_auc_score(labels, scores) > 0.97
 
 
-@pytest.mark.parametrize("shape", [(2, 1), (5, 3), (40, 1)])
+@pytest.mark.parametrize("shape", [(0, 3), (1, 3), (1, 1), (5, 0), (2, 1), (5, 3), (40, 1), (4, 60)])
 def test_small_sets_have_scores_too(shape: tuple[int, int]) -> None:
-    rows = np.random.default_rng(0).normal(size=shape)
+    scores = core.score(np.random.default_rng(0).normal(size=shape), 0)
+    assert scores.shape == shape[:1]
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.ones((50, 2)),
+        np.full((6, 2), np.nan),
+        np.array([[1e300, 1.0]] * 4 + [[-1e300, 2.0]] * 30 + [[1e308, -1e308]]),
+        np.array([[np.inf, -np.inf, np.nan]] * 9 + [[0.0, 1.0, 2.0]]),
+        np.arange(30).reshape(10, 3) > 12,
+    ],
+    ids=["all alike", "no number", "beyond 32 bits", "hardly a number", "truth values"],
+)
+def test_odd_values_have_scores(rows: np.ndarray) -> None:
     assert np.isfinite(core.score(rows, 0)).all()
+
+
+def test_what_breaks_a_dependence_comes_first_though_each_of_its_values_is_ordinary() -> None:
+    rng = np.random.default_rng(0)
+    ordinary = rng.normal(size=(800, 2)) @ rng.normal(size=(2, 10)) + 0.1 * rng.normal(size=(800, 10))
+    broken = rng.permuted(ordinary[:25], axis=0)
+    scores = core.score(np.concatenate([ordinary, broken]), 0)
+    assert roc_auc_score(np.repeat([0, 1], [800, 25]), scores) > 0.9
 
 
 def test_new_rows_are_scored_like_the_fitted_ones() -> None:
