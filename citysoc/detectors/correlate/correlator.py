@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING
 from citysoc.detectors.correlate.absences import Deadlines
 from citysoc.detectors.correlate.arranged import arranged
 from citysoc.detectors.correlate.findings import Teller, handed_up
-from citysoc.detectors.correlate.groups import PAGE, Groups
+from citysoc.detectors.correlate.groups import Groups
 from citysoc.detectors.correlate.lanes import FOREVER, LATENESS_SECONDS, Lanes
 from citysoc.detectors.correlate.losses import Losses
 from citysoc.detectors.correlate.saving import Ledger, Restored
-from citysoc.detectors.correlate.waiting import Waiting
+from citysoc.detectors.correlate.waiting import Due, Waiting
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from citysoc.detectors.correlate.groups import Group
     from citysoc.detectors.correlate.lanes import Clock
     from citysoc.detectors.correlate.losses import Loss
-    from citysoc.detectors.correlate.waiting import Held
+    from citysoc.detectors.correlate.measures import Entry
+    from citysoc.detectors.correlate.waiting import Place
     from citysoc.detectors.correlate.windows import Hit
     from citysoc.flow import Finding
 
@@ -92,6 +93,8 @@ class Correlator:
             max_groups=max_groups,
             on_drop=self._ledger.dropped if self._ledger else None,
         )
+        self._handed: dict[Place, Due] = {}
+        """What correlations handed to those above them, by level and scope; empty between turns."""
         self._deadlines = Deadlines()
         self._passed: dict[str, int] = {}
         self._swept = 0
@@ -153,7 +156,7 @@ class Correlator:
         found: list[Told] = []
         marks: dict[str, int] = {}
         for level in self._levels:
-            places = {*self._waiting.places(), *self._deadlines.places()}
+            places = {*self._waiting.places(), *self._handed, *self._deadlines.places()}
             for scope in sorted(scope for at, scope in places if at == level):
                 mark = marks.get(scope)
                 if mark is None:
@@ -184,35 +187,38 @@ class Correlator:
         found: list[Told] = []
         decided = max(mark, self._passed.get(scope, -FOREVER))
         again: set[tuple[Key, int]] = set()
-        for key, items in self._waiting.release((level, scope), mark).items():
+        due = self._handed.pop((level, scope), None) or Due()
+        self._waiting.release((level, scope), mark, due)
+        before = -FOREVER if forced else mark
+        for key, items in due.in_order():
             one = self._correlations[key[0]]
             if forced:
                 self._losses.add("forced", rule=one.id, number=len(items))
-            group, hits, undecided = self._put(one, key, items, decided)
+            group, hits, undecided = self._put(one, key, items, decided, due)
             if hits:
-                found += self._qualified(one, key, group, hits)
+                found += self._qualified(one, key, group, hits, before)
                 if one.windows.absences:
                     again.update((key, hit[0]) for hit in hits)
             self._settle(one, key, group, items, undecided)
-        return found + self._decide(level, scope, decided, again)
+        return found + self._decide(level, scope, decided, again, before)
 
     # -- groups ------------------------------------------------------------------------------------------------
 
     def _put(
-        self, one: Correlation, key: Key, items: Sequence[Held], decided: int
+        self, one: Correlation, key: Key, items: list[Entry], decided: int, due: Due
     ) -> tuple[Group, list[Hit], int]:
         """Let a group's matches in; return the group, what qualifies, from when on absence is to be decided."""
         now = self._lanes.arrived
         group = self._groups.by_key.get(key)
         if group is None:
-            group = self._groups.open(key, items[0][5], now)
+            group = self._groups.open(key, due.shown(key), now)
         group.touched = now
         if group.entries and items[0][0] <= group.entries[-1][0]:
             return group, group.put_behind(one, items, decided), decided - one.windows.span
         return group, group.put(one, items), items[0][0]
 
     def _settle(
-        self, one: Correlation, key: Key, group: Group, items: Sequence[Held], undecided: int
+        self, one: Correlation, key: Key, group: Group, items: Sequence[Entry], undecided: int
     ) -> None:
         """Note what is to be decided of a group that changed, forget what no window reaches, have it saved."""
         span = one.windows.span
@@ -229,7 +235,9 @@ class Correlator:
         if self._ledger is not None:
             self._ledger.changed.add(key)
 
-    def _decide(self, level: int, scope: str, decided: int, again: set[tuple[Key, int]]) -> list[Told]:
+    def _decide(
+        self, level: int, scope: str, decided: int, again: set[tuple[Key, int]], before: int
+    ) -> list[Told]:
         """Decide the absences whose deadline lies before a watermark.
 
         A window that ends and an absence that is certain may fall on the same moment: one of them is enough, so what
@@ -246,15 +254,27 @@ class Correlator:
             if again:
                 hits = [hit for hit in hits if (key, hit[0]) not in again]
             if hits:
-                found += self._qualified(one, key, group, hits)
+                found += self._qualified(one, key, group, hits, before)
             self._deadlines.note(level, key, one.windows, group.entries, decided - span)
         return found
 
-    def _qualified(self, one: Correlation, key: Key, group: Group, hits: Sequence[Hit]) -> Iterable[Told]:
-        """Hand windows that qualify to the correlations above; return what the world is told of them."""
+    def _qualified(
+        self, one: Correlation, key: Key, group: Group, hits: Sequence[Hit], before: int
+    ) -> Iterable[Told]:
+        """Hand windows that qualify to the correlations above; return what the world is told of them.
+
+        What lies before the watermark that is worked on comes to the levels above in the same turn, and need not wait.
+        """
         for parent in one.parents:
             above = self._correlations[parent.number]
-            self._waiting.add(above.level, handed_up(one, above, parent, key=key, group=group, hits=hits))
+            target, entries, written = handed_up(one, above, parent, key=key, group=group, hits=hits)
+            if target[1] == key[1] and hits[-1][0] < before:
+                due = self._handed.setdefault((above.level, key[1]), Due())
+                due.add(target, entries)
+                if written != target[2:]:
+                    due.spell(target, [(entries[0], written)])
+            else:
+                self._waiting.add(above.level, target, entries, written)
         return () if one.quiet else self._tellers[one.number].told(key, group, hits)
 
     # -- state -------------------------------------------------------------------------------------------------
@@ -274,18 +294,12 @@ class Correlator:
         self._passed.update(saved.of("s"))
         for name, lane in saved.of("l"):
             self._lanes.restore(name, lane)
-        held: list[Held] = []
-        for level, item in saved.waiting():
-            self._waiting.restore(level, item)
-            held.append(item)
-        pages = saved.pages()
-        self._waiting.resume((max(pages, default=-1) + 1) * PAGE)
+        self._waiting.restore(saved.waiting())
         for one, key, group in saved.groups():
             self._groups.by_key[key] = group
             if one.windows.absences:
                 undecided = self._passed.get(key[1], -FOREVER) - one.windows.span
                 self._deadlines.note(one.level, key, one.windows, group.entries, undecided)
         if self._ledger is not None:
-            self._ledger.resume(held, pages)
             for name in saved.useless:
                 self._ledger.useless(name)

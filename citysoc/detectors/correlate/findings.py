@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from citysoc.detectors.correlate.arranged import Correlation, Key, Parent
     from citysoc.detectors.correlate.groups import Group
     from citysoc.detectors.correlate.measures import Entry, Value
-    from citysoc.detectors.correlate.waiting import Item
+    from citysoc.detectors.correlate.waiting import Names
     from citysoc.detectors.correlate.windows import Hit
 
 Told: TypeAlias = "tuple[int, Key, Finding]"
@@ -155,8 +155,8 @@ def _agencies(entries: Sequence[Entry], hits: Sequence[Hit]) -> tuple[str, ...]:
 
 def handed_up(
     one: Correlation, above: Correlation, parent: Parent, *, key: Key, group: Group, hits: Sequence[Hit]
-) -> list[Item]:
-    """Return what windows of a correlation are to one above it: a match each.
+) -> tuple[Key, list[Entry], Names]:
+    """Return what windows of a correlation are to one above it: the group there, an entry for each, how it is written.
 
     Args:
         one: the correlation.
@@ -169,22 +169,26 @@ def handed_up(
     entries = group.entries
     shown = group.shown or key[2:]
     written = tuple([shown[place] for place in parent.places])
-    scope = CITY if above.across else key[1]
-    target = (parent.number, scope, *[key[2 + place] for place in parent.places])
+    target = (
+        parent.number,
+        CITY if above.across else key[1],
+        *[key[2 + place] for place in parent.places],
+    )
     slot = 0 if above.single else parent.slot
-    tail = "/".join(key[1:])
     agency = str(key[1])
-    of_group = (
+    of_group: Value = (
         () if parent.takes in {"", "metric"} else tuple(key[2 + int(p)] for p in parent.takes.split(","))
     )
-    head, end = f"#{one.number}.", f".{tail}"
-    plain = not one.across and not one.chained and parent.takes != "metric"
-    if plain:  # most are, and there is one for each event where most events qualify
-        return [
-            (time, f"{entries[high - 1][1]}{head}{time}{end}", target, slot, of_group, written, agency)
-            for time, _low, high, _metric in hits
-        ]
-    found: list[Item] = []
+    head, end = f"#{one.number}.", f".{'/'.join(key[1:])}"
+    if not one.across and not one.chained and parent.takes != "metric":
+        # Most are, and there is one for each event where most events qualify.
+        rest = (slot, of_group, agency) if above.across else (slot, of_group)
+        return (
+            target,
+            [(time, f"{entries[high - 1][1]}{head}{time}{end}", *rest) for time, _low, high, _metric in hits],
+            written,
+        )
+    found: list[Entry] = []
     for hit in hits:
         time, _low, high, metric = hit
         value: Value = of_group
@@ -194,8 +198,8 @@ def handed_up(
             agency = ",".join(_agencies(entries, (hit,)))
         event = entries[high - 1][1]
         name = f"{_bare(event) if one.chained else event}{head}{time}{end}"
-        found.append((time, name, target, slot, value, written, agency))
-    return found
+        found.append((time, name, slot, value, agency) if above.across else (time, name, slot, value))
+    return target, found, written
 
 
 def _moment(time: int) -> dt.datetime:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from citysoc.detectors.correlate.arranged import Correlation, Key
     from citysoc.detectors.correlate.losses import Losses
     from citysoc.detectors.correlate.measures import Entry, Measure
-    from citysoc.detectors.correlate.waiting import Held
     from citysoc.detectors.correlate.windows import Hit
 
 PAGE = 64
@@ -46,21 +45,17 @@ class Group:
         self.pages: tuple[int, int] | None = None
         """Which pages of entries are saved; see ``saving``."""
 
-    def put(self, one: Correlation, items: Sequence[Held]) -> list[Hit]:
+    def put(self, one: Correlation, items: list[Entry]) -> list[Hit]:
         """Let items in that lie after all entries; return the windows that end at them and qualify.
 
         Absence is decided later.
         """
         entries, windows = self.entries, one.windows
         first = len(entries)
-        if one.across or len(items) > 1:
-            entries += _entries(items, across=one.across)
-        else:
-            item = items[0]
-            if first:
-                entries.append((item[0], item[1], item[3], item[4]))
-            else:  # most groups have one entry: the list is of just that size
-                self.entries = entries = [(item[0], item[1], item[3], item[4])]
+        if first:
+            entries += items
+        else:  # most groups have one entry: the list is of just that size
+            self.entries = entries = items[:]
         if not windows.looks_back:
             return []
         measure, low = self.measure, self.low
@@ -70,7 +65,7 @@ class Group:
         self.measure = measure if len(entries) > 1 or measure is COUNTED else None
         return hits
 
-    def put_behind(self, one: Correlation, items: Sequence[Held], decided: int) -> list[Hit]:
+    def put_behind(self, one: Correlation, items: Sequence[Entry], decided: int) -> list[Hit]:
         """Let items in that lie before entries; return the windows that qualify now and did not before.
 
         Args:
@@ -81,7 +76,7 @@ class Group:
         entries, windows = self.entries, one.windows
         since, until = items[0][0], items[-1][0] + windows.span
         place = bisect.bisect_left(entries, (since,))
-        new = set(_entries(items, across=one.across)).difference(entries[place:])
+        new = set(items).difference(entries[place:])
         if not new:
             return []
         begins, last = since - windows.span, decided - 1 - windows.span
@@ -134,12 +129,6 @@ class Group:
         return lost
 
 
-def _entries(items: Sequence[Held], *, across: bool) -> list[Entry]:
-    if across:
-        return [(item[0], item[1], item[3], item[4], item[6]) for item in items]
-    return [(item[0], item[1], item[3], item[4]) for item in items]
-
-
 class Groups:
     """All groups of all correlations, bounded.
 
@@ -164,14 +153,15 @@ class Groups:
         self._on_drop = on_drop
         self.by_key: dict[Key, Group] = {}
 
-    def open(self, key: Key, shown: tuple[str, ...], touched: int) -> Group:
+    def open(self, key: Key, shown: tuple[str, ...] | None, touched: int) -> Group:
         """Return a new group; make room for it where there are too many.
 
-        A group is shown as its first event writes it: the same, however matches are cut into batches.
+        A group is shown as its first event writes it: the same, however matches are cut into batches. None: as its key
+        writes it.
         """
         if len(self.by_key) >= self._max:
             self._evict()
-        group = self.by_key[key] = Group(None if shown == key[2:] else shown, touched)
+        group = self.by_key[key] = Group(shown, touched)
         return group
 
     def _evict(self) -> None:

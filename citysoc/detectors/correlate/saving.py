@@ -8,8 +8,8 @@ s     a scope: up to where its matches are decided
 l     a lane
 k     a group: its entries since its last whole page
 p     a whole page of a group's entries, written once
-w     matches that came to wait, up to ``PAGE`` of them
-d     which of those wait no longer
+w     matches that came to wait, a lot of them
+d     up to when those are released
 ====  =========================================================================================
 
 So a commit costs what changed, at most one page for each group that changed, however many entries a group has.
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from citysoc.detectors.correlate.groups import PAGE, Group
+from citysoc.detectors.correlate.waiting import Lot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
     from citysoc.detectors.correlate.arranged import Correlation, Key
     from citysoc.detectors.correlate.lanes import Lanes
     from citysoc.detectors.correlate.measures import Entry
-    from citysoc.detectors.correlate.waiting import Held, Waiting
-
-_ALL_GONE = (1 << PAGE) - 1
+    from citysoc.detectors.correlate.waiting import Waiting
 
 
 class Ledger:
@@ -48,9 +47,6 @@ class Ledger:
         self._rest: dict[str, bytes | None] = {}
         self._passed: dict[str, int] = {}
         self._times = (0, 0)
-        self._page: list[bytes] = []
-        self._number = 0
-        self._gone: dict[int, int] = {}
         self.changed: set[Key] = set()
         """Groups that changed."""
 
@@ -81,7 +77,7 @@ class Ledger:
             found.update(self._group(key, groups[key]))
         self.changed.clear()
         found.update((f"l{name}", content) for name, content in lanes.changes())
-        found.update(self._waiting(*waiting.changes()))
+        found.update(self._waiting(waiting.changes()))
         before = self._passed
         moved = {scope: mark for scope, mark in passed.items() if before.get(scope) != mark}
         found.update((f"s{scope}", orjson.dumps(mark)) for scope, mark in moved.items())
@@ -116,54 +112,29 @@ class Ledger:
 
     # -- matches that wait -------------------------------------------------------------------------------------
 
-    def _waiting(self, came: Iterable[Held], went: Iterable[int]) -> Iterator[tuple[str, bytes | None]]:
-        """Yield the pages that got matches, and what of pages waits no longer.
-
-        Numbers are given in the order in which matches come, so a match's page follows from its number.
-        """
-        touched: set[int] = set()
-        for number in went:
-            page, place = divmod(number, PAGE)
-            self._gone[page] = self._gone.get(page, 0) | 1 << place
-            touched.add(page)
-        grown: dict[int, list[bytes]] = {}
-        for item in came:
-            page, place = divmod(item[7], PAGE)
-            if page != self._number:
-                self._page, self._number = [], page
-            if self._gone.get(page, 0) >> place & 1:
-                continue
-            time, event, (number, *group), slot, value, shown, agency, own = item
-            self._page.append(
-                orjson.dumps([own, self._prints[number], time, event, group, slot, value, shown, agency])
-            )
-            grown[page] = self._page
-        for page, items in grown.items():
-            yield f"w{page}", b"[" + b",".join(items) + b"]"
-        for page in touched:
-            if self._gone[page] == _ALL_GONE:
-                del self._gone[page]
-                yield f"w{page}", None
-                yield f"d{page}", None
+    def _waiting(self, lots: Iterable[Lot]) -> Iterator[tuple[str, bytes | None]]:
+        """Yield the lots that got matches, and up to when others are released."""
+        for lot in lots:
+            name = str(lot.number)
+            if not lot.size:
+                if lot.is_saved:
+                    yield f"w{name}", None
+                    yield f"d{name}", None
+            elif lot.is_fresh:
+                yield f"w{name}", self._lot(lot)
+                if lot.is_marked:  # what joined may be from before the mark
+                    yield f"d{name}", None
+                lot.is_fresh, lot.is_saved, lot.is_marked = False, True, False
             else:
-                yield f"d{page}", orjson.dumps(str(self._gone[page]))
+                yield f"d{name}", orjson.dumps(lot.mark)
+                lot.is_marked = True
 
-    def resume(self, waiting: Iterable[Held], pages: Iterable[int]) -> None:
-        """Go on after a restart.
-
-        Args:
-            waiting: the matches that wait.
-            pages: of which there are rows.
-        """
-        left: dict[int, int] = {}
-        for item in waiting:
-            page, place = divmod(item[7], PAGE)
-            left[page] = left.get(page, 0) | 1 << place
-        for page in pages:
-            if page in left:  # a number that nothing has will never be given again
-                self._gone[page] = _ALL_GONE & ~left[page]
-            else:
-                self._rest[f"w{page}"] = self._rest[f"d{page}"] = None
+    def _lot(self, lot: Lot) -> bytes:
+        rules = {
+            self._prints[number]: [list(groups.items()), list(lot.written.get(number, {}).items())]
+            for number, groups in lot.groups.items()
+        }
+        return orjson.dumps([lot.place[1], rules])
 
 
 class Restored:
@@ -204,19 +175,42 @@ class Restored:
             key = (one.number, *rest)
             yield one, key, _group(content, sorted(pages.get(key, ())))
 
-    def waiting(self) -> Iterator[tuple[int, Held]]:
-        """Yield the matches that wait, each with its level."""
-        gone = {name: int(bits) for name, bits in self.of("d")}
-        for name, content in self.of("w"):
-            for own, fingerprint, time, event, group, slot, value, shown, agency in content:
-                one = self._by_print.get(fingerprint)
-                if one is not None and not gone.get(name, 0) >> own % PAGE & 1:
-                    key = (one.number, *group)
-                    yield one.level, (time, event, key, slot, tuple(value), tuple(shown), agency, own)
+    def waiting(self) -> list[Lot]:
+        """Return the matches that wait; a lot without a number of its own has -1."""
+        marks = {name: int(mark) for name, mark in self.of("d")}
+        found: list[Lot] = []
+        for name, (scope, rules) in self.of("w"):
+            lots: dict[int, Lot] = {}
+            for fingerprint, (groups, written) in rules.items():
+                if (one := self._by_print.get(fingerprint)) is None:
+                    continue
+                lot = lots.get(one.level)
+                if lot is None:
+                    lot = lots[one.level] = Lot(-1 if lots else int(name), (one.level, scope))
+                    lot.mark = marks.get(name, lot.mark)
+                    lot.is_saved, lot.is_marked = not lots, name in marks
+                _put_back(lot, one, groups, written)
+            for lot in lots.values():
+                lot.is_fresh = len(lots) > 1  # rules that are of different levels now
+                found.append(lot)
+            if not any(lot.size for lot in lots.values()):
+                self.useless += [f"w{name}", f"d{name}"]
+        self.useless += [f"d{name}" for name in marks if f"w{name}" not in self._rows]
+        return [lot for lot in found if lot.size]
 
-    def pages(self) -> set[int]:
-        """Return the pages of matches that there are rows of."""
-        return {int(name[1:]) for name in self._rows if name[0] in "wd"}
+
+def _put_back(lot: Lot, one: Correlation, groups: Iterable[Any], written: Iterable[Any]) -> None:
+    """Put back what waits for a correlation, but for what was released meanwhile."""
+    for group, saved in groups:
+        entries = [_entry(entry) for entry in saved if entry[0] >= lot.mark]
+        if entries:
+            lot.groups.setdefault(one.number, {})[tuple(group)] = entries
+            lot.size += len(entries)
+            lot.stretch(min(entry[0] for entry in entries), max(entry[0] for entry in entries))
+    for group, pairs in written:
+        kept = [(_entry(entry), tuple(names)) for entry, names in pairs if entry[0] >= lot.mark]
+        if kept:
+            lot.written.setdefault(one.number, {})[tuple(group)] = kept
 
 
 def _group(content: Any, pages: Sequence[tuple[int, list[Any]]]) -> Group:

@@ -1,51 +1,202 @@
-"""Matches that wait until their watermark has passed: then nothing earlier can come any more."""
+"""Matches that wait until their watermark has passed: then nothing earlier can come any more.
+
+They wait in *lots*, of which each holds what came together: lists of entries by group, so that what is released together
+needs not be sorted apart again, and goes to its groups as it lies here.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from operator import itemgetter
+from itertools import groupby, islice
+from operator import attrgetter, itemgetter, lt
 from typing import TYPE_CHECKING, TypeAlias
 
 from citysoc.detectors.correlate.arranged import CITY
 from citysoc.detectors.correlate.lanes import FOREVER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from citysoc.detectors.correlate.arranged import Correlation, Key
     from citysoc.detectors.correlate.feed import Match
-    from citysoc.detectors.correlate.lanes import Lanes
+    from citysoc.detectors.correlate.lanes import Lane, Lanes
     from citysoc.detectors.correlate.losses import Losses
-    from citysoc.detectors.correlate.measures import Value
+    from citysoc.detectors.correlate.measures import Entry
 
-Item: TypeAlias = "tuple[int, str, Key, int, Value, tuple[str, ...], str]"
-"""What a match says: time, event, group, slot, value, the group as it is written, the agency. In this order matches are
-put to their groups: items that differ only later are one entry."""
-Held: TypeAlias = "tuple[int, str, Key, int, Value, tuple[str, ...], str, int]"
-"""An item that waits: it has a number of its own."""
+Names: TypeAlias = "tuple[str, ...]"
+"""The values of a group's fields."""
 Place: TypeAlias = "tuple[int, str]"
 """Where matches wait: the level of their correlation, and its scope."""
-_TIME = itemgetter(0)
+PAGE = 64
+"""What comes later joins the last lot of its place until that has so many entries."""
+_LANE, _NUMBER, _TIME = itemgetter(8), attrgetter("number"), itemgetter(2)
 
 
-def _first_time(group: tuple[Key, list[Held]]) -> int:
-    return group[1][0][0]
+class Lot:
+    """Entries that came to wait together at one place.
+
+    Args:
+        number: its own.
+        place: where they wait.
+    """
+
+    __slots__ = (
+        *(
+            "counted",
+            "first",
+            "groups",
+            "is_fresh",
+            "is_marked",
+            "is_saved",
+            "last",
+            "mark",
+            "number",
+            "place",
+        ),
+        *("size", "written"),
+    )
+
+    def __init__(self, number: int, place: Place) -> None:
+        self.number = number
+        self.place = place
+        self.groups: dict[int, dict[Names, list[Entry]]] = {}
+        """Correlation to group to its entries."""
+        self.written: dict[int, dict[Names, list[tuple[Entry, Names]]]] = {}
+        """Of entries whose event writes its group otherwise than the group is called: how."""
+        self.size = self.counted = 0
+        """How many entries it holds, and held when they were last counted."""
+        self.first, self.last = FOREVER, -FOREVER
+        """No entry is from before the one, none from after the other."""
+        self.mark = -FOREVER
+        """What was from before it is released."""
+        self.is_fresh = self.is_saved = self.is_marked = False
+        """Whether something joined since it was saved; whether it is saved, and a mark beside it. See ``saving``."""
+
+    def add(self, number: int, group: Names, entries: Sequence[Entry], written: Names) -> None:
+        """Let entries of one group wait, in order of time."""
+        self.groups.setdefault(number, {}).setdefault(group, []).extend(entries)
+        if written != group:
+            known = self.written.setdefault(number, {}).setdefault(group, [])
+            known.extend([(entry, written) for entry in entries])
+        self.size += len(entries)
+
+    def stretch(self, first: int, last: int) -> None:
+        """Take note of the times of what joined."""
+        self.first, self.last = min(self.first, first), max(self.last, last)
+
+    def cut(self, mark: int, due: Due) -> None:
+        """Hand out what is from before a watermark, and keep the rest."""
+        gone = 0
+        for number, groups in self.groups.items():
+            for group, entries in list(groups.items()):
+                before = [entry for entry in entries if entry[0] < mark]
+                if not before:
+                    continue
+                gone += len(before)
+                due.add((number, self.place[1], *group), before)
+                if len(before) == len(entries):
+                    del groups[group]
+                else:
+                    groups[group] = [entry for entry in entries if entry[0] >= mark]
+        for number, spelled in self.written.items():
+            for group, pairs in list(spelled.items()):
+                due.spell((number, self.place[1], *group), [pair for pair in pairs if pair[0][0] < mark])
+                spelled[group] = [pair for pair in pairs if pair[0][0] >= mark]
+        self.size -= gone
+        self.first, self.mark = mark, max(mark, self.mark)
+
+    def hand_out(self, due: Due) -> None:
+        """Hand out everything."""
+        scope = self.place[1]
+        for number, groups in self.groups.items():
+            for group, entries in groups.items():
+                due.add((number, scope, *group), entries)
+        for number, spelled in self.written.items():
+            for group, pairs in spelled.items():
+                due.spell((number, scope, *group), pairs)
+
+    def times(self) -> Iterator[int]:
+        """Yield the times of all entries."""
+        for groups in self.groups.values():
+            for entries in groups.values():
+                for entry in entries:
+                    yield entry[0]
+
+
+class Due:
+    """What is released together: entries by group."""
+
+    __slots__ = ("groups", "written")
+
+    def __init__(self) -> None:
+        self.groups: dict[Key, list[Entry]] = {}
+        self.written: dict[Key, list[tuple[Entry, Names]]] = {}
+
+    def add(self, key: Key, entries: list[Entry]) -> None:
+        """Add entries of a group; the list is kept."""
+        known = self.groups.get(key)
+        if known is None:
+            self.groups[key] = entries
+        else:
+            known += entries
+
+    def spell(self, key: Key, pairs: Sequence[tuple[Entry, Names]]) -> None:
+        """Add how events write the group's values, where they write them otherwise than its key."""
+        if pairs:
+            self.written.setdefault(key, []).extend(pairs)
+
+    def in_order(self) -> list[tuple[Key, list[Entry]]]:
+        """Return the groups with their entries, each in order and once; the groups by their first entry."""
+        for entries in self.groups.values():
+            if len(entries) > 1 and not all(map(lt, entries, islice(entries, 1, None))):
+                _put_in_order(entries)
+        return sorted(self.groups.items(), key=_first_time)
+
+    def shown(self, key: Key) -> Names | None:
+        """Return how the first event of a group writes it; None where that is how its key writes it."""
+        pairs = self.written.get(key)
+        if pairs is None:
+            return None
+        first = self.groups[key][0]
+        return min((written for entry, written in pairs if entry[:4] == first[:4]), default=None)
+
+
+def _first_time(group: tuple[Key, list[Entry]]) -> int:
+    time: int = group[1][0][0]
+    return time
+
+
+def _put_in_order(entries: list[Entry]) -> None:
+    """Put the entries of one group in order; of those that say the same one is left."""
+    entries.sort()
+    entries[:] = [
+        entry for place, entry in enumerate(entries) if not place or entry[:4] != entries[place - 1][:4]
+    ]
+
+
+def _in_time(matches: Sequence[Match], lane: Lane, newest: int) -> tuple[list[Match], list[Match]]:
+    """Return which matches of a lane come in time, and which come too late."""
+    latest, lateness = lane.latest, lane.lateness
+    good: list[Match] = []
+    late: list[Match] = []
+    for match in matches:
+        latest = max(latest, min(match.time, newest))
+        (good if match.time >= latest - lateness else late).append(match)
+    return good, late
 
 
 class Waiting:
     """The matches that wait, by level and scope.
 
     Args:
-        journal: note what comes and goes, for ``changes``.
+        journal: note what changes, for ``changes``.
     """
 
     def __init__(self, *, journal: bool) -> None:
-        self._lists: dict[Place, list[Held]] = {}
+        self._lots: dict[Place, list[Lot]] = {}
         self._count = 0
-        self._number = -1
+        self._number = 0
         self._journal = journal
-        self._came: list[Held] = []
-        self._went: list[int] = []
+        self._changed: set[Lot] = set()
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -53,12 +204,12 @@ class Waiting:
 
     def places(self) -> Collection[Place]:
         """Return where matches wait."""
-        return self._lists.keys()
+        return self._lots.keys()
 
     @property
     def latest(self) -> int:
         """The latest time of a match that waits."""
-        return max((item[0] for held in self._lists.values() for item in held), default=0)
+        return max((time for lots in self._lots.values() for lot in lots for time in lot.times()), default=0)
 
     def take(
         self, matches: Iterable[Match], correlations: Mapping[str, Correlation], lanes: Lanes, losses: Losses
@@ -66,103 +217,157 @@ class Waiting:
         """Let matches wait, but for those that come too late."""
         newest = lanes.arrived * 1_000_000 + 999_999 if lanes.arrived else FOREVER
         late: set[tuple[str, str]] = set()
-        lane, name = None, ""
-        append, last, at = None, "", ""
-        prefix: Key = ()
-        single = False
-        number = first = self._number
-        came: list[Held] = []
-        for rule, slot, time, event, agency, group, shown, value, came_along in matches:
-            if append is None or rule != last or agency != at:
-                one = correlations.get(rule)
-                if one is None:  # a worker began with other rules
-                    losses.add("unknown", rule=rule)
-                    continue
-                last, at, single = rule, agency, one.single
-                prefix = (one.number, CITY if one.across else agency)
-                append = self._lists.setdefault((one.level, prefix[1]), []).append
-            if lane is None or came_along != name:
-                name, lane = came_along, lanes.get(came_along, agency)
-            if time > lane.latest:
-                lane.latest = min(time, newest)
-            elif time < lane.latest - lane.lateness:
-                losses.add("late", rule=rule)
-                late.add((lane.stream, event))
-                continue
-            number += 1
-            # Plain tuples, and keys made of two: this is done for every match.
-            item = (time, event, prefix + group, 0 if single else slot, value, shown, agency, number)
-            append(item)
-            if self._journal:
-                came.append(item)
-        self._came += came
-        self._number = number
-        self._count += number - first
+        for name, run in groupby(matches, key=_LANE):
+            some = list(run)
+            lane = lanes.get(name, some[0].agency)
+            times = list(map(_TIME, some))
+            if min(times) < max(min(max(times), newest), lane.latest) - lane.lateness:
+                some, behind = _in_time(some, lane, newest)
+                times = list(map(_TIME, some))
+                for match in behind:
+                    losses.add("late", rule=match.correlation)
+                    late.add((lane.stream, match.event))
+            if some:
+                first, last = min(times), max(times)
+                lane.latest = max(lane.latest, min(last, newest))
+                self._let_wait(some, correlations, losses, first, last)
         for stream, _event in late:
             losses.add("late", stream=stream)
 
-    def add(self, level: int, items: Sequence[Item]) -> None:
-        """Let what one group of a correlation found wait for those above it.
+    def _let_wait(
+        self,
+        matches: Sequence[Match],
+        correlations: Mapping[str, Correlation],
+        losses: Losses,
+        first: int,
+        end: int,
+    ) -> None:
+        ways: dict[tuple[str, str], _Way] = {}
+        way = _Way(None, Lot(-1, (0, "")))
+        last, at, taken = None, "", 0
+        for rule, slot, time, event, agency, group, shown, value, _lane in matches:
+            if rule != last or agency != at:
+                way.lot.size += taken
+                last, at, taken = rule, agency, 0
+                if (rule, agency) not in ways:
+                    ways[rule, agency] = self._way(correlations.get(rule), agency)
+                way = ways[rule, agency]
+                single, across, groups, get = way.single, way.across, way.groups, way.groups.get
+            taken += 1
+            # Plain tuples, which become the entries of their group as they are: this is done for every match.
+            entry: Entry = (time, event, 0 if single else slot, value)
+            if across:
+                entry += (agency,)
+            known = get(group)
+            if known is None:
+                groups[group] = [entry]
+            else:
+                known.append(entry)
+            if shown != group:
+                way.spell(group, entry, shown)
+        way.lot.size += taken
+        for (rule, _agency), one in ways.items():
+            if one.number < 0:  # a worker began with other rules
+                losses.add("unknown", rule=rule, number=one.lot.size)
+        self._joined({way.lot for way in ways.values() if way.number >= 0}, first, end)
+
+    def _way(self, one: Correlation | None, agency: str) -> _Way:
+        if one is None:
+            return _Way(None, Lot(-1, (0, "")))
+        return _Way(one, self._lot((one.level, CITY if one.across else agency)))
+
+    def _lot(self, place: Place) -> Lot:
+        """Return the lot that what comes to a place joins."""
+        lots = self._lots.setdefault(place, [])
+        if not lots or lots[-1].size >= PAGE:
+            lots.append(Lot(self._number, place))
+            self._number += 1
+        return lots[-1]
+
+    def _joined(self, lots: Iterable[Lot], first: int, last: int) -> None:
+        """Take note of lots that something joined."""
+        for lot in lots:
+            self._count += lot.size - lot.counted
+            lot.counted = lot.size
+            lot.stretch(first, last)
+            lot.is_fresh = True
+            if self._journal:
+                self._changed.add(lot)
+
+    def add(self, level: int, key: Key, entries: Sequence[Entry], written: Names) -> None:
+        """Let what a correlation found wait for one above it.
 
         Args:
             level: of the correlation above.
-            items: of one group of it.
+            key: the group of it.
+            entries: in order of time.
+            written: how its values are written.
         """
-        if not items:
-            return
-        held: list[Held] = [(*item, number) for number, item in enumerate(items, self._number + 1)]
-        self._number += len(held)
-        self._count += len(held)
-        self._lists.setdefault((level, held[0][2][1]), []).extend(held)
-        if self._journal:
-            self._came += held
+        number, scope, *group = key
+        lot = self._lot((level, scope))
+        lot.add(number, tuple(group), entries, written)
+        self._joined([lot], entries[0][0], entries[-1][0])
 
-    def release(self, place: Place, mark: int) -> dict[Key, list[Held]]:
-        """Return the matches from before a watermark, which wait no longer: by group, each in order."""
-        held = self._lists.get(place, ())
-        gone = [item for item in held if item[0] < mark]
-        if not gone:
-            return {}
-        if len(gone) == len(held):
-            del self._lists[place]
+    def release(self, place: Place, mark: int, due: Due) -> None:
+        """Release what is from before a watermark."""
+        kept = []
+        for lot in self._lots.get(place, ()):
+            if lot.first >= mark:
+                kept.append(lot)
+                continue
+            if lot.last < mark:
+                lot.hand_out(due)
+                lot.size = 0
+            else:
+                lot.cut(mark, due)
+                if lot.size:
+                    kept.append(lot)
+            self._count -= lot.counted - lot.size
+            lot.counted = lot.size
+            if self._journal:
+                self._changed.add(lot)
+        if kept:
+            self._lots[place] = kept
         else:
-            self._lists[place] = [item for item in held if item[0] >= mark]
-        if self._journal:
-            self._went += [item[7] for item in gone]
-        self._count -= len(gone)
-        groups: defaultdict[Key, list[Held]] = defaultdict(list)
-        for item in gone:
-            groups[item[2]].append(item)
-        # Many short lists are sorted sooner than one that is long.
-        for key, items in groups.items():
-            if len(items) > 1:
-                items.sort(key=_TIME)
-                if len(set(map(_TIME, items))) < len(items):
-                    groups[key] = _each_once(items)
-        return dict(sorted(groups.items(), key=_first_time))
+            self._lots.pop(place, None)
 
     def middle(self, place: Place) -> int:
         """Return the time up to which the older half of what waits at a place lies."""
-        held = self._lists[place]
-        held.sort(key=_TIME)
-        return held[len(held) // 2][0]
+        times = sorted(time for lot in self._lots[place] for time in lot.times())
+        return times[len(times) // 2]
 
-    def changes(self) -> tuple[list[Held], list[int]]:
-        """Return what came since the last call, and the numbers of what went."""
-        came, went, self._came, self._went = self._came, self._went, [], []
-        return came, went
+    def changes(self) -> list[Lot]:
+        """Return the lots that changed since the last call; what holds nothing is gone."""
+        changed = sorted(self._changed, key=_NUMBER)
+        self._changed.clear()
+        return changed
 
-    def restore(self, level: int, item: Held) -> None:
-        """Put a match back."""
-        self._lists.setdefault((level, item[2][1]), []).append(item)
-        self._count += 1
+    def restore(self, lots: Sequence[Lot]) -> None:
+        """Put lots back; those with the number -1 get new ones."""
+        self._number = max((lot.number + 1 for lot in lots), default=0)
+        for lot in sorted(lots, key=_NUMBER):
+            if lot.number < 0:
+                lot.number = self._number
+                self._number += 1
+            if lot.is_fresh and self._journal:
+                self._changed.add(lot)
+            self._lots.setdefault(lot.place, []).append(lot)
+            lot.counted = lot.size
+            self._count += lot.size
 
-    def resume(self, number: int) -> None:
-        """Give numbers from here on."""
-        self._number = number - 1
 
+class _Way:
+    """Where the matches of one correlation and one agency go; nowhere, where nobody knows the correlation."""
 
-def _each_once(items: list[Held]) -> list[Held]:
-    """Return the items of one group in their order, those that say the same only once."""
-    items.sort()
-    return [item for place, item in enumerate(items) if not place or item[:5] != items[place - 1][:5]]
+    __slots__ = ("across", "groups", "lot", "number", "single")
+
+    def __init__(self, one: Correlation | None, lot: Lot) -> None:
+        self.number = -1 if one is None else one.number
+        self.single = one is None or one.single
+        self.across = one is not None and one.across
+        self.lot = lot
+        self.groups = lot.groups.setdefault(self.number, {})
+
+    def spell(self, group: Names, entry: Entry, written: Names) -> None:
+        """Note how an event writes its group."""
+        self.lot.written.setdefault(self.number, {}).setdefault(group, []).append((entry, written))

@@ -12,6 +12,7 @@ import itertools
 import math
 import operator
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.detectors.correlate.measures import COUNTED, Distinct, empty
@@ -111,15 +112,18 @@ class Windows:
     def _slide_count(self, entries: Sequence[Entry], first: int, low: int) -> tuple[list[Hit], int]:
         """Count without a measure: most correlations are counts, and most windows are far from enough."""
         hits: list[Hit] = []
-        span, end, place, least, only_least = self.span, len(entries), first, self._least, self._only_least
-        while place < end:
-            time = entries[place][0]
+        span, place, least, only_least = self.span, first, self._least, self._only_least
+        times = [entry[0] for entry in islice(entries, first, None)]
+        nexts = [*times[1:], None]
+        edge = entries[low][0]
+        for time, after in zip(times, nexts, strict=True):
             place += 1
-            while place < end and entries[place][0] == time:
-                place += 1
+            if time == after:
+                continue
             start = time - span
-            while entries[low][0] < start:
+            while edge < start:
                 low += 1
+                edge = entries[low][0]
             number = place - low
             if number >= least and (only_least or self.meets(number)):
                 hits.append((time, low, place, number))
