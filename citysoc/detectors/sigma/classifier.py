@@ -6,12 +6,14 @@ is found is a condition decided on a text.
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from citysoc.detectors.sigma.match import predicate
 from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS
 from citysoc.detectors.sigma.outline import BETWEEN
-from citysoc.detectors.sigma.patterns import NUMERIC, Finder
+from citysoc.detectors.sigma.patterns import NUMERIC, Finder, block_of
+from citysoc.detectors.sigma.remainder import remainder
 from citysoc.detectors.sigma.values import decider
 from citysoc.detectors.sigma.view import View
 from citysoc.detectors.text import fold, fold_again, texts
@@ -36,6 +38,10 @@ EVERYTHING = 2
 MAX_CHARS = 4096
 """Longer texts are looked at one by one, and not remembered."""
 _MAX_CLASSES = 20_000
+_MAX_MET = 8192
+_MAX_SETTLED = 1024
+_MAX_OUTCOMES = 64
+"""So many sets of leads are known to have come, and so many what they settle, with so many classes each."""
 
 
 class Condition(NamedTuple):
@@ -50,6 +56,22 @@ class Condition(NamedTuple):
     expression: Expression
     fulfilled: dict[int, int]
     unfulfilled: dict[int, int]
+
+
+class _Settled(NamedTuple):
+    """What is known of a text by the leads that it has.
+
+    Args:
+        fulfilled: the conditions that it fulfils for certain.
+        asked: those that are still to be decided.
+        tests: what decides them.
+        classes: the classes of what was decided.
+    """
+
+    fulfilled: list[int]
+    asked: list[int]
+    tests: list[Decide]
+    classes: dict[tuple[bool, ...], int]
 
 
 def _rules(places: Sequence[Sequence[int]]) -> dict[int, int]:
@@ -88,6 +110,11 @@ class Classifier:
         """What is looked for in a text: how it must stand there, and the text."""
         self.has_numbers = any(NUMERIC.issuperset(text) for _how, text in self.wanted)
         """Whether a number may be what is looked for."""
+        self.has_patterns = any(how.startswith("re") for how, _text in self.wanted)
+        """Whether texts are searched for patterns, too, one by one."""
+        self._searched = frozenset(one for one in self.wanted if one[1] and BETWEEN not in one[1])
+        self._settled: dict[frozenset[int], _Settled] = {}
+        self._met: set[frozenset[int]] = set()
         self._finder: Finder | None = None
         self._fast = fast
         self._store = store
@@ -112,11 +139,11 @@ class Classifier:
 
     def of_texts(self, values: Sequence[str]) -> list[int]:
         """Return the classes of texts, by looking at them."""
-        block = BETWEEN.join(("", *values, ""))
+        block = block_of(values)
         if (
             block.isascii()
             and block.count(BETWEEN) == len(values) + 1
-            and len(max(values, key=len)) <= MAX_CHARS
+            and max(map(len, values), default=0) <= MAX_CHARS
         ):
             return self._look_at_block(block.lower(), values)
         easy = [one for one in values if len(one) <= MAX_CHARS and one.isascii() and BETWEEN not in one]
@@ -126,8 +153,7 @@ class Classifier:
         return [found.get(one) or self.of_text(one) for one in values]
 
     def _look_at_block(self, block: str, values: Sequence[str]) -> list[int]:
-        folded = block[1:-1].split(BETWEEN)
-        hits = self._find().many(block, folded, values)
+        hits = self._find().many(block, values)
         if hits is None:
             return [self.of_text(one) for one in values]
         found = [NOTHING] * len(values)
@@ -135,12 +161,47 @@ class Classifier:
             for number in range(len(values)):
                 hits.setdefault(number, [])
         for number, leading in hits.items():
-            found[number] = (
-                EVERYTHING
-                if leading is None
-                else self._decided(self._asked_by(leading), folded[number], values[number])
-            )
+            found[number] = EVERYTHING if leading is None else self._by_leads(leading, values[number])
         return found
+
+    def _by_leads(self, leading: Sequence[int], text: str) -> int:
+        """Return the class of a text of ASCII without a NUL, by the leads that were found in it."""
+        found = frozenset(leading)
+        settled = self._settled.get(found)
+        if settled is None:
+            if found not in self._met:  # may be the only one of its kind
+                if len(self._met) >= _MAX_MET:
+                    self._met.clear()
+                self._met.add(found)
+                return self._decided(self._asked_by(found), text.lower(), text)
+            settled = self._settle(found)
+        folded = text.lower()
+        held = tuple([test(folded, text) for test in settled.tests])
+        number = settled.classes.get(held)
+        if number is None:
+            number = self._number(sorted([*settled.fulfilled, *compress(settled.asked, held)]))
+            if len(settled.classes) < _MAX_OUTCOMES:
+                settled.classes[held] = number
+        return number
+
+    def _settle(self, leading: frozenset[int]) -> _Settled:
+        """Return what some leads settle, and what they leave to be asked."""
+        if len(self._settled) >= _MAX_SETTLED:
+            self._settled.clear()
+        found = {self.wanted[place] for place in leading} & self._searched
+        settled = _Settled([], [], [], {})
+        for number in sorted(self._asked_by(leading)):
+            left: Node | bool = True
+            if self.name != ANYWHERE and number not in self._leading:
+                node = _node(self._conditions[number].expression, self.name)
+                left = remainder(node, found, self._searched)
+            if left is True:
+                settled.fulfilled.append(number)
+            elif not isinstance(left, bool):
+                settled.asked.append(number)
+                settled.tests.append(decider(left, self.name))
+        self._settled[leading] = settled
+        return settled
 
     def of_text(self, text: str) -> int:
         """Return the class of a text, by looking at it alone."""

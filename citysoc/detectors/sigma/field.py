@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _MAX_REMEMBERED_BYTES = 24 << 20
 _ENTRY_BYTES = 160
 """What remembering a text costs beside its letters."""
-_NEVER_AGAIN = 0.95
-"""A column with so many new values, of all, is one whose values do not come again."""
+_NEVER_AGAIN, _SELDOM_AGAIN = 0.95, 0.3
+"""Of a column with so many new values, of all, to look at each value costs less than to remember it: with patterns, without."""
 _FICKLE = 8
 _ASK_AGAIN = 128
 
@@ -87,6 +87,7 @@ class Field:
         self._known: dict[Any, int] = {}
         self._earlier: dict[Any, int] = {}
         self._mixed = False
+        self._never_again = _NEVER_AGAIN if self.classifier.has_patterns else _SELDOM_AGAIN
         self._fickle = 0
         """How often nearly all values were new: where it is often, they are not remembered."""
         self._memory = memory
@@ -96,7 +97,9 @@ class Field:
         """Return the class of each value of a column."""
         if self._fickle >= _FICKLE and len(column) > 1:
             self._fickle += 1
-            if self._fickle % _ASK_AGAIN and set(map(type, column)) == {str}:
+            if self._fickle > _ASK_AGAIN:  # two columns are remembered, to see whether it still is so
+                self._fickle = _FICKLE - 2
+            elif set(map(type, column)) == {str}:
                 return self.classifier.of_texts(column)
         if self._mixed:
             column = list(map(_as_text, column))
@@ -128,7 +131,7 @@ class Field:
         new = [value for value, number in fresh.items() if not number]
         if new:
             fresh.update(zip(new, self.classifier.of_texts(new), strict=True))
-        if len(new) > _NEVER_AGAIN * len(column):
+        if len(new) > self._never_again * len(column):
             self._fickle += len(column) > _FICKLE
         else:
             self._fickle = 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from citysoc.detectors.sigma.chances import asked, is_by_text
 from citysoc.detectors.sigma.nodes import is_silent
+from citysoc.detectors.sigma.remainder import is_settling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,9 +90,6 @@ def _is_lead(expression: Expression) -> bool:
         # A pattern that was found is decided, unless it may have found the edge of another value.
         node: Node = expression[1]
         return bool(
-            node[0] == "re"
-            and leads(expression) == [(f"re{node[3]}", node[2])]
-            and "$" not in node[2]
-            and "^" not in node[2].replace("[^", "")
+            node[0] == "re" and leads(expression) == [(f"re{node[3]}", node[2])] and is_settling(node[2])
         )
     return bool(expression[0] == "text" and BETWEEN not in expression[2])

@@ -45,11 +45,17 @@ _CODED = tuple(f"\\u{digit}" for digit in "0123456789abcdefABCDEF")
 """How a letter begins that JSON writes by its number."""
 PADDING = b"\n" * 64
 """Stands after whatever Hyperscan reads, longer than what its builds read at once."""
+_AFTER_BLOCK = PADDING.decode()
 _MATCHES_A_VALUE = 64
 """A block in which more is found, on average, is searched value by value: each text is then found once."""
 _MATCHES = 4096
 _LONG = 256
 """A pattern that needs so many letters is looked for apart from the others."""
+
+
+def block_of(values: Sequence[str]) -> str:
+    """Return values as one block to search: a NUL before each and after the last, and ``PADDING``."""
+    return "\0".join(("", *values, _AFTER_BLOCK))
 
 
 class Finder:
@@ -93,12 +99,11 @@ class Finder:
         more = self._look(compose(text))
         return None if more is None else [*found, *more]
 
-    def many(self, block: str, folded: Sequence[str], values: Sequence[str]) -> Hits | None:
+    def many(self, block: str, values: Sequence[str]) -> Hits | None:
         """Return what many values of ASCII may have, by their number; None where they must be searched one by one.
 
         Args:
-            block: the folded values, a NUL before each and after the last; they hold none themselves.
-            folded: the folded values.
+            block: the values as ``block_of`` makes one of them, folded; they hold no NUL themselves.
             values: as they are.
         """
         if self._block is None:
@@ -108,7 +113,7 @@ class Finder:
             return None
         own: dict[int, list[int]] = {}
         if found:
-            ends = list(accumulate([len(one) + 1 for one in folded]))
+            ends = list(accumulate([len(one) + 1 for one in values]))
             for end, place in found:
                 own.setdefault(bisect_left(ends, end - 1), []).append(place)
         hits: Hits = dict(own)
@@ -154,10 +159,10 @@ class Finder:
         def search(block: str, limit: int) -> list[tuple[int, int]] | None:
             found.clear()
             try:
-                scan(block.encode() + PADDING, on_match, context=limit)
+                scan(block.encode(), on_match, context=limit)
             except databases.hyperscan.error:
                 return None
-            while found and found[-1][0] > len(block):  # in the padding
+            while found and found[-1][0] > len(block) - len(PADDING):
                 found.pop()
             return found
 

@@ -21,7 +21,7 @@ from citysoc.detectors.sigma.expressions import (
     searcher,
 )
 from citysoc.detectors.sigma.index import Index, kept_plan
-from citysoc.detectors.sigma.patterns import Finder
+from citysoc.detectors.sigma.patterns import Finder, block_of
 
 HOWS = ("is", "starts", "ends", "has")
 LETTERS = 'ab:{\\c" '
@@ -60,7 +60,7 @@ def test_texts_are_found_exactly(fast):
         find = Finder(wanted, fast=fast)
         expected = [{place for place, one in enumerate(wanted) if holds(*one, value)} for value in values]
         assert [set(find.one(value, value)) for value in values] == expected
-        hits = find.many("\0" + "\0".join(values) + "\0", values, values)
+        hits = find.many(block_of(values), values)
         if fast:
             assert [set(hits.get(number, ())) for number in range(len(values))] == expected
 
@@ -85,7 +85,7 @@ def test_patterns_are_never_overlooked():
     find = Finder(wanted)
     for seed in range(300):
         values = made(seed)[1]
-        hits = find.many("\0" + "\0".join(map(str.lower, values)) + "\0", values, values)
+        hits = find.many(block_of([*map(str.lower, values)]), values)
         for number, value in enumerate(values):
             expected = {place for place, pattern in enumerate(PATTERNS) if re.search(pattern, value)}
             assert expected <= set(find.one(value, value))
@@ -131,7 +131,7 @@ def test_a_broken_database_is_compiled_anew(tmp_path, damage):
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
     finder = Finder(wanted, store=Databases(tmp_path))
-    assert finder.many("\0a\0whoami\0", ["a", "whoami"], ["a", "whoami"]) == {1: [0]}
+    assert finder.many(block_of(["a", "whoami"]), ["a", "whoami"]) == {1: [0]}
     assert path.read_bytes() == whole
 
 
