@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.ecs.windows import EVENT_DATA
-from citysoc.parsers.windows_fields import COPY, DEFENDER, describe, name_kind, plan_of
+from citysoc.parsers.windows_fields import COPY, DEFENDER, name_kind, plan_of
 from citysoc.parsers.windows_heads import copy_level, head_reader, target_of
 from citysoc.parsers.windows_shapes import NOWHERE, Recipe, copy_name, reader_of
 
@@ -144,10 +144,7 @@ class _Shape:
         recipe.times = [(self.names["@timestamp"], None)] if "@timestamp" in self.names else []
         recipe.same = same
         if plan.kind is not None:
-            described: Event = {}
-            describe(described, plan.kind)
-            recipe.lists = [(name, value[0]) for name, value in described.items() if isinstance(value, list)]
-            recipe.same.update({n: value for n, value in described.items() if not isinstance(value, list)})
+            recipe.describe(plan.kind)
         return recipe
 
 

@@ -71,6 +71,13 @@ class Recipe:
             if f"{prefix}.executable" in targets
         ]
 
+    def describe(self, kind: Any) -> None:
+        """Have every event say what its id means in ECS."""
+        described: Event = {}
+        describe(described, kind)
+        self.lists = [(name, value[0]) for name, value in described.items() if isinstance(value, list)]
+        self.same.update({name: value for name, value in described.items() if not isinstance(value, list)})
+
     def make(self, found: Sequence[Any]) -> Event:
         """Return the event of a record's values."""
         event: Event = dict(zip(self.targets, found, strict=True))
@@ -162,10 +169,7 @@ class _Shape:
             recipe.same["winlog.channel"] = channel
         name_kind(recipe.same, provider)
         if plan.kind is not None:
-            described: Event = {}
-            describe(described, plan.kind)
-            recipe.lists = [(name, value[0]) for name, value in described.items() if isinstance(value, list)]
-            recipe.same.update({n: value for n, value in described.items() if not isinstance(value, list)})
+            recipe.describe(plan.kind)
         return recipe
 
 

@@ -69,6 +69,17 @@ def agency_columns(town: Town, hosts: np.ndarray) -> dict[str, Any]:
     return {"agency.id": ids[town.agency[hosts]], "agency.level": levels[town.agency[hosts]]}
 
 
+def _head(town: Town, hosts: np.ndarray, at: np.ndarray, dataset: str, category: str) -> dict[str, Any]:
+    """Return what every source says of its events: when, whose, and what they are."""
+    return {
+        "at": at,
+        **agency_columns(town, hosts),
+        "event.module": dataset.partition(".")[0],
+        "event.dataset": dataset,
+        "event.category": [category],
+    }
+
+
 def connections(
     town: Town,
     hosts: np.ndarray,
@@ -82,11 +93,7 @@ def connections(
 ) -> dict[str, Any]:
     """Return what firewalls say of machines' connections."""
     return {
-        "at": at,
-        **agency_columns(town, hosts),
-        "event.module": "fortigate",
-        "event.dataset": "fortigate.traffic",
-        "event.category": ["network"],
+        **_head(town, hosts, at, "fortigate.traffic", "network"),
         "source.ip": town.address[hosts],
         "destination.ip": to,
         "destination.port": port,
@@ -110,11 +117,7 @@ def logons(
 
     outcome = np.where(np.broadcast_to(success, at.shape), "success", "failure")
     block = {
-        "at": at,
-        **agency_columns(town, hosts),
-        "event.module": "windows",
-        "event.dataset": "windows.security",
-        "event.category": ["authentication"],
+        **_head(town, hosts, at, "windows.security", "authentication"),
         "event.outcome": outcome,
         "host.name": town.name[hosts],
         "user.name": user,
@@ -127,11 +130,7 @@ def programs(
 ) -> dict[str, Any]:
     """Return what Windows says of programs that started."""
     return {
-        "at": at,
-        **agency_columns(town, hosts),
-        "event.module": "windows",
-        "event.dataset": "windows.sysmon",
-        "event.category": ["process"],
+        **_head(town, hosts, at, "windows.sysmon", "process"),
         "host.name": town.name[hosts],
         "user.name": town.user[hosts] if user is None else user,
         "process.executable": image,
@@ -145,11 +144,7 @@ def questions(
     import numpy as np
 
     return {
-        "at": at,
-        **agency_columns(town, hosts),
-        "event.module": "zeek",
-        "event.dataset": "zeek.dns",
-        "event.category": ["network"],
+        **_head(town, hosts, at, "zeek.dns", "network"),
         "source.ip": town.address[hosts],
         "destination.port": 53,
         "dns.question.name": name,
@@ -160,11 +155,7 @@ def questions(
 def detections(town: Town, hosts: np.ndarray, at: np.ndarray, *, name: Any, outcome: Any) -> dict[str, Any]:
     """Return what the antivirus found."""
     return {
-        "at": at,
-        **agency_columns(town, hosts),
-        "event.module": "antivirus",
-        "event.dataset": "antivirus.detection",
-        "event.category": ["malware"],
+        **_head(town, hosts, at, "antivirus.detection", "malware"),
         "host.name": town.name[hosts],
         "user.name": town.user[hosts],
         "threat.software.name": name,
