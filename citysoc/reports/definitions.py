@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from citysoc.reports.figures import Figures
+    from citysoc.reports.figures import Figures, Period
 
 
 @cache
@@ -45,7 +45,7 @@ def completeness(figures: Figures, kinds: tuple[str, ...]) -> dict[str, Any]:
 
     ``complete`` is whether nothing is known to be missing, None where no stream is expected that could tell. A
     figure over events is as complete as the expected streams of its kinds: ``streams_lacking`` of them told of no
-    event for longer than they may be silent, ``hours_lacking`` in all; ``records_unaccounted`` are lost, in
+    event for longer than they may be silent, ``hours_lacking`` in all of the ``hours_expected``; ``records_unaccounted`` are lost, in
     ``records_quarantined`` and ``records_rejected`` there may be more. What rests on the state lacks what
     correlations left out.
     """
@@ -62,7 +62,12 @@ def completeness(figures: Figures, kinds: tuple[str, ...]) -> dict[str, Any]:
         "streams_expected": len(expected),
         "streams_lacking": lacking,
         "hours_lacking": sum(row.hours_lacking for row in expected),
+        "hours_expected": round(len(expected) * _hours(figures.period)),
         "records_quarantined": sum(row.quarantined for row in of_kind),
         "records_rejected": sum(row.rejected for row in of_kind),
         "records_unaccounted": unaccounted,
     }
+
+
+def _hours(period: Period) -> float:
+    return (period.until - period.since).total_seconds() / 3600

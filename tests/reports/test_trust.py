@@ -45,7 +45,7 @@ def hours(step, *, but=()):
 def spoken(config, *, console_silent=(), firewall_silent=(), anything=True):
     """Fill a month in which each stream speaks, but for some days."""
     streams = [
-        ("so-y-te/firewall", "fortigate", hours(3), event),
+        ("so-y-te/firewall", "fortigate", hours(12), event),
         ("xa-a/firewall", "fortigate", hours(3, but=firewall_silent), event),
         ("so-y-te/console", "antivirus", hours(24), detection),
         ("xa-a/console", "antivirus", hours(24, but=console_silent), detection),
@@ -110,6 +110,7 @@ def test_a_silent_console_makes_figures_of_malware_incomplete_and_no_others(city
         "streams_expected": 2,
         "streams_lacking": 1,
         "hours_lacking": 11 * 24,
+        "hours_expected": 2 * 31 * 24,
         "records_quarantined": 0,
         "records_rejected": 0,
         "records_unaccounted": 0,
@@ -123,6 +124,12 @@ def test_a_silent_console_makes_figures_of_malware_incomplete_and_no_others(city
         "2026-10-03T17:00:00.000000Z",
         "2026-10-14T17:00:00.000000Z",
     )
+
+
+def test_a_quiet_night_is_no_interruption(city):
+    """A firewall that may be silent for six hours, and whose office is closed."""
+    spoken(city)
+    assert not [row for row in asked(city).sources if row.gaps]
 
 
 def test_a_silent_firewall_makes_figures_of_the_network_incomplete(city):
@@ -158,7 +165,8 @@ def test_documents_say_it_beside_the_figure(city):
         assert "chưa đầy đủ" not in tables[name], name
     text = docx_text(as_docx(figures))
     assert (
-        "trong 2 nguồn nhật ký làm căn cứ, có 1 nguồn bị gián đoạn, tổng cộng 264 giờ (xem mục VII)" in text
+        "trong 2 nguồn nhật ký làm căn cứ, có 1 nguồn bị gián đoạn, thiếu 17,7% thời gian (xem mục VII)"
+        in text
     )
     assert "Nguồn nhật ký bị gián đoạn trong kỳ theo loại nguồn: phòng chống mã độc: 1/2." in text
     own = next(section for section in document.sections if section.key == "malware")

@@ -1,12 +1,14 @@
 """What was heard of each stream of logs in the period, and what was not: how far each figure can be trusted.
 
-A stream lacks data where it told of no event for longer than its source may be silent. This is judged by the time
-of events, not of arrival: what came late, but came, is not lacking.
+A stream lacks data where it told of no event for longer than its source may be silent, and for longer than a day: at
+night a small office has nothing to tell. This is judged by the time of events, not of arrival: what came late, but
+came, is not lacking.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -36,6 +38,7 @@ _PARSER_KIND = {
 }
 """What a source is by its parser; ``auto``, ``syslog`` and JSON may carry anything."""
 _MAX_SPANS = 200_000
+_DAY = dt.timedelta(days=1)
 _COUNT, _FIRST, _LAST = Metric(), Metric("min", "@timestamp"), Metric("max", "@timestamp")
 Span = tuple[dt.datetime, dt.datetime]
 
@@ -71,17 +74,14 @@ def heard(sources: Sources) -> Heard:
 
 
 def _step(sources: Sources) -> int:
-    """Return the steps in which streams are looked at: as short as the shortest silence that counts.
+    """Return the steps in which streams are looked at: days, since no shorter silence counts.
 
-    A longer silence than a step shows between two of them. Long periods of many streams are looked at in longer
-    steps, whole hours; a silence within one step is then not seen.
+    A longer silence than a step shows between two of them. Long periods of many streams are looked at in steps of
+    several days; a silence within one step is then not seen.
     """
-    streams = expected_streams(sources.config)
-    shortest = min((stream.silent_after_seconds for stream in streams), default=86_400)
-    seconds = (sources.period.until - sources.period.since).total_seconds()
-    fewest = seconds * max(len(streams), 1) / _MAX_SPANS
-    hours = max(1, min(shortest, 86_400) // 3600, -(-fewest // 3600))
-    return int(hours) * 3600
+    streams = len(expected_streams(sources.config))
+    days = (sources.period.until - sources.period.since) / _DAY
+    return math.ceil(max(days * streams / _MAX_SPANS, 1)) * 86_400
 
 
 def rows(sources: Sources, found: Heard) -> tuple[SourceRow, ...]:
@@ -158,7 +158,7 @@ def _kinds(sources: Sources, found: Heard) -> dict[str, tuple[str, ...]]:
 
 def _gaps(sources: Sources, spans: Iterable[Span], stream: Stream) -> list[Span]:
     """Return when a stream told of no event for longer than it may be silent, within the part that is over."""
-    limit = dt.timedelta(seconds=stream.silent_after_seconds)
+    limit = max(dt.timedelta(seconds=stream.silent_after_seconds), _DAY)
     until = sources.judged_at
     edge, gaps = sources.period.since, []
     for first, last in sorted(spans):

@@ -10,7 +10,7 @@ from citysoc.reports import counts
 from citysoc.reports.blocks import Block, Column, Moment, Paragraph, Table
 from citysoc.reports.definitions import completeness, rests_on
 from citysoc.reports.sections.words import agency_names, excerpt
-from citysoc.reports.text import clean, integer
+from citysoc.reports.text import clean, integer, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,11 +83,11 @@ def _note(found: dict[str, Any]) -> str:
         )
     return _(
         "These figures are incomplete and may be too small: of {streams} behind them {lacking} were interrupted,"
-        " for {hours} hours in all (see section VII)."
+        " for {share} of their time (see section VII)."
     ).format(
         streams=counts.streams(found["streams_expected"]),
         lacking=integer(found["streams_lacking"]),
-        hours=integer(found["hours_lacking"]),
+        share=percent(found["hours_lacking"] * 100 / found["hours_expected"]),
     )
 
 
