@@ -25,18 +25,15 @@ def sentences(f: Figures) -> list[str]:
     """Return what happened, what rose, what fell and what stands out."""
     if not f.records.value:
         return [_("No log record arrived for this period."), *([said] if (said := _unfinished(f)) else [])]
-    found = [
-        _counted(f),
-        _stopped(f),
-        _handled(f),
-        _moves(f),
-        _peak(f),
-        _denied(f),
-        _ground(f),
-        _unfinished(f),
-        _not_compared(f),
-    ]
-    return [sentence for sentence in found if sentence]
+    paragraphs = (
+        (_counted(f), _stopped(f)),
+        (_handled(f),),
+        (_moves(f), _peak(f)),
+        (_denied(f), _ground(f)),
+        (_unfinished(f), _not_compared(f)),
+    )
+    said = (" ".join(sentence for sentence in paragraph if sentence) for paragraph in paragraphs)
+    return [paragraph for paragraph in said if paragraph]
 
 
 def blocks(f: Figures) -> tuple[Block, ...]:

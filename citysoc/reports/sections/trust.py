@@ -32,7 +32,8 @@ _ABOUT = {"overview": "cases", "malware": "malware", "alerts": "alerts"}
 """The figure whose completeness is told where a section begins."""
 _ITSELF = frozenset({"completeness", "sources"})
 """Figures about completeness are not marked themselves."""
-MAX_ROWS = 200
+MAX_ROWS = 20
+"""The document names those interrupted longest; all of them are in the JSON file."""
 
 
 def marked(tables: Iterable[Table], f: Figures) -> tuple[Table, ...]:
