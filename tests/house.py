@@ -13,7 +13,7 @@ from citysoc.commands.rulesets import work_of
 from citysoc.config.load import load
 from citysoc.errors import CitysocError
 from citysoc.pipeline.pull import given_files, pull
-from citysoc.service import Service
+from citysoc.service.service import Service
 from citysoc.state import State
 from citysoc.stores.local import LocalStore
 

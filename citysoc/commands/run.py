@@ -26,7 +26,7 @@ def command(app: App, *, json_logs: bool) -> None:
 
     from citysoc import telemetry
     from citysoc.commands.services import open_service
-    from citysoc.service import run
+    from citysoc.service.run import run
 
     level = os.environ.get("CITYSOC_LOG_LEVEL", "warning")
     telemetry.configure(level="info" if level == "warning" else level, json=json_logs)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from citysoc.commands.context import App
-    from citysoc.service import Service
+    from citysoc.service.service import Service
 
 
 class HeldError(StoreError):
@@ -31,7 +31,7 @@ def open_service(app: App) -> Iterator[Service]:
     Raises:
         StoreError: another process is writing.
     """
-    from citysoc.service import Service
+    from citysoc.service.service import Service
 
     config = app.config
     config.data_dir.mkdir(parents=True, exist_ok=True)
@@ -53,11 +53,14 @@ def open_service(app: App) -> Iterator[Service]:
 
 
 def hand_on(app: App) -> None:
-    """Let correlations take in what the scoring handed in; where a service runs, it does so within seconds."""
+    """Let correlations take in what the scoring handed in; where a service runs, it does so within seconds.
+
+    Without one nothing more comes, as after ``citysoc ingest``: correlations judge what they have.
+    """
     with contextlib.suppress(HeldError), open_service(app) as service:
         committer = service.committer
         committer.recover()
-        committer.pass_time()
+        committer.pass_time(ended=True)
 
 
 @contextlib.contextmanager

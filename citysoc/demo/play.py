@@ -31,7 +31,8 @@ from citysoc.demo.receiver import receiving
 from citysoc.demo.verdict import Verdict, judge
 from citysoc.pipeline.pull import file_collectors, pull
 from citysoc.reports.build import build, month_period
-from citysoc.service import Service, listening
+from citysoc.service.listening import listening
+from citysoc.service.service import Service
 from citysoc.simulation import city
 from citysoc.simulation.send import send
 from citysoc.simulation.write import simulate, syslog_frames

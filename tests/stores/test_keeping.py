@@ -300,23 +300,23 @@ def test_the_commands_keep_and_tell(tmp_path, capsys):
 
 
 def test_the_service_lets_another_process_merge_files(tmp_path):
-    from citysoc import service
     from citysoc.config.load import load
+    from citysoc.service.apart import apart
 
     home = tmp_path / "city"
     assert cli._run(["--lang", "en", "--quiet", "init", str(home), "--small"]) == 0
     config = load(home)
     store = LocalStore(config.store_path, threads=1)
-    assert asyncio.run(service._apart(config, "store", "compact")) == {"fewer": 0}
+    assert asyncio.run(apart(config, "store", "compact")) == {"fewer": 0}
     for number in range(1, 11):
         store.append(to_table([{"@timestamp": NOW, "event.id": str(number)}]), number)
-    assert asyncio.run(service._apart(config, "store", "compact")) == {"fewer": 9}
+    assert asyncio.run(apart(config, "store", "compact")) == {"fewer": 9}
     assert (store.status().files, store.status().events, store.last_commit()) == (1, 10, 10)
     for number in range(11, 21):
         store.append(to_table([{"@timestamp": NOW, "event.id": str(number)}]), number)
     damaged = next(config.store_path.glob("*/a-*.parquet"))
     damaged.write_bytes(b"PAR1")
-    assert asyncio.run(service._apart(config, "store", "compact"))["fewer"] > 0
+    assert asyncio.run(apart(config, "store", "compact"))["fewer"] > 0
     assert store.last_commit() == 20
 
 
