@@ -49,6 +49,8 @@ def build(
     \b
     citysoc reports avreport build 2026-10 --variant soap
     """
+    from zoneinfo import ZoneInfo
+
     from citysoc.reports import counts
     from citysoc.reports.avreport.collect import snapshot
     from citysoc.reports.avreport.document import documents
@@ -69,7 +71,8 @@ def build(
     now = min(clock.now(), period.until)
     found = snapshot(Sources(app.config, app.state(), app.store, period, now, agency))
     folder = out or folder_of(app.config, period, agency) / "avreport"
-    written = list(documents(found, settings, variant=variant, at=period.until))
+    at = period.until.astimezone(ZoneInfo(period.timezone))  # the subject is read by people
+    written = list(documents(found, settings, variant=variant, at=at))
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob(f"{variant}-*.xml"):
         stale.unlink()

@@ -5,10 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from citysoc.config.base import Identifier, Model, SecretReference
 from citysoc.i18n import _
+
+ADDRESS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+"
+"""An address for mail that every server takes (RFC 5321 without quoted and international ones)."""
+Address = Annotated[str, Field(pattern=rf"^{ADDRESS}$", max_length=320)]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]+$", min_length=1, max_length=253)]
+
+
+def _printable(value: Path | str) -> Path | str:
+    if not str(value).isprintable():
+        raise ValueError(_("a path or name holds a character that cannot be printed"))
+    return value
+
+
+Folder = Annotated[Path, AfterValidator(_printable)]
+Name = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
+
 
 ReportFormat = Literal["html", "pdf", "docx", "xlsx", "csv"]
 
@@ -73,7 +89,7 @@ class DirectoryTarget(_ReportTarget):
     """
 
     kind: Literal["directory"]
-    path: Path
+    path: Folder
 
 
 class MailTarget(_ReportTarget):
@@ -98,13 +114,13 @@ class MailTarget(_ReportTarget):
     """
 
     kind: Literal["mail"]
-    host: Annotated[str, Field(min_length=1, max_length=253)]
+    host: Host
     port: Annotated[int, Field(ge=1, le=65_535)] = 587
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str = ""
     password: SecretReference | None = None
-    sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
-    to: tuple[Annotated[str, Field(pattern=r"^[^@\s,;]+@[^@\s,;]+$", max_length=320)], ...] = ()
+    sender: Address
+    to: tuple[Address, ...] = ()
     max_bytes: Annotated[int, Field(ge=1, le=100_000_000)] = 20_000_000
     ca_file: Path | None = None
 
@@ -128,12 +144,12 @@ class SftpTarget(_ReportTarget):
     """
 
     kind: Literal["sftp"]
-    host: Annotated[str, Field(min_length=1, max_length=253)]
+    host: Host
     port: Annotated[int, Field(ge=1, le=65_535)] = 22
-    username: str
-    key_file: Path
-    known_hosts: Path
-    directory: str = "."
+    username: Name
+    key_file: Folder
+    known_hosts: Folder
+    directory: Name = "."
 
 
 class WebhookTarget(_ReportTarget):
@@ -188,7 +204,7 @@ class Reports(Model):
         day_of_month_time: local time of day at which the first working day's report is built.
     """
 
-    directory: Path = Path("reports")
+    directory: Folder = Path("reports")
     superior: str = ""
     issuer: str = ""
     place: str = "Huế"
@@ -203,8 +219,8 @@ class Reports(Model):
     recipients_en: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=50)] = ()
     internal: bool = True
     formats: tuple[ReportFormat, ...] = ("html", "pdf", "docx", "xlsx", "csv")
-    template: Path | None = None
-    geoip: tuple[Path, ...] = ()
+    template: Folder | None = None
+    geoip: tuple[Folder, ...] = ()
     avreport: AvReport = AvReport()
     schedule: tuple[Literal["month", "week", "quarter"], ...] = ("month",)
     each_agency: bool = False

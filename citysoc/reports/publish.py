@@ -194,6 +194,9 @@ def _attempt(
     except CitysocError as error:
         _log.warning("report.not_delivered", target=target.id, period=row["period"], error=str(error))
         return ("pending" if error.transient else "dead"), str(error)
+    except ValueError as error:  # a name that a protocol or the file system cannot carry: the others go on
+        _log.warning("report.not_delivered", target=target.id, period=row["period"], error=str(error))
+        return "dead", _("It cannot be sent: {error}.").format(error=error)
 
 
 def files_of(folder: Path, target: ReportTarget) -> Iterator[Path]:

@@ -7,6 +7,7 @@ import json
 import shutil
 import ssl
 import subprocess
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -149,6 +150,7 @@ def test_our_own_reader_reads_it_back_to_the_same_figures(city, tmp_path, varian
     )
     assert run.exit_code == 0, run.output
     (path,) = [line for line in run.stdout.splitlines() if line.endswith(".xml")]
+    assert "Anti Virus Report on 01-11-2026 00:00:00" in Path(path).read_text(encoding="utf-8"), "local time"
     parsed = CliRunner().invoke(root, ["parse", path, "--as", "avreport"])
     found = [json.loads(line) for line in parsed.stdout.splitlines()]
     detections = [event for event in found if event["event.dataset"] == "antivirus.detection"]

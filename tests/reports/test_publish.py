@@ -18,6 +18,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from citysoc.config.load import load
+from citysoc.errors import ConfigError
 from citysoc.reports import publish
 from citysoc.reports.due import due
 from citysoc.reports.publish import deliver_due
@@ -35,7 +36,9 @@ agencies:
 def city(tmp_path, reports, **more):
     (tmp_path / "agencies.yaml").write_text(AGENCIES, encoding="utf-8")
     (tmp_path / "sources").mkdir(exist_ok=True)
-    (tmp_path / "citysoc.yaml").write_text(json.dumps({"reports": reports, **more}), encoding="utf-8")
+    (tmp_path / "citysoc.yaml").write_text(
+        json.dumps({"reports": reports, **more}, ensure_ascii=False), encoding="utf-8"
+    )
     return load(tmp_path / "citysoc.yaml")
 
 
@@ -357,3 +360,56 @@ def test_by_webhook_through_the_outbox(tmp_path):
     assert data["figures"]["cases"]["value"] == 0
     content = (config.reports_dir / "2026-10-01_2026-10-31" / "report.vi.html").read_bytes()
     assert data["documents"][0]["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+MAIL = {
+    "id": "m",
+    "kind": "mail",
+    "host": "mail.example",
+    "sender": "soc@hue.example",
+    "to": ["a@hue.example"],
+}
+SFTP = {
+    "id": "s",
+    "kind": "sftp",
+    "host": "a.example",
+    "username": "soc",
+    "key_file": "key",
+    "known_hosts": "hosts",
+}
+
+
+ODD = ["a\u202eb", "\U0001f600", "a\x00b", "x" * 2000, "a b\r\nBcc: c"]
+PLACES = [
+    (MAIL, "host"),
+    (MAIL, "sender"),
+    (MAIL, "to"),
+    (SFTP, "host"),
+    (SFTP, "username"),
+    (SFTP, "directory"),
+]
+FINE = {("directory", "\U0001f600"), ("username", "\U0001f600")}
+"""A name like any other."""
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "text"),
+    [(target, name, text) for target, name in PLACES for text in ODD if (name, text) not in FINE],
+    ids=lambda value: None if isinstance(value, dict) else ascii(value)[:20],
+)
+def test_what_no_protocol_can_carry_is_refused_when_it_is_configured(tmp_path, target, name, text):
+    with pytest.raises(ConfigError):
+        city(tmp_path, {"targets": [target | {name: [text] if name == "to" else text}]})
+
+
+def test_a_target_that_cannot_be_reached_in_words_holds_no_other_up(tmp_path):
+    """A user's name that SFTP cannot carry is given up; the folder after it gets its report."""
+    for name in ("key", "hosts"):
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    share = {"id": "z", "kind": "directory", "path": str(tmp_path / "share"), "formats": ["html"]}
+    odd = SFTP | {"username": "\U0001f600", "host": "127.0.0.1", "port": 9, "formats": ["html"]}
+    config = city(tmp_path, {"formats": ["html"], "targets": [odd, share]})
+    published(config)
+    done, rows = delivered(config)
+    assert (done.sent, done.dead) == (1, 1)
+    assert {row["target"]: row["state"] for row in rows} == {"s": "dead", "z": "delivered"}

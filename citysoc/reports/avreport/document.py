@@ -37,7 +37,7 @@ def documents(found: Snapshot, settings: AvReport, *, variant: Variant, at: dt.d
         found: what they hold.
         settings: who sends them.
         variant: the envelope of 2018 or of 2025.
-        at: the moment of the report, the end of its period.
+        at: the moment of the report, the end of its period, in the zone in which the subject names it.
 
     Raises:
         InputError: a document does not fulfil the schema: a mistake of ours, nothing is yielded.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from citysoc import i18n
 from citysoc.config.load import resolve_secret
+from citysoc.config.reports import ADDRESS
 from citysoc.errors import DeliveryError
 from citysoc.i18n import _
 from citysoc.reports.text import clean
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from citysoc.reports.delivery.package import Package
 
 TIMEOUT_SECONDS = 60
-_ADDRESS = re.compile(r"[^@\s,;<>()]+@[^@\s,;<>()]+")
+_ADDRESS = re.compile(ADDRESS)
 """What else stands in a registry as an address, a line break for example, is nobody's."""
 
 

@@ -32,8 +32,8 @@ def sentences(f: Figures) -> list[str]:
         (_denied(f), _ground(f)),
         (_unfinished(f), _not_compared(f)),
     )
-    said = (" ".join(sentence for sentence in paragraph if sentence) for paragraph in paragraphs)
-    return [paragraph for paragraph in said if paragraph]
+    joined = (" ".join(sentence for sentence in paragraph if sentence) for paragraph in paragraphs)
+    return [paragraph for paragraph in joined if paragraph]
 
 
 def blocks(f: Figures) -> tuple[Block, ...]:
