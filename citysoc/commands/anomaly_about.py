@@ -52,6 +52,7 @@ def show_drift(app: App, format_: str | None) -> None:
         Column("kind", _("Kind"), kind="word"),
         Column("family", _("Family of features"), kind="word"),
         Column("index", _("Stability index"), kind="number"),
+        Column("often", _("Times as often"), kind="number"),
         Column("state", _("State"), kind="word"),
         Column("rows", _("Rows"), kind="number"),
         Column("hours", _("Hours"), kind="number"),

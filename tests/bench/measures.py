@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from citysoc.config.load import load_agencies
 from citysoc.simulation.write import simulate
 from tests.bench.anomaly import anomaly_city, anomaly_sets
+from tests.bench.anomaly_variety import anomaly_variety
 from tests.bench.classify import classification
 from tests.bench.correlator import correlator, correlator_state
 from tests.bench.elastic import elastic_store
@@ -100,6 +101,7 @@ ALL: tuple[Callable[[int], Iterator[Row]], ...] = (
     small_file,
     end_to_end,
     anomaly_sets,
+    anomaly_variety,
     anomaly_city,
     store_local,
     sigma_start,

@@ -63,7 +63,7 @@ class KindModel:
         ensembles: family to the ensemble over its residuals.
         families: family to the surprise of the ensemble's scores.
         total: the surprise of the sum over families.
-        shapes: how each family's surprise is spread in quiet times, to see it drift.
+        shapes: how each family is in quiet times, to see it drift.
         rows_a_day: rows a quiet day has.
     """
 
@@ -162,8 +162,10 @@ def fit_kind(
     with spooled(read(first, quiet), room) as again:
         usual = learning.fit(again, names, first, quiet)
     keys, parts = [], [np.zeros((0, len(names) + 1), np.float32)]
+    happened = [np.zeros((0, len(FAMILIES)), bool)]
     for table in read(quiet, last):
         keys.append(table.select(KEYS))
+        happened.append(drift.happened(table, {name: family_of(name) for name in names}))
         parts.append(baseline.residuals(usual, table))
     residual = np.concatenate(parts)
     del parts
@@ -172,11 +174,11 @@ def fit_kind(
     days = max((last - quiet) / 24, 1 / 24)
     nothing = surprise.learn(np.zeros(1))
     draft = KindModel(usual, features, ensembles, families, nothing, {}, max(len(residual) / days, 1.0))
-    return _calibrated(draft, keys, residual)
+    return _calibrated(draft, keys, residual, np.concatenate(happened))
 
 
 def _calibrated(
-    draft: KindModel, keys: list[pa.Table], residual: np.ndarray
+    draft: KindModel, keys: list[pa.Table], residual: np.ndarray, happened: np.ndarray
 ) -> tuple[KindModel, list[Scored]]:
     """Learn from the quiet days how rare a row's points are; return the strongest of them with their scores."""
     import numpy as np
@@ -191,7 +193,13 @@ def _calibrated(
         families.append(grouped)
         start += table.num_rows
     total = surprise.learn(np.concatenate(every), unit=UNIT, beyond=BEYOND)
-    shapes = drift.shapes(np.concatenate(families), FAMILIES)
+    day = np.concatenate([np.zeros(0, int), *(table["hour"].to_numpy() // 24 for table in keys)])
+    surprised, mine = np.concatenate(families), {family_of(name) for name in draft.baseline.names}
+    shapes = {
+        family: drift.shape(surprised[:, n], happened[:, n], day)
+        for n, family in enumerate(FAMILIES)
+        if family in mine
+    }
     fitted = replace(draft, total=total, shapes=shapes)
     return fitted, [replace(one, score=fitted.scores(one.score)) for one in strongest]
 

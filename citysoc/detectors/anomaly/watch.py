@@ -12,8 +12,10 @@ import orjson
 
 from citysoc.detectors.anomaly import drift
 from citysoc.detectors.anomaly.feature import FAMILIES
+from citysoc.detectors.anomaly.model import family_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from citysoc.detectors.anomaly.feature import Kind
@@ -36,7 +38,8 @@ class Drift:
     Args:
         kind: of entity.
         family: of features.
-        index: the population stability index.
+        index: how far; see ``drift``.
+        often: how many times as often something happens as in the quiet days.
         rows: how many rows were seen.
         hours: in how many hours.
     """
@@ -44,6 +47,7 @@ class Drift:
     kind: str
     family: str
     index: float
+    often: float
     rows: int
     hours: int
 
@@ -62,11 +66,12 @@ def count(counts: Counts, model: KindModel, kind: Kind, scored: Scored) -> None:
     import numpy as np
 
     hours = scored.table["hour"].to_numpy()
+    happened = drift.happened(scored.table, {name: family_of(name) for name in model.baseline.names})
     for hour in np.unique(hours):
-        rows = scored.families[hours == hour]
+        rows = hours == hour
         found = counts.setdefault(str(int(hour)), {})
         found[kind] = {
-            family: drift.counts(model.shapes[family], rows[:, n]).tolist()
+            family: drift.counts(model.shapes[family], scored.families[rows, n], happened[rows, n])
             for n, family in enumerate(FAMILIES)
             if family in model.shapes
         }
@@ -89,11 +94,21 @@ def compare(model: Model, counts: Counts) -> list[Drift]:
     found = []
     for kind, one in model.kinds.items():
         for family, shape in one.shapes.items():
-            seen = [hour[kind][family] for hour in counts.values() if family in hour.get(kind, {})]
-            sums = [sum(column) for column in zip(*seen, strict=True)]
-            moved = round(drift.index(shape, sums), 4)
-            found.append(Drift(kind, family, moved, sum(sums), len(seen)))
+            seen = {hour: told[kind][family] for hour, told in counts.items() if family in told.get(kind, {})}
+            moved = drift.compare(shape, _by_day(seen))
+            rows, often = sum(map(sum, seen.values())), round(moved.often, 3)
+            found.append(Drift(kind, family, round(moved.index, 4), often, rows, len(seen)))
     return sorted(found, key=lambda one: (-one.index, one.kind, one.family))
+
+
+def _by_day(hours: Mapping[str, Sequence[int]]) -> drift.Days:
+    """Return the counts of each day since 1970; of an hour with other bins than the others' nothing."""
+    days: drift.Days = {}
+    for hour, bins in hours.items():
+        before = days.setdefault(int(hour) // 24, [0] * len(bins))
+        if len(before) == len(bins):
+            days[int(hour) // 24] = [a + b for a, b in zip(before, bins, strict=True)]
+    return days
 
 
 def drifts(folder: Path, digest: str) -> list[Drift]:
