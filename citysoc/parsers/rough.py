@@ -12,11 +12,12 @@ from citysoc.flow import position_id
 from citysoc.parsers.run import FUTURE, context_of, is_believable, parser_name
 from citysoc.parsers.times import guess
 from citysoc.parsers.windows_kinds import Kind
+from citysoc.parsers.windows_narrow import keep
 from citysoc.parsers.windows_rows import by_recipe
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from citysoc.flow import Batch
     from citysoc.parsers.windows_shapes import Recipe
@@ -80,6 +81,10 @@ class Rough:
         offsets = tuple(self._batch.offsets[number] for number in numbers)
         records = tuple(self.records(numbers))
         return replace(self._batch, records=records, offsets=offsets, refused=(), parser=self._parser)
+
+    def keep(self, kind: Kind, names: Collection[str]) -> None:
+        """Say which fields are asked of a kind: of records to come nothing else need be kept."""
+        keep(kind.recipe, names)
 
     def event_id(self, number: int) -> str:
         """Return the ``event.id`` of a record."""

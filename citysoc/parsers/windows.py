@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from citysoc.flow import Event
-    from citysoc.parsers.windows_shapes import Recipe, Row
+    from citysoc.parsers.windows_shapes import Narrow, Recipe, Row
 
 NOT_WINDOWS = Unparsed("windows.not_event", "The object is not a Windows event.")
 _MAX_DEPTH = 8
@@ -107,20 +107,25 @@ def from_object(record: Mapping[str, Any], context: Context) -> Event | None:
     return None
 
 
+def narrow(names: tuple[str, ...]) -> Narrow | None:
+    """Return what is to be kept of flat records of some names; None where that is all."""
+    return _SHAPES.narrow(names)
+
+
 def kinds(
-    by_names: Mapping[tuple[str, ...], tuple[list[int], list[Row]]],
+    by_names: Mapping[tuple[str, ...], tuple[list[int], list[Row], Narrow | None]],
 ) -> Iterator[tuple[Recipe | None, list[int], Sequence[Row]]]:
     """Yield recipes for flat records, the numbers of these records, and their values.
 
     Args:
-        by_names: by their names the numbers of records and their values, all scalars. What has no recipe must be read
-            one by one.
+        by_names: by their names the numbers of records, their values, all scalars, and what was kept of them. What has
+            no recipe must be read one by one.
     """
-    for names, (numbers, rows) in by_names.items():
+    for names, (numbers, rows, kept) in by_names.items():
         if "winlog.event_id" in names or "EventID" not in names:
             yield None, numbers, rows
         else:
-            yield from _SHAPES.recipes(names, numbers, rows)
+            yield from _SHAPES.recipes(names, numbers, rows, kept)
 
 
 def nested_kinds(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from citysoc.flow import Event
-    from citysoc.parsers.windows_shapes import Row
+    from citysoc.parsers.windows_shapes import Narrow, Row
 
 _MAX_SHAPES = 1024
 _MAX_RECIPES = 4096
@@ -58,7 +58,7 @@ class _Shape:
         objects: those of the first such record, the record itself before them.
     """
 
-    __slots__ = ("data", "kind", "leaves", "names", "recipes")
+    __slots__ = ("asked", "data", "kind", "leaves", "names", "narrow", "recipes", "telling")
 
     def __init__(self, layout: _Layout, objects: Sequence[Mapping[str, Any]]) -> None:
         paths: list[tuple[str, ...]] = [()]
@@ -74,6 +74,9 @@ class _Shape:
         }
         self.names = {".".join(path): place for place, path in enumerate(names) if path[:2] != _DATA}
         self.recipes: dict[tuple[Any, ...], Recipe | None] = {}
+        self.asked: dict[tuple[Any, ...], frozenset[str]] = {}
+        self.narrow: Narrow | None = None
+        self.telling: Sequence[int] = ()
         self.kind: Callable[[Row], tuple[Any, ...]] | None = None
         kind = [self.names.get(f"winlog.{name}") for name in _KIND]
         if (
@@ -87,6 +90,10 @@ class _Shape:
             and max(map(len, chain(self.names, self.data)), default=0) <= _MAX_LEAVES
         ):
             self.kind = itemgetter(*kind)
+
+    def narrowed(self, places: Sequence[int]) -> tuple[Callable[[Any], Row], Sequence[int | None]]:
+        """Return what takes some values of all; what tells the kind is seen before."""
+        return _getter(places), ()
 
     def plain(self, row: Row) -> bool:
         """Return whether all values are such as a recipe can speak of: no objects, and lists of texts in the head only."""
@@ -164,7 +171,7 @@ class Beats:
         Args:
             records: JSON objects with their numbers. Those for which there is no recipe come with None.
         """
-        kinds: dict[tuple[Any, ...], tuple[list[int], list[Row]]] = {}
+        kinds: dict[tuple[Any, ...], tuple[list[int], list[Row], Recipe | None, Any]] = {}
         left: list[int] = []
         for number, record in records:
             shape, objects = self._shape(record)
@@ -178,12 +185,15 @@ class Beats:
                 left.append(number)
                 continue
             kind = (shape, code, provider, channel)
-            numbers, rows = kinds.get(kind) or kinds.setdefault(kind, ([], []))
+            known = kinds.get(kind)
+            if known is None:
+                known = kinds[kind] = ([], [], *self._recipe(shape, kind[1:]))
+            numbers, rows, _recipe, pick = known
             numbers.append(number)
-            rows.append(row)
+            rows.append(pick(row) if pick else row)
         yield None, left, []
-        for (shape, *code), (numbers, rows) in kinds.items():
-            yield self._recipe(shape, tuple(code)), numbers, rows
+        for numbers, rows, recipe, _pick in kinds.values():
+            yield recipe, numbers, rows
 
     def _shape(self, record: dict[str, Any]) -> tuple[_Shape | None, Sequence[dict[str, Any]]]:
         """Return the shape of a record and its objects."""
@@ -216,18 +226,24 @@ class Beats:
             shape = self._shapes[key] = _Shape(layout, objects)
         return shape, objects
 
-    def _recipe(self, shape: _Shape, kind: tuple[Any, ...]) -> Recipe | None:
-        try:
-            return shape.recipes[kind]
-        except KeyError:
-            pass
+    def _recipe(
+        self, shape: _Shape, kind: tuple[Any, ...]
+    ) -> tuple[Recipe | None, Callable[[Row], Row] | None]:
+        """Return the recipe of a kind, and what takes the values that it is for; None where that is all of them."""
+        narrow = shape.narrow
+        if narrow is not None and kind in narrow.recipes:
+            return narrow.recipes[kind], narrow.pick
+        if kind in shape.recipes:
+            return shape.recipes[kind], None
         self._recipes += 1
         if self._recipes > _MAX_RECIPES:
             self._layouts.clear()
             self._shapes.clear()
             self._recipes = 0
         recipe = shape.recipes[kind] = shape.recipe(*kind)
-        return recipe
+        if recipe is not None:
+            recipe.shape = shape, kind
+        return recipe, None
 
 
 def _objects(record: dict[str, Any], layout: _Layout) -> list[dict[str, Any]] | None:

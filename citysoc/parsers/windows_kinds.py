@@ -43,7 +43,11 @@ class Kind:
             name for _place, target, _copy, form in recipe.copies for name in _written(target, form)
         }
         told = {name for _path, name in recipe.paths}
-        self.names = frozenset({*recipe.targets, *self._written, *told} - {NOWHERE} - self.same.keys())
+        self.dropped = recipe.dropped
+        """Fields of events that nothing was kept of."""
+        self.names = frozenset(
+            {*recipe.targets, *self._written, *told, *recipe.dropped} - {NOWHERE} - self.same.keys()
+        )
         """Fields that events may have besides."""
         self._made = {name for name, _kept, _read in recipe.read} | self._written | told | recipe.system
         self.words: Event = {**self.same, "transports": _transports(), "keywords": keywords([*KEYWORDS])}
@@ -59,15 +63,25 @@ class Kind:
             return None
         return self.recipe.targets.index(name)
 
+    def _sources(self, wanted: Collection[str]) -> tuple[set[str], list[int]]:
+        """Return some fields with those that they are told from, and the places of the values they are made of."""
+        names = {*wanted, *(path for path, name in self.recipe.paths if name in wanted)}
+        copied = (
+            place
+            for place, target, _copy, form in self.recipe.copies
+            if not names.isdisjoint(_written(target, form))
+        )
+        plain = (place for place, target in enumerate(self.recipe.targets) if target in names)
+        return names, sorted({*plain, *copied})
+
+    def places(self, wanted: Collection[str]) -> list[int]:
+        """Return the places of the values that some fields are made of."""
+        return self._sources(wanted)[1]
+
     def part(self, wanted: Collection[str]) -> Part:
         """Return what makes some fields of events."""
-        names = set(wanted)
-        names |= {path for path, name in self.recipe.paths if name in names}
+        names, places = self._sources(wanted)
         copies = [copy for copy in self.recipe.copies if not names.isdisjoint(_written(copy[1], copy[3]))]
-        places = sorted(
-            {place for place, target in enumerate(self.recipe.targets) if target in names}
-            | {place for place, *_rest in copies}
-        )
         targets = [self.recipe.targets[place] for place in places]
         recipe = Recipe([target if target in names else NOWHERE for target in targets])
         recipe.read = [read for read in self.recipe.read if read[0] in names and read[0] in targets]

@@ -19,7 +19,7 @@ from citysoc.parsers.run import clean, decode
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from citysoc.parsers.windows_shapes import Recipe, Row
+    from citysoc.parsers.windows_shapes import Narrow, Recipe, Row
 
 try:
     hyperscan: Any = importlib.import_module("hyperscan")
@@ -73,6 +73,40 @@ def _expected(records: Sequence[bytes]) -> tuple[int, int]:
     return sum(_SCALARS.issuperset(map(type, row.values())) for row in loaded), nested
 
 
+class _Flat:
+    """Flat records by their names: of each only the values that are to be kept."""
+
+    __slots__ = ("_takers", "by_names")
+
+    def __init__(self) -> None:
+        self.by_names: dict[tuple[str, ...], tuple[list[int], list[Row], Narrow | None]] = {}
+        self._takers: dict[tuple[str, ...], tuple[Any, Any, Any]] = {}
+
+    def take(self, records: Iterable[tuple[int, dict[str, Any]]]) -> None:
+        """Take in records with their numbers."""
+        takers = self._takers
+        for number, record in records:
+            names = tuple(record)
+            try:
+                add, put, pick = takers[names]
+            except KeyError:
+                add, put, pick = self._new(names)
+            add(number)
+            put(pick(record))
+
+    def _new(self, names: tuple[str, ...]) -> tuple[Any, Any, Any]:
+        numbers: list[int] = []
+        rows: list[Row] = []
+        narrow = windows.narrow(names)
+        self.by_names[names] = numbers, rows, narrow
+        self._takers[names] = numbers.append, rows.append, narrow.pick if narrow else _all_of
+        return self._takers[names]
+
+
+def _all_of(record: dict[str, Any]) -> Row:
+    return tuple(record.values())
+
+
 def _sorted_out(
     loaded: Iterable[Any], records: Sequence[bytes], odd: Collection[int]
 ) -> tuple[list[Found], list[int]]:
@@ -83,21 +117,14 @@ def _sorted_out(
         records: the records.
         odd: the numbers of those that may not be flat.
     """
-    by_names: dict[tuple[str, ...], tuple[list[int], list[Row]]] = {}
+    flat = _Flat()
     rest: list[int] = []
     found: list[tuple[Recipe | None, list[int], Sequence[Row]]] = []
     if not odd and {record[:1] for record in records} == {b"{"}:
-        for number, row in enumerate(loaded):
-            names = tuple(row)
-            try:
-                same = by_names[names]
-            except KeyError:
-                same = by_names[names] = [], []
-            same[0].append(number)
-            same[1].append(tuple(row.values()))
+        flat.take(enumerate(loaded))
     else:
-        found += windows.nested_kinds(_others(loaded, records, frozenset(odd), by_names, rest))
-    found += windows.kinds(by_names)
+        found += windows.nested_kinds(_others(loaded, records, frozenset(odd), flat, rest))
+    found += windows.kinds(flat.by_names)
     kinds = []
     for recipe, numbers, rows in found:
         if recipe is None:
@@ -111,7 +138,7 @@ def _others(
     loaded: Iterable[Any],
     records: Sequence[bytes],
     odd: Collection[int],
-    by_names: dict[tuple[str, ...], tuple[list[int], list[Row]]],
+    flat: _Flat,
     rest: list[int],
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield nested records with their numbers; put flat ones, and the numbers of all others, where they belong."""
@@ -123,9 +150,7 @@ def _others(
         elif number in odd and not _SCALARS.issuperset(map(type, row.values())):
             rest.append(number)
         else:
-            numbers, rows = by_names.setdefault(tuple(row), ([], []))
-            numbers.append(number)
-            rows.append(tuple(row.values()))
+            flat.take([(number, row)])
 
 
 def _nested(block: bytes, records: Sequence[bytes]) -> Sequence[int]:

@@ -367,3 +367,35 @@ def test_candidates_are_not_made_into_events(monkeypatch):
         record(("Security", "Microsoft-Windows-Security-Auditing", 4688), {"CommandLine": "whoami"}, "")
     ]
     assert {"r1-s", "r0-not s"} <= {finding.rule for finding in worker.judged(batch(records))[0]}
+
+
+FEW = [made_worker(DETECTIONS[begin : begin + 3]) for begin in range(0, len(DETECTIONS), 3)]
+
+
+@settings(max_examples=100)
+@given(st.one_of(RECORDS, NESTED), RECORDS, st.randoms(use_true_random=False))
+def test_workers_with_other_rules_do_not_miss_what_one_does_not_keep(records, others, dice):
+    for mixed in (records, records * 2 + others, others):
+        for worker in dice.sample(FEW, 4):
+            quick, whole = both(worker, batch(mixed))
+            assert quick == whole
+
+
+@pytest.mark.parametrize("shape", ["flat", "beat"])
+def test_what_no_rule_asks_for_is_not_kept(shape):
+    def width():
+        return sum(len(row) for group in rough(one).groups(0, 400)[0] for row in group.rows)
+
+    records = map(
+        orjson.loads, sigma_events.windows(400, seed=3, shape=shape)
+    )  # with names that no test had yet
+    one = batch(orjson.dumps({**record, "Unseen": 1}) for record in records)
+    narrow, wide = (made_worker([detection]) for detection in ({"user.name": "nam"}, DETECTIONS[1]))
+    whole = width()
+    narrow.judged(one)
+    less = width()
+    assert less < whole / 2
+    quick, expected = both(wide, one)
+    assert quick == expected
+    assert {finding.rule for finding in quick[0]} == {"r0-s", "r0-not s"}
+    assert less < width() < whole

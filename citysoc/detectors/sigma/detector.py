@@ -120,7 +120,7 @@ class SigmaDetector:
             kind = group.kind
             sight = self._sights_of.get(kind)
             if sight is None:
-                sight = self._sight(kind)
+                sight = self._sight(kind, origin)
             if not sight:
                 whole += group.numbers if sight is None else ()
                 continue
@@ -138,12 +138,16 @@ class SigmaDetector:
                 found.append((number, findings_of(rules, view, told)))
         return found, whole
 
-    def _sight(self, kind: Kind) -> Sight | Literal[False] | None:
+    def _sight(self, kind: Kind, origin: Origin) -> Sight | Literal[False] | None:
         """Return what judges records of a kind; False where no rule sees them, None where their events must be made."""
         names = self._fields
         if not kind.names.isdisjoint(names) or any(map(by_runner, {*names} - _LOGSOURCE)):
             return None
         (route,) = self._routes_of([kind.same])
+        asks: frozenset[str] = route.asks if route else frozenset()
+        origin.keep(kind, asks)
+        if not kind.dropped.isdisjoint(asks):  # others asked less of it; the next records will have all
+            return None
         sight: Sight | Literal[False] = Sight(kind, route) if route else False
         if len(self._sights_of) >= _MAX_SIGHTS:
             self._sights_of.clear()

@@ -15,7 +15,7 @@ from citysoc.detectors.sigma.view import View
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from citysoc.detectors.sigma.index import Candidates
     from citysoc.detectors.sigma.nodes import Node
@@ -49,6 +49,8 @@ class Kind(Protocol):
     """Fields that events may have besides."""
     words: Event
     """Texts that events may have and records not."""
+    dropped: frozenset[str]
+    """Fields that events may have, and of which nothing was kept."""
 
     def source(self, name: str) -> int | None:
         """Return the place of the value that a field has as it is; None where it is made of something."""
@@ -81,6 +83,9 @@ class Origin(Protocol):
 
     def records(self, numbers: Sequence[int]) -> list[bytes]:
         """Return records as they are."""
+
+    def keep(self, kind: Any, names: Collection[str]) -> None:
+        """Say which fields are asked of a kind: of records to come nothing else need be kept."""
 
     def event_id(self, number: int) -> str:
         """Return the ``event.id`` of a record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from citysoc.detectors.sigma.index import Index, kept_plan
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
 class Route:
     """The rules that see the same events, and the index of them."""
 
-    __slots__ = ("index", "rules")
-
     def __init__(self, rules: Sequence[Rule], memory: Memory, store: Databases) -> None:
         self.rules = rules
         plan = kept_plan([rule.plan["test"] for rule in rules], store)
         self.index = Index(plan, memory, store=store)
+
+    @functools.cached_property
+    def asks(self) -> frozenset[str]:
+        """The fields that the rules, and their findings, ask for; the empty name is left out."""
+        named = {name for rule in self.rules for name in rule.asks()}
+        return frozenset({*self.index.fields, *named} - {""})
 
 
 def folded(value: Any) -> tuple[str, ...]:
