@@ -79,6 +79,7 @@ def show_(app: App, *, name: str, agency: str | None, format_: str | None) -> No
             "value": figures["figures"][figure]["value"],
             "before": figures["figures"][figure]["before"],
             "year_before": figures["figures"][figure]["year_before"],
+            "lacking": _lacking(meanings[figure].get("completeness", {})),
             "meaning": meanings[figure][i18n.language()],
         }
         for figure in ("records", "cases", "attack", "spyware", "virus", "alerts", "incidents")
@@ -88,9 +89,16 @@ def show_(app: App, *, name: str, agency: str | None, format_: str | None) -> No
         Column("value", _("Value"), kind="number"),
         Column("before", _("Period before"), kind="number"),
         Column("year_before", _("Year before"), kind="number"),
+        Column("lacking", _("Streams lacking"), optional=True),
         Column("meaning", _("Meaning")),
     )
     emit(rows, columns, format_)
+
+
+def _lacking(completeness: dict[str, Any]) -> str | None:
+    """Return how many of the streams behind a figure were interrupted, ``3/230``; None where none was."""
+    lacking, expected = (completeness.get(name) for name in ("streams_lacking", "streams_expected"))
+    return f"{lacking}/{expected}" if lacking else None
 
 
 @click.command("issue")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from citysoc.reports.figures import Figures, Period
+    from citysoc.reports.figures import Figures
 
 
 @cache
@@ -43,7 +43,8 @@ def rests_on(name: str) -> tuple[str, ...]:
 def completeness(figures: Figures, kinds: tuple[str, ...]) -> dict[str, Any]:
     """Return how far a figure that rests on some kinds of sources can be trusted.
 
-    ``complete`` is whether nothing is known to be missing, None where no stream is expected that could tell. A
+    ``complete`` is whether nothing is known to be missing, None where no stream is expected that could tell, or
+    the period has yet to begin. A
     figure over events is as complete as the expected streams of its kinds: ``streams_lacking`` of them told of no
     event for longer than they may be silent, ``hours_lacking`` in all of the ``hours_expected``; ``records_unaccounted`` are lost, in
     ``records_quarantined`` and ``records_rejected`` there may be more. What rests on the state lacks what
@@ -57,17 +58,14 @@ def completeness(figures: Figures, kinds: tuple[str, ...]) -> dict[str, Any]:
     expected = [row for row in of_kind if row.expected]
     lacking = sum(row.gaps > 0 for row in expected)
     unaccounted = sum(row.unaccounted for row in of_kind)
+    hours = sum(row.hours_expected for row in expected)
     return {
-        "complete": not lacking and not unaccounted if expected else None,
+        "complete": not lacking and not unaccounted if hours else None,
         "streams_expected": len(expected),
         "streams_lacking": lacking,
         "hours_lacking": sum(row.hours_lacking for row in expected),
-        "hours_expected": round(len(expected) * _hours(figures.period)),
+        "hours_expected": hours,
         "records_quarantined": sum(row.quarantined for row in of_kind),
         "records_rejected": sum(row.rejected for row in of_kind),
         "records_unaccounted": unaccounted,
     }
-
-
-def _hours(period: Period) -> float:
-    return (period.until - period.since).total_seconds() / 3600

@@ -225,6 +225,7 @@ class SourceRow:
         expected: whether the registry asks for it.
         gaps: how often it told of no event for longer than its source may be silent.
         hours_lacking: how long that was, all together.
+        hours_expected: the hours of the period that are over, in which it should have spoken; 0 if nobody asks for it.
         longest_since: when the longest gap began, RFC 3339.
         longest_until: when it ended.
         quarantined: records that no parser could read; by arrival, like the next two.
@@ -240,6 +241,7 @@ class SourceRow:
     expected: bool
     gaps: int
     hours_lacking: int
+    hours_expected: int
     longest_since: str | None
     longest_until: str | None
     quarantined: int

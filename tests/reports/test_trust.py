@@ -213,3 +213,16 @@ def test_a_period_that_is_not_over_lacks_nothing_of_its_future(city):
     finally:
         state.close()
     assert not [row for row in early.sources if row.gaps]
+    assert {row.hours_expected for row in early.sources} == {2}
+    assert completeness(early)["cases"]["hours_expected"] == 2 * 5
+
+
+def test_of_a_period_that_has_yet_to_begin_nobody_knows(city):
+    state = State(city.state_path)
+    try:
+        store, now = LocalStore(city.store_path), PERIOD.since - dt.timedelta(days=3)
+        none = compute(city, state, store, PERIOD, now=now)
+    finally:
+        state.close()
+    assert completeness(none)["cases"]["complete"] is None
+    assert "chưa đầy đủ" not in docx_text(as_docx(none))

@@ -127,12 +127,18 @@ def _row(
         expected=stream is not None,
         gaps=len(gaps),
         hours_lacking=round(sum((until - since).total_seconds() for since, until in gaps) / 3600),
+        hours_expected=_hours(sources) if stream else 0,
         longest_since=stamp(longest[0]) if longest else None,
         longest_until=stamp(longest[1]) if longest else None,
         quarantined=counted.get("quarantined", 0),
         rejected=counted.get("rejected", 0),
         unaccounted=counted.get("unaccounted", 0),
     )
+
+
+def _hours(sources: Sources) -> int:
+    """Return how many hours of the period are over."""
+    return max(round((sources.judged_at - sources.period.since).total_seconds() / 3600), 0)
 
 
 def _kinds_of(name: str, found: Heard, kinds: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
