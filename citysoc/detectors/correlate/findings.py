@@ -25,6 +25,8 @@ _SAMPLE = 5
 PARTS = "citysoc.parts"
 """What a finding of a correlation over anomalies is made of: texts of a rule's name, an event's id and its time."""
 _MOST_PARTS = 12
+_NOWHERE = ("", 0)
+"""The path and the offset of what is about no single record."""
 MAX_AGENCIES = 100
 """So many agencies a finding names, the first by their ids."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -91,7 +93,7 @@ class Teller:
         time, low, high, metric = hits[0]
         written = group.shown or key[2:]
         grouped = dict(zip(self._names, written, strict=True))
-        window = entries[max(low, high - _SAMPLE) : high]
+        window = entries[low if high - low <= _SAMPLE else high - _SAMPLE : high]
         events = [entry[1] for entry in window]
         number = len(hits)
         sampled: Sequence[Hit] = () if number == 1 else hits
@@ -99,7 +101,8 @@ class Teller:
             sampled = [*hits[:_SAMPLE], *hits[-_SAMPLE:]]
         samples = [entries[hit[2] - 1][1] for hit in sampled]
         if one.chained:
-            events, samples = list(map(_bare, events)), list(map(_bare, samples))
+            events = [event.partition("#")[0] for event in events]
+            samples = [event.partition("#")[0] for event in samples]
         whole = int(metric)
         matched: dict[str, Any] = {**grouped, one.windows.kind: whole if whole == metric else metric}
         if self._counted:
@@ -117,11 +120,12 @@ class Teller:
             grouped,
             plan["window_seconds"],
             f"{self._kind}{written[self._entity]}" if self._entity >= 0 else "",
-            title_vi=plan["title_vi"],
-            count=number,
-            last=_moment(hits[-1][0]) if number > 1 else None,
-            events=tuple(samples),
-            agencies=_agencies(entries, hits) if one.across else (),
+            *_NOWHERE,
+            plan["title_vi"],
+            number,
+            _moment(hits[-1][0]) if number > 1 else None,
+            tuple(samples),
+            _agencies(entries, hits) if one.across else (),
         )
         return time, key, finding
 

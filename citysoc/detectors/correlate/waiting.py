@@ -6,6 +6,7 @@ needs not be sorted apart again, and goes to its groups as it lies here.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import groupby, islice
 from operator import attrgetter, itemgetter, lt
 from typing import TYPE_CHECKING, TypeAlias
@@ -85,21 +86,24 @@ class Lot:
 
     def cut(self, mark: int, due: Due) -> None:
         """Hand out what is from before a watermark, and keep the rest."""
-        gone = 0
+        gone, scope = 0, self.place[1]
         for number, groups in self.groups.items():
             for group, entries in list(groups.items()):
-                before = [entry for entry in entries if entry[0] < mark]
-                if not before:
+                if len(entries) > 1:
+                    entries.sort()
+                if entries[0][0] >= mark:
                     continue
-                gone += len(before)
-                due.add((number, self.place[1], *group), before)
-                if len(before) == len(entries):
+                place = bisect_left(entries, (mark,)) if entries[-1][0] >= mark else len(entries)
+                gone += place
+                if place == len(entries):
+                    due.add((number, scope, *group), entries)
                     del groups[group]
                 else:
-                    groups[group] = [entry for entry in entries if entry[0] >= mark]
+                    due.add((number, scope, *group), entries[:place])
+                    groups[group] = entries[place:]
         for number, spelled in self.written.items():
             for group, pairs in list(spelled.items()):
-                due.spell((number, self.place[1], *group), [pair for pair in pairs if pair[0][0] < mark])
+                due.spell((number, scope, *group), [pair for pair in pairs if pair[0][0] < mark])
                 spelled[group] = [pair for pair in pairs if pair[0][0] >= mark]
         self.size -= gone
         self.first, self.mark = mark, max(mark, self.mark)
@@ -133,10 +137,8 @@ class Due:
 
     def add(self, key: Key, entries: list[Entry]) -> None:
         """Add entries of a group; the list is kept."""
-        known = self.groups.get(key)
-        if known is None:
-            self.groups[key] = entries
-        else:
+        known = self.groups.setdefault(key, entries)
+        if known is not entries:
             known += entries
 
     def spell(self, key: Key, pairs: Sequence[tuple[Entry, Names]]) -> None:

@@ -12,7 +12,6 @@ import itertools
 import math
 import operator
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.detectors.correlate.measures import COUNTED, Distinct, empty
@@ -113,14 +112,12 @@ class Windows:
         """Count without a measure: most correlations are counts, and most windows are far from enough."""
         hits: list[Hit] = []
         span, place, least, only_least = self.span, first, self._least, self._only_least
-        times = [entry[0] for entry in islice(entries, first, None)]
-        nexts = [*times[1:], None]
-        edge = entries[low][0]
-        for time, after in zip(times, nexts, strict=True):
+        before, edge = None, entries[low][0]
+        for time in [entry[0] for entry in (entries[first:] if first else entries)]:
             place += 1
-            if time == after:
-                continue
-            start = time - span
+            if time == before and hits and hits[-1][0] == time:
+                del hits[-1]  # all entries of one time are looked at together
+            before, start = time, time - span
             while edge < start:
                 low += 1
                 edge = entries[low][0]
