@@ -277,7 +277,7 @@ def test_feeds_of_the_configuration_on_schedule(house, httpserver):
 
 
 def test_a_table_of_the_past_names_a_few_agencies_and_counts_the_others():
-    from citysoc.commands.intel import _narrowed
+    from citysoc.commands.intel_import import _narrowed
 
     row = {"indicator": "x", "agencies": ["a", "b", "c"]}
     assert _narrowed(row) == row
