@@ -213,7 +213,7 @@ class Reports(Model):
     recipients: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=50)] = ()
     superior_en: Annotated[str, Field(max_length=300)] = ""
     issuer_en: Annotated[str, Field(max_length=300)] = ""
-    place_en: Annotated[str, Field(max_length=100)] = ""
+    place_en: Annotated[str, Field(max_length=200)] = ""
     addressee_en: Annotated[str, Field(max_length=300)] = ""
     signer_en: Annotated[str, Field(max_length=200)] = ""
     recipients_en: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=50)] = ()

@@ -57,8 +57,9 @@ STRINGS = {
 EVENTS = ("malware", "host", "path")
 FINDINGS = ("title", "title_vi", "entity")
 SETTINGS = ("superior", "issuer", "place", "addressee", "signer", "recipients")
+ENGLISH = tuple(f"{name}_en" for name in SETTINGS)
 REPLACED = ("stream", "weakness", "level", "outcome", "place_of_address", "address", "unknown_agency")
-PLACES = (*EVENTS, *FINDINGS, *SETTINGS, *REPLACED, "agency", "agency_en", "own_words")
+PLACES = (*EVENTS, *FINDINGS, *SETTINGS, *ENGLISH, *REPLACED, "agency", "agency_en", "own_words")
 HOOK = {"id": "desk", "url": "https://desk.example/in", "secret": "env:DESK"}
 
 
@@ -84,8 +85,9 @@ def month(request, tmp_path_factory):
         "antivirus": {"machines": 3},
         "contacts": [{"role": string[:150], "email": f"a@b.example\r\nBcc: {string[:50]}"}],
     }
-    settings = {name: said(name, string) for name in SETTINGS}
-    settings["recipients"] = [settings["recipients"]]
+    settings = {name: said(name, string) for name in (*SETTINGS, *ENGLISH)}
+    for name in ("recipients", "recipients_en"):
+        settings[name] = [settings[name]]
     (root / "agencies.yaml").write_text(
         _yaml({"agencies": [agency, {"id": "xa-b", "name": "Xã B"}]}), encoding="utf-8"
     )
@@ -187,20 +189,20 @@ def test_html(month):
     assert "img" not in page.elements
     assert not page.handlers
     assert harmless(content, but="\n")
-    assert not missing(content, but=("agency_en", "title"))
+    assert not missing(content, but=("agency_en", "title", *ENGLISH))
 
 
 def test_html_in_english(month):
     with i18n.speaking("en"):
         content = html.render(document(month, "en")).decode()
-    assert not missing(content, but=("agency", "title_vi"))
+    assert not missing(content, but=("agency", "title_vi", *SETTINGS))
 
 
 def test_pdf(month):
     with i18n.speaking("vi"):
         text = "".join(pdf_text(pdf.render(document(month)))).replace(" ", "").upper()
     assert harmless(text, but="\ufffe\u00ad\u0002")  # hyphens of lines, as the reader marks them
-    assert not missing(text, but=("agency_en", "title"))
+    assert not missing(text, but=("agency_en", "title", *ENGLISH))
 
 
 def test_docx(month):
@@ -208,7 +210,7 @@ def test_docx(month):
         content = word.render(document(month), month.figures)
     text = docx_text(content)
     assert harmless(text, but="\n")
-    assert not missing(text, but=("agency_en", "title"))
+    assert not missing(text, but=("agency_en", "title", *ENGLISH))
     with zipfile.ZipFile(io.BytesIO(content)) as package:
         for name in package.namelist():
             if name.endswith((".xml", ".rels")):
@@ -216,6 +218,30 @@ def test_docx(month):
     properties = docx.Document(io.BytesIO(content)).core_properties
     assert harmless(properties.author + properties.title)
     assert "{{" not in text or "{{" in month.string
+
+
+def test_docx_in_english(month):
+    with i18n.speaking("en"):
+        text = docx_text(word.render(document(month, "en"), month.figures))
+    assert harmless(text, but="\n")
+    assert not missing(text, but=("agency", "title_vi", *SETTINGS))
+
+
+def test_a_template_with_hostile_words_of_its_own(month, tmp_path):
+    """What the unit wrote stays as it wrote it; what is filled in beside it is clean."""
+    page = docx.Document()
+    page.add_paragraph("{{ sections }}")
+    own = "".join(c for c in month.string if c.isprintable() and c not in "{}")[:100]
+    page.add_paragraph(own + " {{ issuer }}")
+    page.save(tmp_path / "own.docx")
+    with i18n.speaking("vi"):
+        content = word.render(document(month), month.figures, tmp_path / "own.docx")
+    (line,) = [
+        paragraph.text
+        for paragraph in docx.Document(io.BytesIO(content)).paragraphs
+        if mark("issuer") in paragraph.text
+    ]
+    assert line.startswith(own)
 
 
 def test_xlsx(month):
@@ -226,7 +252,7 @@ def test_xlsx(month):
     assert not [cell for cell in cells if cell.data_type == "f" or cell.hyperlink]
     text = "\n".join(str(cell.value) for cell in cells)
     assert harmless(text, but="\n")
-    assert not missing(text, but=("agency_en", "title", *SETTINGS, "own_words"))
+    assert not missing(text, but=("agency_en", "title", *SETTINGS, *ENGLISH, "own_words"))
 
 
 def test_csv(month):
@@ -239,7 +265,7 @@ def test_csv(month):
         found += [cell for row in rows for cell in row]
     assert not [cell for cell in found if cell.startswith(("=", "@", "\t", "\r"))]
     assert harmless("".join(found))
-    assert not missing("\n".join(found), but=("agency_en", "title", *SETTINGS, "own_words"))
+    assert not missing("\n".join(found), but=("agency_en", "title", *SETTINGS, *ENGLISH, "own_words"))
 
 
 @pytest.mark.parametrize("kind", ["initial", "final"])
@@ -260,7 +286,10 @@ def test_avreport(month, variant):
     period = month_period(2026, 10, ZONE)
     sources = Sources(month.config, month.state, LocalStore(month.config.store_path), period, NOW)
     snapshot = collect.snapshot(sources)
-    settings = AvReport(organ_id="000.00.12.H57", organ_name=month.string[:200])
+    own = dict.fromkeys(("organ_name", "in_charge", "address", "email", "telephone"), month.string[:50])
+    settings = AvReport(
+        organ_id=month.string[:13], product=month.string[:100], website=month.string[:99], **own
+    )
     found = list(avreport.documents(snapshot, settings, variant=variant, at=NOW))
     assert len(found) == 1
     text = found[0].decode()
