@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from citysoc.detectors.intel import Matcher
-    from citysoc.pipeline.work import Ruling
+    from citysoc.pipeline.loaded import Ruling
 
 
 @click.command("detect", short_help="Print the findings of rules on files; no store.")

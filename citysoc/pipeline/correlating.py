@@ -12,7 +12,7 @@ from citysoc import clock, telemetry
 from citysoc.detectors.correlate import Correlator
 from citysoc.pipeline import counting
 from citysoc.pipeline.anomalies import Watcher
-from citysoc.pipeline.work import loaded_of
+from citysoc.pipeline.loaded import loaded_of
 from citysoc.state import handed, progress
 from citysoc.state.values import stamp
 

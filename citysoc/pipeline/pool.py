@@ -7,7 +7,8 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from citysoc.pipeline.work import Worker, settle
+from citysoc.pipeline.loaded import settle
+from citysoc.pipeline.worker import Worker
 
 if TYPE_CHECKING:
     import concurrent.futures as cf

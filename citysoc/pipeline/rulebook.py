@@ -20,7 +20,7 @@ import orjson
 from citysoc import clock, telemetry
 from citysoc.errors import InputError
 from citysoc.i18n import _
-from citysoc.pipeline.work import loaded_of
+from citysoc.pipeline.loaded import loaded_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,7 +10,8 @@ from citysoc.detectors.correlate import Correlator
 from citysoc.errors import InputError
 from citysoc.i18n import _
 from citysoc.pipeline import pool
-from citysoc.pipeline.work import Worker, loaded_of, ruling_of
+from citysoc.pipeline.loaded import loaded_of, ruling_of
+from citysoc.pipeline.worker import Worker
 
 if TYPE_CHECKING:
     import concurrent.futures as cf
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from citysoc.detectors.correlate import Match
     from citysoc.detectors.sigma import Loaded
     from citysoc.flow import Batch, Finding
-    from citysoc.pipeline.work import Ruling, Work
+    from citysoc.pipeline.loaded import Ruling
+    from citysoc.pipeline.work import Work
 
 T = TypeVar("T")
 

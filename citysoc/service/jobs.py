@@ -10,11 +10,11 @@ from citysoc import clock, schedule, telemetry
 from citysoc.config.models import FilesSource
 from citysoc.detectors.anomaly import run as anomaly
 from citysoc.pipeline import intelligence
+from citysoc.pipeline.loaded import ended_filters
 from citysoc.pipeline.pull import file_collectors, pull
 from citysoc.pipeline.refused import follow
 from citysoc.pipeline.rulebook import JOB as RULES
 from citysoc.pipeline.upkeep import retain
-from citysoc.pipeline.work import ended_filters
 from citysoc.service.apart import apart
 from citysoc.state import progress
 from citysoc.state.outbox import prune

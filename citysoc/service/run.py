@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from citysoc import clock, schedule, telemetry
+from citysoc.pipeline.loaded import refused_rules
 from citysoc.pipeline.rulebook import JOB as RULES
 from citysoc.pipeline.rulebook import Rulebook
-from citysoc.pipeline.work import refused_rules
 from citysoc.service.jobs import jobs, rule_jobs
 from citysoc.service.listening import listening
 

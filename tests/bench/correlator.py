@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from citysoc.detectors.correlate import Clock, Correlator, Match
-from citysoc.pipeline.work import settle
+from citysoc.pipeline.loaded import settle
 from citysoc.state import State, progress
 from citysoc.state.progress import Changes
 

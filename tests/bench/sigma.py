@@ -21,7 +21,9 @@ import orjson
 from citysoc.detectors.sigma import SigmaDetector, load
 from citysoc.flow import Batch
 from citysoc.parsers.run import parse_batch
-from citysoc.pipeline.work import Work, Worker, settle
+from citysoc.pipeline.loaded import settle
+from citysoc.pipeline.work import Work
+from citysoc.pipeline.worker import Worker
 from tests.bench import sigma_events
 from tests.corpus import CORPUS
 

@@ -30,7 +30,8 @@ from workbench import (
 )
 
 from citysoc.flow import Batch
-from citysoc.pipeline.work import Work, Worker
+from citysoc.pipeline.work import Work
+from citysoc.pipeline.worker import Worker
 
 ABC = ["a", "b", "c"]
 

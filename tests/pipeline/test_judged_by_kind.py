@@ -13,8 +13,9 @@ from citysoc.detectors.sigma import SigmaDetector
 from citysoc.detectors.sigma.plan import compile_document
 from citysoc.flow import Batch
 from citysoc.parsers.rough import rough
-from citysoc.pipeline import work as pipeline
-from citysoc.pipeline.work import Work, Worker
+from citysoc.pipeline import worker as pipeline
+from citysoc.pipeline.work import Work
+from citysoc.pipeline.worker import Worker
 from tests.bench import sigma_events
 from tests.corpus import CORPUS, needs_corpus
 

@@ -15,7 +15,8 @@ from citysoc.flow import Batch, Position
 from citysoc.pipeline import line as line_module
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.line import Line
-from citysoc.pipeline.work import Work, Worker
+from citysoc.pipeline.work import Work
+from citysoc.pipeline.worker import Worker
 from citysoc.state import State, progress
 from citysoc.stores.base import Question
 from citysoc.stores.local import LocalStore

@@ -13,8 +13,10 @@ from citysoc.alerts.records import class_of
 from citysoc.config.load import load_agencies
 from citysoc.detectors.correlate import Correlator
 from citysoc.flow import CITY_AGENCY, Batch
+from citysoc.pipeline.loaded import loaded_of
 from citysoc.pipeline.pull import given_files
-from citysoc.pipeline.work import Work, Worker, loaded_of
+from citysoc.pipeline.work import Work
+from citysoc.pipeline.worker import Worker
 from citysoc.simulation.attacks import ATTACKS
 from citysoc.simulation.city import with_relays
 from citysoc.simulation.write import simulate, syslog_frames

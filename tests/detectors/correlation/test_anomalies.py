@@ -23,7 +23,8 @@ from citysoc.flow import Batch, Position
 from citysoc.pipeline.anomalies import Watcher
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.correlating import Correlating
-from citysoc.pipeline.work import Work, Worker
+from citysoc.pipeline.work import Work
+from citysoc.pipeline.worker import Worker
 from citysoc.state import State, handed
 from citysoc.stores.local import LocalStore
 

@@ -21,7 +21,8 @@ from workbench import (
 )
 
 from citysoc.detectors import sigma
-from citysoc.pipeline.work import Work, ended_filters
+from citysoc.pipeline.loaded import ended_filters
+from citysoc.pipeline.work import Work
 
 
 def test_a_chain_may_measure_what_it_builds_upon():

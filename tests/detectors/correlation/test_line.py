@@ -18,7 +18,8 @@ from citysoc.flow import Batch, Position
 from citysoc.pipeline.commit import Committer
 from citysoc.pipeline.correlating import Correlating
 from citysoc.pipeline.stream import findings
-from citysoc.pipeline.work import Work, Worker
+from citysoc.pipeline.work import Work
+from citysoc.pipeline.worker import Worker
 from citysoc.state import State, losses
 from citysoc.state.values import stamp
 from citysoc.stores.local import LocalStore

@@ -1,0 +1,233 @@
+"""What a worker does with a batch: parse, enrich, detect, hand back a table and findings.
+
+A worker has no state between batches but its compiled rules, so any worker can take any batch.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, TypeVar
+
+from citysoc import telemetry
+from citysoc.collectors.spans import cut
+from citysoc.detectors.correlate import Clock, Feeds, lane_of
+from citysoc.detectors.sigma.costs import Costs
+from citysoc.ecs.schema import to_table
+from citysoc.flow import LEVELS
+from citysoc.parsers.registry import parser
+from citysoc.parsers.rough import rough
+from citysoc.parsers.run import parse_batch
+from citysoc.pipeline.loaded import collect_seldom, loaded_of, settle
+from citysoc.pipeline.work import Account, Processed, joined
+from citysoc.state.values import micros
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+    from citysoc.detectors import sigma
+    from citysoc.detectors.correlate import Match
+    from citysoc.enrich.own import Own
+    from citysoc.flow import Batch, Event, Finding
+    from citysoc.parsers.rough import Rough
+    from citysoc.pipeline.work import Work
+
+T = TypeVar("T")
+_log = telemetry.logger("pipeline.worker")
+_AT_ONCE = 5000
+"""So many records are looked at together: a batch of a collector, as a rule."""
+
+
+class Worker:
+    """Does the work of batches, one after another.
+
+    Args:
+        work: what to do.
+        loaded: its rules, where they are loaded already.
+    """
+
+    def __init__(self, work: Work, loaded: sigma.Loaded | None = None) -> None:
+        collect_seldom()
+        self._facts = work.agency_facts
+        self._intel = work.intel() if work.intel else None
+        self._levels = frozenset(LEVELS[LEVELS.index(work.min_level) :])
+        self._names = work.names
+        self._own: Own | None = None
+        loaded = loaded or loaded_of(work)
+        self.detector = loaded.detector
+        self._feeds = Feeds(loaded.correlations)
+        self._costs = Costs(loaded.detector)
+        settle()
+
+    def events(self, batch: Batch) -> list[Event]:
+        """Return the events of a batch, parsed and enriched; quarantined records among them."""
+        events = parse_batch(batch, agency_facts=self._facts.get(batch.agency, {}))
+        if self._intel:
+            self._known(_good(events), self._intel.mark)
+        self._classify(events)
+        return events
+
+    def findings(self, batch: Batch) -> list[Finding]:
+        """Return what the rules find in a batch."""
+        return self.judged(batch)[0]
+
+    def judged(self, batch: Batch) -> tuple[list[Finding], list[Match]]:
+        """Return what the rules find in a batch, and what correlations need of it.
+
+        Raises:
+            SourceError: its lines are still to be read, and cannot be.
+        """
+        findings: list[Finding] = []
+        matches: list[Match] = []
+        for one in cut(batch):
+            own, fed = self._judged(one)
+            findings += own
+            matches += fed
+        return findings, matches
+
+    def _judged(self, batch: Batch) -> tuple[list[Finding], list[Match]]:
+        told = None if self._intel else rough(batch)  # intelligence is met by all that an event says
+        if told is not None:
+            try:
+                return self._judged_by_kind(told, batch.stream)
+            except Exception:  # noqa: BLE001  around one component: events are judged whole then
+                _log.exception("detector.failed", records=len(batch.records))
+        events = _good(self.events(batch))
+        found = self._detect(events) + [one for one in self._known_of(events) if one.level in self._levels]
+        found.sort(key=attrgetter("offset"))
+        return self._feeds.split(found, events, batch.stream)
+
+    def _judged_by_kind(self, told: Rough, stream: str) -> tuple[list[Finding], list[Match]]:
+        """Judge records that become events only where that is needed to know, or to correlate."""
+        found: list[tuple[int, list[Finding]]] = []
+        for begin in range(0, told.count, _AT_ONCE):
+            groups, whole = told.groups(begin, begin + _AT_ONCE)
+            own, left = self.detector.of_kinds(groups, told)
+            found += own
+            if whole or left:
+                found += self._judged_whole(told, sorted([*whole, *left]))
+        found.sort(key=itemgetter(0))
+        findings = [finding for _number, own in found for finding in own]
+        fed = self._feeds.rules
+        needed = (
+            [number for number, own in found if any(finding.rule in fed for finding in own)] if fed else []
+        )
+        return self._feeds.split(findings, self.events(told.only(needed)) if needed else [], stream)
+
+    def _judged_whole(self, told: Rough, numbers: list[int]) -> list[tuple[int, list[Finding]]]:
+        """Return the findings of records that are made into events, by their numbers."""
+        events = zip(numbers, self.events(told.only(numbers)), strict=True)
+        good = [(number, event) for number, event in events if "citysoc.unparsed" not in event]
+        judged = self.detector.numbered([event for _number, event in good])
+        return [(good[place][0], own) for place, own in judged]
+
+    def _classify(self, events: list[Event]) -> None:
+        """Say of each event which case it is; the tables of names are read when there is the first event to ask about."""
+        from citysoc.enrich.classify import classify
+        from citysoc.enrich.own import Own
+
+        if self._own is None:
+            self._own = Own(self._names)
+        classify(events, self._own)
+
+    def _detect(self, events: list[Event]) -> list[Finding]:
+        """Return the findings; if the detector fails on the batch, those of the events it can judge alone."""
+        try:
+            judged = self.detector.detect(events)
+            self._costs.sample(events)
+        except Exception:  # noqa: BLE001  around one component: a detector's bug must not stop the line
+            _log.exception("detector.failed", events=len(events))
+        else:
+            return judged
+        found: list[Finding] = []
+        failed = 0
+        for event in events:
+            try:
+                found += self.detector.detect([event])
+            except Exception:  # noqa: BLE001  the same boundary, one event at a time; reported once a batch
+                failed += 1
+        _log.error("detector.gave_up", events=failed)
+        return found
+
+    def _known_of(self, events: list[Event]) -> list[Finding]:
+        """Return the findings of threat intelligence."""
+        return (self._known(events, self._intel.findings) or []) if self._intel else []
+
+    def _known(self, events: list[Event], step: Callable[[list[Event]], T]) -> T | None:
+        """Take one step of threat intelligence; what goes wrong in it is told, and stops nothing."""
+        try:
+            return step(events)
+        except Exception:  # noqa: BLE001  around one component: a bug in it must not stop the line
+            _log.exception("intel.failed")
+            return None
+
+    def process(self, batches: list[Batch]) -> Processed:
+        """Return batches as rows and findings."""
+        findings: list[Finding] = []
+        matches: list[Match] = []
+        clocks: list[Clock] = []
+        silent: list[tuple[str, str, dt.datetime]] = []
+        parts: dict[str, tuple[list[Account], list[Event]]] = {}
+        for batch in batches:
+            events = self.events(batch)
+            good = _good(events)
+            found = self._detect(good)
+            found += self._known_of(good)
+            own, fed = self._feeds.split(found, good, batch.stream)
+            findings += own
+            matches += fed
+            silent += [(f.rule, f.event_id, f.timestamp) for f in found if f.rule in self._feeds.quiet]
+            if good and self._feeds:
+                clocks.append(_clock(batch, good))
+            accounts, rows = parts.setdefault(batch.parser, ([], []))
+            accounts.append(_account(batch, events, good))
+            rows += events
+        # Events of one parser fill the same columns, so each parser's rows become a table of their own.
+        return Processed(
+            accounts=tuple(account for accounts, _ in parts.values() for account in accounts),
+            table=joined([_filled(to_table(rows)) for _, rows in parts.values()]),
+            findings=tuple(findings),
+            matches=tuple(matches),
+            clocks=tuple(clocks),
+            silent=tuple(silent),
+            costs=self._costs.take(),
+        )
+
+
+def _clock(batch: Batch, events: list[Event]) -> Clock:
+    return Clock(
+        lane=lane_of(batch.stream, batch.path),
+        agency=batch.agency,
+        event=micros(max(event["@timestamp"] for event in events)),
+        arrived=int(batch.arrived.timestamp()),
+    )
+
+
+def _filled(table: pa.Table) -> pa.Table:
+    """Return a table without its empty columns: most are, and they would all travel between processes."""
+    if not len(table):  # a file that brings nothing new: its columns are asked for all the same
+        return table
+    return table.select([name for name in table.schema.names if table[name].null_count < len(table)])
+
+
+def _good(events: list[Event]) -> list[Event]:
+    return [event for event in events if "citysoc.unparsed" not in event]
+
+
+def _account(batch: Batch, events: list[Event], good: list[Event]) -> Account:
+    return Account(
+        stream=batch.stream,
+        agency=batch.agency,
+        arrived=batch.arrived,
+        position=batch.position,
+        received=batch.received,
+        stored=len(good),
+        rejected=sum(refused.count for refused in batch.refused),
+        quarantined=len(events) - len(good) - len(batch.refused),
+        rows=len(events),
+        # Rows of exports have a parser by name: what is told line by line ("auto") is a log.
+        content_ids=batch.parser != "auto" and parser(batch.parser).identity == "content",
+        last_event=max((event["@timestamp"] for event in good), default=None),
+    )
