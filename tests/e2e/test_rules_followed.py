@@ -137,6 +137,28 @@ def test_correlations_that_stay_keep_their_state_and_those_that_change_begin_ane
     assert "Traceback" not in city.log()
 
 
+def test_a_correlation_begins_anew_when_the_rule_below_it_asks_for_something_else(city):
+    rules = city.root / "rules"
+    (rules / "stays.yml").write_text(
+        PORTS.format(title="Stays", number=21, rule="below_stays", least=3, port=1111)
+    )
+    changes = PORTS.format(title="Changes", number=22, rule="below_changes", least=3, port=1111)
+    (rules / "changes.yml").write_text(changes)
+    firewall = Firewall(city)
+    with city.running() as service:
+        firewall.says(*(line(minute, port=1111, destination=minute) for minute in (1, 2)), line(9, port=1))
+        (rules / "changes.yml").write_text(changes.replace("1111}", "[1111, 2222]}"))
+        told(city, "correlation.anew")
+        told(city, "rules.changed")
+        firewall.says(line(10, port=1111, destination=10), line(19, port=1))
+        wait_for(lambda: "Stays" in alerts(city), what=city.log())
+        assert "Changes" not in alerts(city)  # what the rule below found before is forgotten
+        firewall.says(*(line(minute, port=2222, destination=minute) for minute in (20, 21)), line(29, port=1))
+        wait_for(lambda: "Changes" in alerts(city), what=city.log())
+        assert stop(service) == 0, city.log()
+    assert "Traceback" not in city.log()
+
+
 def test_no_record_is_lost_or_judged_twice_while_rules_change(city):
     folder = city.inbox()
     records, every = 60_000, 50

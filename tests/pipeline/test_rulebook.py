@@ -148,6 +148,22 @@ def test_a_correlation_that_changed_is_named(house):
     assert house.look() == "3 rules; changed 1 ('Over')"
 
 
+def test_a_correlation_whose_rule_below_asks_for_something_else_is_named(house):
+    house.write("above.yml", ABOVE)
+    house.write("top.yml", ABOVE.replace("Above", "Top").replace("0009", "0008").replace("rule_1", "above"))
+    house.write("above.yml", ABOVE.replace("correlation:", "name: above\ncorrelation:"))
+    house.write(
+        "other.yml", ABOVE.replace("Above", "Other").replace("0009", "0007").replace("rule_1", "rule_2")
+    )
+    house.open()
+    house.write("1.yml", RULE.format(n=1, title="Rule 1", port=11))
+    assert house.look() == "5 rules; changed 1 ('Rule 1'); begin anew: 'Above', 'Top'"
+    house.write("1.yml", "# a remark\n" + RULE.format(n=1, title="Rule One", port=11))
+    assert house.look() == "5 rules; changed 1 ('Rule One')"
+    house.write("1.yml", RULE.format(n=1, title="Rule One", port=11).replace("firewall", "proxy"))
+    assert house.look() == "5 rules; changed 1 ('Rule One'); begin anew: 'Above', 'Top'"
+
+
 def test_decisions_that_end_take_effect_at_midnight(house):
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as now:
         house.write("overrides/a.yaml", OVERRIDE.format(state="disabled"))

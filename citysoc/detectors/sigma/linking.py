@@ -163,12 +163,32 @@ class _Link:
         }
         ready |= {"feeds": feeds, "children": children}
         self._await_anomalies(ready)
-        said = [ready[name] for name in ("id", "type", "span", "group_by", "fields", "across_agencies")]
-        said += [[feed["rule"] for feed in feeds], [child["correlation"] for child in children]]
-        said += [ready["compare"], ready["clauses"]]
-        ready["fingerprint"] = hashlib.blake2b(orjson.dumps(said), digest_size=6).hexdigest()
+        ready["fingerprint"] = self._fingerprint(ready)
         self.ready[place] = ready
         return ready
+
+    def _fingerprint(self, ready: Mapping[str, Any]) -> str:
+        """Return what another means that what is remembered would be of another correlation.
+
+        That is so too where a rule below it, or below that, asks for something else now. Filters are left out: they come
+        and go, and what they keep out ages by itself.
+        """
+        said = [
+            ready[name]
+            for name in (
+                *("id", "type", "span", "group_by", "fields", "across_agencies", "compare", "clauses"),
+                "percentile",
+            )
+        ]
+        for feed in ready["feeds"]:
+            below = self.plans[feed["place"]]
+            said.append([feed["rule"], feed["slot"], feed["group"], feed["value"]])
+            said.append([below.get("sees"), below.get("test")])
+        for child in ready["children"]:
+            below = self.ready[child["place"]]
+            said.append([below["fingerprint"], child["slot"], child["takes"], child["places"]])
+        content = orjson.dumps(said, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+        return hashlib.blake2b(content, digest_size=6).hexdigest()
 
     def _await_anomalies(self, ready: dict[str, Any]) -> None:
         """Note what it means for a correlation that anomalies are below it: they are late, and write names short.
