@@ -17,7 +17,7 @@ from citysoc.flow import LEVELS
 from citysoc.i18n import _, ngettext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from citysoc.detectors.intel import Matcher
     from citysoc.pipeline.loaded import Ruling
@@ -90,6 +90,7 @@ def command(
     def on_refused(ruling: Ruling) -> None:
         nonlocal is_idle
         _say_refused(app, ruling.refused)
+        _say_degraded(app, ruling.correlations)
         is_idle = bool(ruling.refused) and ruling.is_idle
 
     small = _size(paths) < SMALL_BYTES
@@ -123,6 +124,7 @@ def command(
 
 PARTIAL = 4
 _SHOWN_RULES = 5
+_SHOWN_TITLES = 2
 
 
 def _intelligence(app: App) -> Callable[[], Matcher]:
@@ -148,6 +150,20 @@ def _say_refused(app: App, refused: Sequence[str]) -> None:
         for reason in refused[:_SHOWN_RULES]:
             app.say(f"  {printable(reason)}")
         app.say(_("`citysoc rules check` shows all of them."))
+
+
+def _say_degraded(app: App, correlations: Sequence[Mapping[str, Any]]) -> None:
+    """Say which correlations stay silent: files are not scored, so what asks for anomalies gets none."""
+    named = [plan for plan in correlations if plan["is_late"] and not plan["quiet"]]
+    if named:
+        text = ngettext(
+            "{count} correlation is degraded: it asks for anomalies, which the model finds in a store only ({titles}).",
+            "{count} correlations are degraded: they ask for anomalies, which the model finds in a store only ({titles}).",
+            len(named),
+        )
+        titles = [str((app.lang == "vi" and plan["title_vi"]) or plan["title"]) for plan in named]
+        more = ", …" if len(titles) > _SHOWN_TITLES else ""
+        app.say(text.format(count=len(named), titles=printable(", ".join(titles[:_SHOWN_TITLES]) + more)))
 
 
 def _size(paths: Sequence[Path]) -> int:
