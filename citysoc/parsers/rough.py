@@ -6,14 +6,14 @@ For commands that want findings and nothing else. Whatever is not plain to see h
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from citysoc.flow import position_id
 from citysoc.parsers.run import FUTURE, context_of, is_believable, parser_name
 from citysoc.parsers.times import guess
 from citysoc.parsers.windows_kinds import Kind
 from citysoc.parsers.windows_narrow import keep
-from citysoc.parsers.windows_rows import by_recipe
+from citysoc.parsers.windows_rows import block_of, by_recipe
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -42,6 +42,18 @@ class Group:
     rows: Sequence[Any]
 
 
+class Glance(Protocol):
+    """What tells which records may say what rules look for anywhere."""
+
+    def block(self, block: bytes, records: Sequence[bytes]) -> Sequence[int]:
+        """Return the numbers of such records.
+
+        Args:
+            block: the records as one, see ``windows_rows.block_of``.
+            records: the records.
+        """
+
+
 class Rough:
     """A batch told apart by kinds.
 
@@ -58,10 +70,16 @@ class Rough:
         self.count = len(batch.records)
         self.agency = batch.agency
         self.path = batch.path
+        self._part: tuple[int, Sequence[bytes], bytes] = 0, (), b""
+        self._said: dict[Glance, frozenset[int]] = {}
 
     def groups(self, begin: int, end: int) -> tuple[list[Group], list[int]]:
         """Return some of the records by their kinds, and the numbers of those that must be made into events."""
-        found, rest = by_recipe(self._batch.records[begin:end])
+        records = self._batch.records[begin:end]
+        block = block_of(records)
+        self._part = begin, records, block
+        self._said = {}
+        found, rest = by_recipe(records, block)
         groups = []
         for recipe, numbers, rows in found:
             kind = _kind(recipe)
@@ -71,15 +89,19 @@ class Rough:
                 groups.append(Group(kind, [begin + number for number in numbers], rows))
         return groups, [begin + number for number in rest]
 
-    def records(self, numbers: Sequence[int]) -> list[bytes]:
-        """Return records as they are."""
-        records = self._batch.records
-        return [records[number] for number in numbers]
+    def saying(self, glance: Glance) -> Collection[int]:
+        """Return the numbers of the records, among those that were told apart last, that may say what a glance looks for."""
+        said = self._said.get(glance)
+        if said is None:
+            begin, records, block = self._part
+            found = glance.block(block, records)
+            said = self._said[glance] = frozenset(begin + number for number in found)
+        return said
 
     def only(self, numbers: Sequence[int]) -> Batch:
         """Return the batch with these records only."""
         offsets = tuple(self._batch.offsets[number] for number in numbers)
-        records = tuple(self.records(numbers))
+        records = tuple(self._batch.records[number] for number in numbers)
         return replace(self._batch, records=records, offsets=offsets, refused=(), parser=self._parser)
 
     def keep(self, kind: Kind, names: Collection[str]) -> None:

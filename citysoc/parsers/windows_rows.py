@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import operator
 from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +30,7 @@ except ImportError:  # there is no wheel for this machine
 _FIRST = 16
 """What so many records are is what the others are expected to be."""
 _BRACE = ord("{")
-_PADDING = b"\0" * 64
+_PADDING = b"\n" * 64
 """The library overlooks what stands at the very end."""
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
@@ -48,16 +49,21 @@ class Found(NamedTuple):
     rows: Sequence[Row]
 
 
-def by_recipe(records: Sequence[bytes]) -> tuple[list[Found], list[int]]:
+def block_of(records: Sequence[bytes]) -> bytes:
+    """Return records as one block to search: a line end after each, and more of them than what searches overlook."""
+    return b"\n".join((*records, _PADDING))
+
+
+def by_recipe(records: Sequence[bytes], block: bytes) -> tuple[list[Found], list[int]]:
     """Return records by their recipes, and the numbers of those that have none.
 
     Args:
         records: what was received.
+        block: the same as ``block_of`` makes one of it.
     """
     flat, nested = _expected(records[:_FIRST])
     if not flat and not nested:  # a stream of other forms
         return [], list(range(len(records)))
-    block = b"\n".join(records)
     load = orjson.loads if block.isascii() and b"\0" not in block else _load
     odd = _nested(block, records) if flat > nested else range(len(records))
     try:
@@ -103,6 +109,9 @@ class _Flat:
         return self._takers[names]
 
 
+_is_object = operator.methodcaller("startswith", b"{")
+
+
 def _all_of(record: dict[str, Any]) -> Row:
     return tuple(record.values())
 
@@ -120,7 +129,7 @@ def _sorted_out(
     flat = _Flat()
     rest: list[int] = []
     found: list[tuple[Recipe | None, list[int], Sequence[Row]]] = []
-    if not odd and {record[:1] for record in records} == {b"{"}:
+    if not odd and all(map(_is_object, records)):
         flat.take(enumerate(loaded))
     else:
         found += windows.nested_kinds(_others(loaded, records, frozenset(odd), flat, rest))
@@ -157,7 +166,7 @@ def _nested(block: bytes, records: Sequence[bytes]) -> Sequence[int]:
     """Return the numbers of records of JSON that may hold objects or lists within.
 
     Args:
-        block: the records, one byte between each two.
+        block: the records as ``block_of`` makes one of them.
         records: the records.
     """
     database = _opening()
@@ -169,7 +178,7 @@ def _nested(block: bytes, records: Sequence[bytes]) -> Sequence[int]:
         ends.append(end)
 
     try:
-        database.scan(block + _PADDING, on_match)
+        database.scan(block, on_match)
     except hyperscan.error:
         return range(len(records))
     begins = list(accumulate([len(record) + 1 for record in records])) if ends else []

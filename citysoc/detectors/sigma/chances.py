@@ -92,7 +92,7 @@ _COMMON_VALUES = frozenset(
         "alert",
     }
 )
-_PATTERN_CHANCE = 0.02
+_PATTERN_CHANCE = 0.03
 """What is expected of looking for a pattern itself, and above what a text of it is not looked for instead."""
 _STRANGE_CHANCE = 0.002
 """What is expected of a text with letters beyond ASCII."""

@@ -15,6 +15,7 @@ from citysoc.detectors.sigma.moments import moment_of
 from citysoc.detectors.sigma.routes import Route, folded, sees
 from citysoc.detectors.sigma.rule import Rule, Told, findings_of
 from citysoc.detectors.sigma.view import View, with_plain_names
+from citysoc.detectors.sigma.words import Words
 from citysoc.flow import UNKNOWN_AGENCY
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class SigmaDetector:
         self._store = Databases(cache_dir and cache_dir / "sigma" / "databases")
         self._rules = tuple(Rule(plan) for plan in self.plans)
         self._memory = Memory()
+        self._words = Words(self._store)
         self._fields = tuple(
             sorted(
                 {"event.code"}
@@ -148,7 +150,7 @@ class SigmaDetector:
         origin.keep(kind, asks)
         if not kind.dropped.isdisjoint(asks):  # others asked less of it; the next records will have all
             return None
-        sight: Sight | Literal[False] = Sight(kind, route) if route else False
+        sight: Sight | Literal[False] = Sight(kind, route, self._words) if route else False
         if len(self._sights_of) >= _MAX_SIGHTS:
             self._sights_of.clear()
         self._sights_of[kind] = sight

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.sigma.index import Candidates
     from citysoc.detectors.sigma.nodes import Node
+    from citysoc.detectors.sigma.patterns import Glance
     from citysoc.detectors.sigma.routes import Route
     from citysoc.detectors.sigma.rule import Rule
+    from citysoc.detectors.sigma.words import Words
     from citysoc.flow import Event
 
 _RUNNERS = ("agency.", "citysoc.", "ecs.", "log.file.", "log.offset")
@@ -81,8 +83,8 @@ class Origin(Protocol):
     agency: str
     path: str
 
-    def records(self, numbers: Sequence[int]) -> list[bytes]:
-        """Return records as they are."""
+    def saying(self, glance: Glance) -> Collection[int]:
+        """Return the numbers of the records, among those that were told apart last, that may say what a glance looks for."""
 
     def keep(self, kind: Any, names: Collection[str]) -> None:
         """Say which fields are asked of a kind: of records to come nothing else need be kept."""
@@ -160,6 +162,7 @@ class Sight:
     Args:
         kind: of the records.
         route: the rules that see their events.
+        words: what the rules of all routes look for anywhere.
     """
 
     __slots__ = (
@@ -171,14 +174,18 @@ class Sight:
         "_made",
         "_route",
         "_trials",
+        "_words",
         "is_plain",
     )
 
-    def __init__(self, kind: Kind, route: Route) -> None:
+    def __init__(self, kind: Kind, route: Route, words: Words) -> None:
         index = route.index
         self._kind = kind
         self._route = route
         self._glance = index.glance()
+        self._words = words
+        if self._glance is not None and self._glance.is_quick and index.anywhere is not None:
+            words.take(index.anywhere.classifier.wanted, self._glance)
         varied = [name for name in index.fields if name in kind.names]
         self.is_plain = not any(map(by_runner, index.fields)) and not (
             self._glance is not None and self._glance.events([kind.words])
@@ -212,7 +219,11 @@ class Sight:
 
     def spoken(self, origin: Origin, numbers: Sequence[int]) -> Sequence[int]:
         """Return the places of the records that may say what rules look for anywhere."""
-        return () if self._glance is None else self._glance.records(origin.records(numbers))
+        glance = self._glance
+        if glance is None:
+            return ()
+        said = origin.saying(self._words.glance() if glance.is_quick else glance)
+        return [place for place, number in enumerate(numbers) if number in said] if said else ()
 
     def trial(self, candidates: Candidates) -> Trial:
         """Return what some candidates ask for."""

@@ -217,6 +217,11 @@ class Glance:
         database = (store or Databases()).database(expressions, list(range(len(expressions))), flags)
         self._scan = database.scan
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether it can tell records apart: otherwise any may say one of the texts."""
+        return self._scan is not None
+
     def events(self, events: Sequence[Mapping[str, Any]]) -> Sequence[int]:
         """Return the numbers of the events that may say one of the texts."""
         if self._scan is None:
@@ -227,20 +232,27 @@ class Glance:
             return range(len(events))
 
     def records(self, records: Sequence[bytes]) -> Sequence[int]:
+        """Return the numbers of the records, which are JSON, that may say one of the texts."""
+        return self.block(b"\n".join((*records, PADDING)), records)
+
+    def block(self, block: bytes, records: Sequence[bytes]) -> Sequence[int]:
         r"""Return the numbers of the records, which are JSON, that may say one of the texts.
 
         Letters beyond ASCII may fold into what is looked for, and ``\u0041`` is a letter, too.
+
+        Args:
+            block: the records, a line end after each, and ``PADDING``.
+            records: the same, one by one.
         """
         if self._scan is None:
             return range(len(records))
-        block = b"\n".join(records)
         said: set[int] = set()
         if not block.isascii():
             said.update(number for number, one in enumerate(records) if not one.isascii())
         found = self._found
         found.clear()
         try:
-            self._scan(block + PADDING, self._on_match)
+            self._scan(block, self._on_match)
         except databases.hyperscan.error:
             return range(len(records))
         if found:
@@ -311,7 +323,7 @@ def _set() -> Any:
 def _of_set(patterns: Any, ids: Sequence[int], edge: str) -> _Search:
     def search(value: str) -> Sequence[int] | None:
         try:
-            found = patterns.Match(f"{edge}{value}{edge}")
+            found = patterns.Match(f"{edge}{value}{edge}".encode())
         except UnicodeEncodeError:  # half a surrogate pair: no text, so nothing is said about it
             return None
         return [ids[place - 1] for place in found if place] if found and 0 in found else None
