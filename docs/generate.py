@@ -157,7 +157,8 @@ def classification() -> str:
     for name, title in (("threat", "Threat names"), ("signature", "Signatures")):
         head = found["heads"][name]
         parts.append(
-            f"### {title}\n\n{found['names'][name]:,} labelled names; believed from probability {head['threshold']}.\n"
+            f"### {title}\n\n{found['names'][name]:,} labelled names; believed from probability {head['threshold']}:"
+            f" in validation {head['proved']:.1%} of the families told were told right at least, 19 to 1.\n"
         )
         for kept, told in head["measured"].items():
             parts += _measured(_KEPT_OUT[name, kept], told)
