@@ -172,7 +172,7 @@ def connect(settings: Elastic, root: Path) -> Cluster:
         "connections_per_node": settings.bulk_parallel + 2,
         "sniff_on_start": settings.sniff,
         "sniff_on_node_failure": settings.sniff,
-        "serializers": {"application/json": _json()},
+        "serializers": _serializers(),
     }
     if settings.api_key:
         options["api_key"] = resolve_secret(settings.api_key, root)
@@ -195,7 +195,14 @@ def connect(settings: Elastic, root: Path) -> Cluster:
     return Cluster(client, ", ".join(settings.urls))
 
 
-def _json() -> Any:
-    from elasticsearch.serializer import OrjsonSerializer
+def _serializers() -> dict[str, Any]:
+    from elasticsearch.serializer import NdjsonSerializer, OrjsonSerializer
 
-    return OrjsonSerializer()
+    class Ready(NdjsonSerializer):
+        """Bulk requests are lines already: the library would copy them twice."""
+
+        def dumps(self, data: Any) -> Any:
+            return data
+
+    lines = Ready()
+    return {"application/json": OrjsonSerializer(), lines.mimetype: lines}

@@ -238,7 +238,10 @@ def _watch(name: str, column: pa.Array, odd: list[dict[str, list[str]]]) -> None
     texts = column.flatten() if pa.types.is_list(column.type) else column
     if _plain(texts):
         return
-    strange = [text for text in pc.unique(texts).to_pylist() if text is not None and not folds_alike(text)]
+    closer = pc.or_(pc.invert(pc.string_is_ascii(texts)), pc.greater(pc.binary_length(texts), _LONG))
+    if _letters(texts).min() == 0:
+        closer = pc.or_(closer, pc.match_substring(texts, "\0"))
+    strange = [text for text in pc.unique(texts.filter(closer)).to_pylist() if not folds_alike(text)]
     if not strange:
         return
     where = pc.is_in(texts, pa.array(strange, pa.string()))

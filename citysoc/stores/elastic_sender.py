@@ -35,7 +35,8 @@ _log = telemetry.logger("stores.elastic")
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS = 0.5
+"""So long nobody waits without a look of his own, should a word have been missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Sender:
         self._cluster = ready
         self._sending = threading.Lock()
         self._waking = threading.Lock()
+        self._news = threading.Event()  # for the thread: a commit came, a request was answered
+        self._moved = threading.Condition()  # for those who wait for the thread
         self._thread = _thread()
         self._work: cf.Future[None] | None = None
         self._more = False
@@ -77,20 +80,31 @@ class Sender:
                 ended.result()  # a mistake of ours is not kept quiet
             if self._work is None:
                 self._work = self._thread.submit(self._run)
+                self._work.add_done_callback(lambda _work: self._tell())
+        self._news.set()
 
     def keep_up(self, commits: int, seconds: float) -> None:
         """Wait until no more than so many commits wait, the cluster turns out to be away, or the time is over."""
-        ends = time.monotonic() + seconds
-        while (work := self._work) is not None and len(self._spool.waiting()) > commits:
-            if cf.wait([work], _LOOK_SECONDS).done or time.monotonic() > ends:
-                return
+        self._wait(lambda: len(self._spool.waiting()) <= commits, seconds)
 
     def settle(self) -> None:
         """Wait until what waits now was sent, or could not be."""
         last = self._spool.last()
-        while (work := self._work) is not None and self._spool.sent() < last:
-            if cf.wait([work], _LOOK_SECONDS).done:
-                return
+        self._wait(lambda: self._spool.sent() >= last, None)
+
+    def _wait(self, enough: Callable[[], bool], seconds: float | None) -> None:
+        """Wait for the thread until it did enough, it ends, or the time is over."""
+        ends = None if seconds is None else time.monotonic() + seconds
+        with self._moved:
+            while (work := self._work) is not None and not work.done() and not enough():
+                left = _LOOK_SECONDS if ends is None else min(_LOOK_SECONDS, ends - time.monotonic())
+                if left <= 0:
+                    return
+                self._moved.wait(left)
+
+    def _tell(self) -> None:
+        with self._moved:
+            self._moved.notify_all()
 
     def drain(self, *, now: bool = False) -> int:
         """Send the commits that wait, oldest first; return how many are left.
@@ -170,14 +184,15 @@ class Sender:
         given: deque[_Given] = deque()
         last = 0
         while True:
+            self._news.clear()
             fresh = next((one for one in self._spool.waiting() if one.number > last), None)
             if fresh is not None:
                 given.append(self._given(requests, fresh))
                 last = fresh.number
             elif not given:
                 return
-            else:
-                cf.wait(given[0].fates, _LOOK_SECONDS)
+            elif not all(fate.done() for fate in given[0].fates):
+                self._news.wait(_LOOK_SECONDS)
             while given and all(fate.done() for fate in given[0].fates):
                 self._finish(given.popleft())
                 self.back()
@@ -187,11 +202,15 @@ class Sender:
 
     def _given(self, requests: Requests, one: Waiting) -> _Given:
         lines = encoded(self._spool.read(one), self._settings.prefix, one.number)
-        return _Given(one, requests.give(lines))
+        fates = requests.give(lines)
+        for fate in fates:
+            fate.add_done_callback(lambda _fate: self._news.set())
+        return _Given(one, fates)
 
     def _finish(self, given: _Given) -> Fate:
         fate = self._fate(self._cluster(), given.fates, given.commit.number)
         self._spool.done(given.commit)
+        self._tell()
         return fate
 
     def _fate(self, cluster: Cluster, fates: list[cf.Future[Fate]], commit: int) -> Fate:

@@ -50,6 +50,7 @@ class Spool:
         self.path = path
         self.max_bytes = max_bytes
         self._noting = threading.Lock()
+        self._newest: tuple[int, pa.Table] | None = None
 
     def waiting(self) -> list[Waiting]:
         """Return the commits that wait, oldest first."""
@@ -109,16 +110,20 @@ class Spool:
             raise StoreError(
                 _("The spool cannot be written: {error}.").format(error=error), where=str(self.path)
             ) from error
+        self._newest = (number, table)
         return Waiting(number, table.num_rows, (self.path / name).stat().st_size, self.path / name)
 
     def read(self, one: Waiting) -> pa.Table:
-        """Return a commit's rows.
+        """Return a commit's rows; those of the newest one are still in memory, the first time.
 
         Raises:
             StoreError: the file cannot be read.
         """
         import pyarrow as pa
 
+        newest, self._newest = self._newest, None
+        if newest is not None and newest[0] == one.number:
+            return newest[1]
         try:
             with pa.OSFile(str(one.path), "rb") as file:
                 return pa.ipc.open_file(file).read_all()
