@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from citysoc.flow import Unparsed
-from citysoc.parsers import cef, keyvalue, leef, registry, times, values, zeek
+from citysoc.parsers import cef, keyvalue, leef, registry, times, values, zeek_layout
 from citysoc.parsers.base import Context
 
 ARRIVED = dt.datetime(2026, 11, 2, 1, 0, tzinfo=dt.UTC)
@@ -163,7 +163,7 @@ def test_leef_attributes_are_read_back(pairs):
 @given(st.text(max_size=50))
 def test_what_zeek_escapes_is_read_back(text):
     escaped = "".join(f"\\x{byte:02x}" for byte in text.encode()) if text else ""
-    assert zeek.unescape(escaped) == text
+    assert zeek_layout.unescape(escaped) == text
 
 
 @given(st.datetimes(dt.datetime(1991, 1, 1), dt.datetime(2026, 11, 1)))  # noqa: DTZ001  made aware below

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import clock, telemetry
 from citysoc.alerts.intake import alert_key, take
+from citysoc.detectors.intel.fields import FIELDS, LISTS, URLS
+from citysoc.detectors.intel.findings import findings_of
 from citysoc.detectors.intel.lookup import Lookup
-from citysoc.detectors.intel.matching import FIELDS, LISTS, URLS, findings_of
 from citysoc.detectors.intel.table import LATE_SECONDS, load, write
 from citysoc.errors import UsageError
 from citysoc.i18n import _
