@@ -11,11 +11,12 @@ from itertools import compress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
+from citysoc.detectors.sigma.rule import FIRST
 from citysoc.detectors.sigma.view import View
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from citysoc.detectors.sigma.index import Candidates
     from citysoc.detectors.sigma.nodes import Node
@@ -117,8 +118,10 @@ class Trial:
 
     def __init__(self, kind: Kind, rules: Sequence[Rule], certain: Sequence[bool]) -> None:
         self._rules = list(zip(rules, certain, strict=True))
-        asked = {name for rule in rules for name in rule.asks()}
-        self.make = _whole if any(map(by_runner, asked)) else kind.part(asked).make
+        first = FIRST in kind.names
+        asked = {name for rule in rules for name in (rule.asks_first() if first else rule.asks())}
+        make = kind.part(asked).make
+        self.make = _whole if any(map(by_runner, asked)) else _with_first(make) if first else make
         """Makes the fields; None where the whole event must be made."""
         pairs = [] if any(certain) else [_same_in(kind, rule.plan["test"]) for rule in rules]
         self._differ = [pair for pair in pairs if pair is not None] if all(pairs) else []
@@ -154,6 +157,16 @@ def _same_in(kind: Kind, test: Node) -> tuple[int, int] | None:
 
 def _whole(_row: Any) -> None:
     return None
+
+
+def _with_first(make: Callable[[Any], Event | None]) -> Callable[[Any], Event | None]:
+    """Return what makes events that say what their findings are about."""
+
+    def made(row: Any) -> Event | None:
+        event = make(row)
+        return event if event is not None and type(event.get(FIRST)) is str and event[FIRST] else None
+
+    return made
 
 
 class Sight:

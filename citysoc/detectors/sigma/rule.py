@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from citysoc.detectors.sigma.view import View
 
 _ENTITIES = ("host.name", "user.name", "source.ip")
+FIRST = _ENTITIES[0]
+"""What a finding is about where its event says so, and its rule says nothing else."""
 _KINDS = {
     **dict.fromkeys(("host.name", "observer.name", "log.syslog.hostname"), "host"),
     **dict.fromkeys(("source.ip", "destination.ip", "client.ip", "server.ip", "host.ip"), "ip"),
@@ -53,6 +55,11 @@ class Rule:
         if self._asks is None:
             self._asks = frozenset({*fields_of(self.plan["test"]), *self.entity, *self.group_by})
         return self._asks
+
+    def asks_first(self) -> frozenset[str]:
+        """Return the fields that a finding takes of an event that has ``FIRST``."""
+        others = _ENTITIES if self.entity is _ENTITIES else ()
+        return self.asks().difference(others).union(fields_of(self.plan["test"]), self.group_by, others[:1])
 
     def matches(self, view: View) -> bool:
         """Return whether an event matches."""
