@@ -130,7 +130,7 @@ _SHOWN_TITLES = 2
 def _intelligence(app: App) -> Callable[[], Matcher]:
     """Return what makes what meets events with the configuration's intelligence; say so where there is none yet."""
     from citysoc.commands.rulesets import matcher_of
-    from citysoc.pipeline.intelligence import folder_of
+    from citysoc.pipeline.indicators import folder_of
 
     if not (folder_of(app.config) / "table.bin").exists():
         app.say(_("There is no threat intelligence yet; `citysoc intel import` takes some in."))

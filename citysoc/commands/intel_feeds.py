@@ -17,9 +17,9 @@ from citysoc.i18n import _, ngettext
 @pass_app
 def list_(app: App, *, format_: str | None) -> None:
     """Show the feeds: how many indicators, of them expired or on warning lists, the last refresh, and what they hit."""
-    from citysoc.pipeline import intelligence
+    from citysoc.pipeline import indicators
 
-    rows = intelligence.feeds(app.config, now=clock.now())
+    rows = indicators.feeds(app.config, now=clock.now())
     if not is_table(format_):
         emit(rows, [Column(name) for name in (rows[0] if rows else ("feed",))], format_)
     else:
@@ -41,7 +41,7 @@ def list_(app: App, *, format_: str | None) -> None:
             ),
             format_,
         )
-    for problem in intelligence.health(app.config):
+    for problem in indicators.health(app.config):
         app.say(problem)
 
 
@@ -71,10 +71,10 @@ def remove(app: App, *, feed: str) -> None:
 def warnings(app: App, *, format_: str | None) -> int:
     """Show the warning lists in use, and how many indicators each keeps out of matching."""
     from citysoc.detectors.intel.warning_lists import SHIPPED
-    from citysoc.pipeline import intelligence
+    from citysoc.pipeline import indicators
 
-    lists = intelligence.warnings_of(app.config)
-    held = intelligence.held(app.config)
+    lists = indicators.warnings_of(app.config)
+    held = indicators.held(app.config)
     rows = [
         {
             "name": one.name,

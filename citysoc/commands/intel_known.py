@@ -86,9 +86,9 @@ def check(app: App, *, values: tuple[str, ...], format_: str | None) -> int:
 
 
 def _known(app: App, values: Any) -> list[tuple[str, list[Record], list[str]]]:
-    from citysoc.pipeline import intelligence
+    from citysoc.pipeline import indicators
 
-    return intelligence.known(app.config, values)
+    return indicators.known(app.config, values)
 
 
 def _values(values: Sequence[str]) -> Iterator[str]:
