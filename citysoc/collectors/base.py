@@ -1,4 +1,4 @@
-"""What a collector is: pulled on schedule, or listening until it is told to stop."""
+"""What a collector that is pulled on schedule is, and what collectors are given."""
 
 from __future__ import annotations
 
@@ -20,16 +20,13 @@ Emit: TypeAlias = "Callable[[Batch], Awaitable[None]]"
 class PullCollector(Protocol):
     """Reads what is new, then ends; is called again on schedule."""
 
+    @property
+    def stream(self) -> str:
+        """Whose positions are kept: ``<agency id>/<source id>``."""
+
     def pull(self, positions: Mapping[str, Mapping[str, Any]]) -> Iterator[Batch]:
         """Yield what came since ``positions`` (position key to value), in order.
 
         Raises:
             SourceError: the source cannot be read at all; batches yielded before stay good.
         """
-
-
-class PushCollector(Protocol):
-    """Listens until it is cancelled."""
-
-    async def serve(self, emit: Emit) -> None:
-        """Receive records and hand them on as batches."""

@@ -144,12 +144,19 @@ def _summary(played: Played) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    f, figures = played.figures, played.built.figures
     table = Table(box=SIMPLE_HEAD, title=_("The month in figures"), title_justify="left", title_style="bold")
     table.add_column(_("What"))
     table.add_column(_("Figure"), justify="right")
     table.add_column(_("Of it"))
-    rows: list[tuple[str, str, str]] = [
+    for row in _figures(played):
+        table.add_row(*row)
+    return table
+
+
+def _figures(played: Played) -> list[tuple[str, str, str]]:
+    """Return what the month was, a row each: what, how many, and of what kinds."""
+    f, figures = played.figures, played.built.figures
+    return [
         (
             _("Records received"),
             number(f["received"]),
@@ -193,9 +200,6 @@ def _summary(played: Played) -> Table:
         ),
         (_("Seconds"), number(round(sum(played.seconds.values()), 1)), _stages(played.seconds)),
     ]
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def _levels(played: Played) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from citysoc.collectors.base import PullCollector
     from citysoc.config.load import Config
     from citysoc.config.models import FilesSource
     from citysoc.flow import Batch
@@ -101,7 +102,7 @@ def given_files(
 def pull(
     line: Line,
     state: State,
-    collectors: Iterable[FilesCollector],
+    collectors: Iterable[PullCollector],
     *,
     on_batch: Callable[[Batch], None] | None = None,
     flush: bool = False,
@@ -143,7 +144,7 @@ def pull(
     return Pulled(records, batches, failures)
 
 
-def _guarded(collector: FilesCollector, positions: Mapping[str, Mapping[str, Any]]) -> Iterator[Batch]:
+def _guarded(collector: PullCollector, positions: Mapping[str, Mapping[str, Any]]) -> Iterator[Batch]:
     """Yield what a collector yields; whatever goes wrong in it is that stream's own affair."""
     try:
         yield from collector.pull(positions)

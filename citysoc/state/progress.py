@@ -150,6 +150,18 @@ def drop(db: sqlite3.Connection, number: int) -> None:
 def apply(db: sqlite3.Connection, number: int, changes: Changes) -> None:
     """Let a commit take effect; the caller adds alerts and outbox in the same transaction."""
     now = stamp(clock.now())
+    _move(db, changes, now)
+    _count(db, changes)
+    _meet(db, changes, now)
+    _remember(db, changes)
+    ruledays.add(db, changes.rules)
+    losses.add(db, changes.losses)
+    db.execute("UPDATE commits SET applied_at = ?, payload = '' WHERE number = ?", (now, number))
+    db.execute("DELETE FROM commits WHERE number < ? AND applied_at IS NOT NULL", (number - 100,))
+
+
+def _move(db: sqlite3.Connection, changes: Changes, now: str) -> None:
+    """Let the collectors go on behind what is committed."""
     db.executemany(
         "INSERT INTO checkpoints (stream, key, value, updated_at) VALUES (?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
@@ -158,6 +170,9 @@ def apply(db: sqlite3.Connection, number: int, changes: Changes) -> None:
             for (stream, key), value in changes.positions.items()
         ],
     )
+
+
+def _count(db: sqlite3.Connection, changes: Changes) -> None:
     db.executemany(
         "INSERT INTO counters (stream, hour, received, stored, duplicate, quarantined, rejected)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET received = received + excluded.received,"
@@ -168,6 +183,10 @@ def apply(db: sqlite3.Connection, number: int, changes: Changes) -> None:
             for (stream, hour), t in changes.tallies.items()
         ],
     )
+
+
+def _meet(db: sqlite3.Connection, changes: Changes, now: str) -> None:
+    """Remember the contents and the streams that were met."""
     db.executemany(
         "INSERT INTO seen (id, day) VALUES (?, ?) ON CONFLICT DO UPDATE SET day = max(day, excluded.day)",
         [(bytes.fromhex(text), now[:10]) for text in changes.seen],
@@ -189,6 +208,10 @@ def apply(db: sqlite3.Connection, number: int, changes: Changes) -> None:
             for stream, heard in changes.heard.items()
         ],
     )
+
+
+def _remember(db: sqlite3.Connection, changes: Changes) -> None:
+    """Write what correlations remember."""
     db.executemany(
         "DELETE FROM correlator WHERE name = ?",
         [(name,) for name, content in changes.remembered.items() if content is None],
@@ -198,10 +221,6 @@ def apply(db: sqlite3.Connection, number: int, changes: Changes) -> None:
         " ON CONFLICT DO UPDATE SET content = excluded.content",
         [(name, content.decode()) for name, content in changes.remembered.items() if content is not None],
     )
-    ruledays.add(db, changes.rules)
-    losses.add(db, changes.losses)
-    db.execute("UPDATE commits SET applied_at = ?, payload = '' WHERE number = ?", (now, number))
-    db.execute("DELETE FROM commits WHERE number < ? AND applied_at IS NOT NULL", (number - 100,))
 
 
 def prune(db: sqlite3.Connection, *, seen_before: dt.datetime, counters_before: dt.datetime) -> int:

@@ -9,10 +9,8 @@ from citysoc.simulation.formats.facts import Device, Flow, country
 if TYPE_CHECKING:
     from citysoc.simulation.stamps import Stamps
 
-AUTH = 4
 AUTHPRIV = 10
 LOCAL0 = 16
-LOCAL7 = 23
 
 
 def rfc3164(
