@@ -43,6 +43,7 @@ _BEFORE = frozenset({"is", "starts"})
 _AFTER = frozenset({"is", "ends"})
 _CODED = tuple(f"\\u{digit}" for digit in "0123456789abcdefABCDEF")
 """How a letter begins that JSON writes by its number."""
+_BACKSLASH = ord("\\")
 PADDING = b"\n" * 64
 """Stands after whatever Hyperscan reads, longer than what its builds read at once."""
 _AFTER_BLOCK = PADDING.decode()
@@ -208,6 +209,8 @@ class Glance:
         runs = sorted({max(_RUN.findall(text), key=len, default="") for text in texts})
         self._scan: Any = None
         self._found: list[int] = []
+        self._coded: list[int] = []
+        self._first_coded = len(runs)
         if databases.hyperscan is None or any(
             len(run) < _SHORTEST_RUN or NUMERIC.issuperset(run) or _ADDRESS.issuperset(run) for run in runs
         ):
@@ -251,17 +254,27 @@ class Glance:
             said.update(number for number, one in enumerate(records) if not one.isascii())
         found = self._found
         found.clear()
+        self._coded.clear()
         try:
             self._scan(block, self._on_match)
         except databases.hyperscan.error:
             return range(len(records))
+        found += [end for end in self._coded if _is_escape(block, end - 3)]
         if found:
             ends = list(accumulate([len(one) + 1 for one in records]))
             said.update(bisect_left(ends, end) for end in found)
         return sorted(said)
 
-    def _on_match(self, _place: int, _start: int, end: int, _flags: int, _context: Any) -> None:
-        self._found.append(end)
+    def _on_match(self, place: int, _start: int, end: int, _flags: int, _context: Any) -> None:
+        (self._found if place < self._first_coded else self._coded).append(end)
+
+
+def _is_escape(block: bytes, place: int) -> bool:
+    """Return whether a backslash begins an escape: it is not itself the second half of one, as in paths."""
+    begin = place
+    while begin and block[begin - 1] == _BACKSLASH:
+        begin -= 1
+    return (place - begin) % 2 == 0
 
 
 def _values(event: Mapping[str, Any]) -> list[Any]:

@@ -21,7 +21,7 @@ from citysoc.detectors.sigma.expressions import (
     searcher,
 )
 from citysoc.detectors.sigma.index import Index, kept_plan
-from citysoc.detectors.sigma.patterns import Finder, block_of
+from citysoc.detectors.sigma.patterns import Finder, Glance, block_of
 
 HOWS = ("is", "starts", "ends", "has")
 LETTERS = 'ab:{\\c" '
@@ -193,3 +193,25 @@ def test_an_end_is_where_perl_has_it(pattern, text):
         return
     assert searcher(ours, "", 100)(text) is (wanted is not None)
     assert as_written(ours) == pattern
+
+
+@pytest.mark.parametrize(
+    ("record", "may"),
+    [
+        (rb'{"a": "say mimikatz"}', True),
+        (rb'{"a": "say MimiKatz"}', True),
+        (rb'{"a": "\u006dimikatz"}', True),
+        (rb'{"a": "C:\\\u006dimikatz"}', True),
+        (rb'{"a": "C:\\u006dimi"}', False),  # a backslash, then letters of a path
+        (rb'{"a": "C:\\\\u006dimi"}', False),
+        (rb"\u006d", True),
+        ('{"a": "mimi\u212aatz"}'.encode(), True),
+        (rb'{"a": "C:\\users\\uploads"}', False),
+    ],
+)
+def test_what_a_glance_may_not_pass_by(record, may):
+    glance = Glance([("has", "mimikatz")])
+    assert glance.is_quick
+    quiet = b'{"b": 1}'
+    assert list(glance.records([quiet, record, quiet])) == ([1] if may else [])
+    assert list(glance.records([record])) == ([0] if may else [])
