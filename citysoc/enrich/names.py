@@ -44,6 +44,8 @@ _WEB_CATEGORIES = _patterns(_DATA["web_categories"])
 _WINDOWS_EVENTS: Mapping[str, Mapping[str, list[str]]] = _DATA["windows_events"]
 _TECHNIQUES: Mapping[str, str] = _DATA["techniques"]
 _GROUPED = re.compile(r"(?:et|gpl|etpro)\s+(?P<group>[a-z0-9_]+)[\s.]|(?P<own>suricata|[a-z]+-[a-z0-9]+)\s")
+_GROUPED_BY = re.compile(r"(?:et|gpl|etpro)\s+[a-z0-9_]+\s")
+"""No threat name begins so."""
 _GENERAL = frozenset({"EXPL", "TROJAN", "WEB"})
 """Classes that the name of almost any signature says; the group it is in says more."""
 
@@ -124,6 +126,8 @@ def signature(name: str, category: str = "", kind: str = "") -> Verdict | None:
 def signature_known(name: str, category: str = "", kind: str = "") -> Verdict | None:
     """Return what the tables alone say of a signature."""
     lower = plain(name)
+    if sensor := _ANOMALIES.get(lower):
+        return verdict(sensor, "signature", lower)
     group = ""
     if match := _GROUPED.match(lower):
         group = match["group"] or match["own"]
@@ -259,13 +263,20 @@ def either(name: str, kind: str | None, own: Own) -> tuple[str, Verdict | None]:
             return one, found
     if kind is not None:
         return kind, malware(name) if kind == "threat" else signature(name)
-    sentence = len(name.split()) > _WORDS_OF_NAMES and not read_name(name).form
+    read = read_name(name)
+    sentence = len(name.split()) > _WORDS_OF_NAMES and not read.form
     known = signature_known(name)
-    if known and (sentence or _GROUPED.match(plain(name))):
-        return "signature", known
+    if _GROUPED_BY.match(plain(name)) or (known and (sentence or _GROUPED.match(plain(name)))):
+        return "signature", known or signature(name)
     threat = malware_known(name, "", "", KNOWN, guess=False)
-    if (threat.code and threat.code not in _OF_NETWORKS) or threat is TEST:
+    of_network = (
+        known is not None
+        and known.code in _OF_NETWORKS
+        and threat.reason in {"type:trojan", "generic:trojan"}
+    )
+    if (threat.code and threat.code not in _OF_NETWORKS and not of_network) or threat is TEST:
         return "threat", threat
-    if known or sentence:
+    # "Malware" is a word in signatures, and in threat names nothing; these say on what it runs.
+    if (known and not (known.code == "TROJAN" and read.platform)) or sentence:
         return "signature", known or signature(name)
     return "threat", malware(name)

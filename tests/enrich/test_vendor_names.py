@@ -137,8 +137,18 @@ def test_windows_events_that_are_a_case_by_themselves(channel, code, case):
         ("W32.SalityVG.PE", "threat", "VIRUS"),
         ("HTTP.URI.SQL.Injection", "signature", "WEB"),
         ("Mirai.Botnet", "threat", "BOT"),
+        ("Win32:Malware-gen", "threat", None),
+        ("ET DROP Velist Listed Traffic Inbound group 3", "signature", None),
+        ("Velpress.xmlrpc.Pingback.DoS", "signature", "DDOS"),
+        ("MS.IIS.ASP.DoS", "signature", "DDOS"),
+        ("ip_src_session", "signature", "DDOS"),
     ],
 )
 def test_sentences_are_taken_for_signatures_and_names_for_threats(name, kind, code):
     told, found = names.either(name, None, Own(()))
     assert (told, found.code if found else None) == (kind, code)
+
+
+def test_a_name_that_machine_learning_gave_is_less_sure() -> None:
+    guessed, named = names.malware("TROJ.Win32.TRX.XXPE50FFF048"), names.malware("TROJ_VELGEN.A")
+    assert guessed.confidence < named.confidence

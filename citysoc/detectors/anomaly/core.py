@@ -7,8 +7,8 @@ be chosen for a data set (which nobody could do without labels):
 - an isolation forest (scikit-learn),
 - the distance to the nearest of a few random rows, again and again (samples of 16, of 64, and the fifth of 512):
   small samples see what is far from everything and are not fooled by outliers in groups,
-- the same along the axes in which the rows vary together (``turned``; the fifth of 512): what has ordinary values
-  that do not go together,
+- the same along the axes in which the rows vary together (``turned``; samples of 64, and the fifth of 512): what has
+  ordinary values that do not go together,
 - the distance from the middle, in robust units,
 - how empty the row's bin is in each column's histogram,
 - how far out the row is in the tails of each column.
@@ -35,7 +35,7 @@ TREES = 200
 BINS = 30
 FARTHEST = 20.0
 """No column counts for more robust units than this: one wild column does not drown all others."""
-MEMBERS = ("forest", "near16", "near64", "near512", "turned512", "middle", "bins", "tails")
+MEMBERS = ("forest", "near16", "near64", "near512", "turned64", "turned512", "middle", "bins", "tails")
 LARGEST = 1e37
 """What scikit-learn's trees can tell apart (32-bit numbers)."""
 _ROWS = 4096

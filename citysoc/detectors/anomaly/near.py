@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 SAMPLES = ((16, 1, 50), (64, 1, 50), (512, 5, 6))
 """Size of each random sample, which neighbour counts, how many samples."""
-TURNED = SAMPLES[2:]
+TURNED = SAMPLES[1:]
 """The same along the axes in which the rows vary together."""
 _EPS = 1e-9
 
