@@ -27,6 +27,10 @@ _PICTURE = b"""#set page(width: 165mm, height: auto, margin: 0mm, fill: white)
 #set text(font: "Tinos")
 #image(bytes(sys.inputs.svg), format: "svg", width: 100%)
 """
+_NOTHING = b"#set page(width: 10mm, height: 10mm)"
+_REMEMBERED = 12
+"""Compilations through which Typst remembers, and a few more."""
+_LARGE_BYTES = 100_000
 
 
 def render(document: Document) -> bytes:
@@ -36,12 +40,24 @@ def render(document: Document) -> bytes:
     """
     data = orjson.dumps(_data(document)).decode()
     moment = int(document.dated.timestamp())
-    return _compiled(_TEMPLATE.read_bytes(), {"report": data}, format="pdf", timestamp=moment)
+    content = _compiled(_TEMPLATE.read_bytes(), {"report": data}, format="pdf", timestamp=moment)
+    if len(data) > _LARGE_BYTES:
+        _forget()
+    return content
 
 
 def picture(svg: str, *, dots_per_inch: float = 200) -> bytes:
     """Return a drawing as PNG, 165 mm wide: word processors do not all show SVG."""
     return _compiled(_PICTURE, {"svg": svg}, format="png", ppi=dots_per_inch)
+
+
+def _forget() -> None:
+    """Let Typst forget the pages it has set: 500 MiB for a report of the city, which it keeps through later calls.
+
+    It has no door for that. What was not used in so many compilations is dropped, so it is given some of nothing.
+    """
+    for _time in range(_REMEMBERED):
+        _compiled(_NOTHING, {}, format="svg")
 
 
 @cache

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pypdf
 import pypdfium2
+import pytest
 
 from citysoc.config.reports import Reports
 from citysoc.reports.figures import MachineRow
@@ -84,3 +86,18 @@ def test_pages_look_the_same_each_time(figures):
     left_margin = first[:, : int(28 / 25.4 * 72)]
     assert (left_margin > 250).all(), "nothing stands in the left margin of 30 mm"
     assert (first < 128).any(), "the page is not empty"
+
+
+@pytest.mark.faults
+def test_a_service_that_sets_one_report_after_the_other_does_not_grow(figures):
+    """Typst remembers the pages that it has set, 500 MiB for a city, unless it is made to forget."""
+    agencies = [
+        replace(figures.table[0], id=f"xa-{n}", name=f"Ủy ban nhân dân xã {n}", records=n)
+        for n in range(1500)
+    ]
+    sizes = []
+    for turn in range(3):
+        as_pdf(replace(figures, table=tuple(agencies), policy=turn))
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        sizes.append(int(status.split("VmRSS:")[1].split()[0]) // 1024)
+    assert sizes[-1] - sizes[1] < 60, sizes
