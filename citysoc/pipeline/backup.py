@@ -27,9 +27,8 @@ from citysoc import clock
 from citysoc.errors import InputError, StoreError
 from citysoc.i18n import _
 from citysoc.pipeline import backup_parts
-from citysoc.stores.days import sync
+from citysoc.stores.durable import copy, sync
 from citysoc.stores.local_files import DataFile, digest_in, digest_of
-from citysoc.stores.local_place import copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

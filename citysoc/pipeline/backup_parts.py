@@ -6,8 +6,6 @@ Secrets are no part of it: the configuration only refers to them.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from citysoc.errors import InputError
 from citysoc.i18n import _
-from citysoc.stores.days import sync
+from citysoc.stores.durable import copy, sync
 from citysoc.stores.local_files import digest_of
 
 if TYPE_CHECKING:
@@ -86,7 +84,7 @@ def bring_back(parts: Sequence[Part], kind: str, folder: Path, target: Path) -> 
             continue
         path = target / part.name
         if not path.exists():
-            _copy(_place(part, folder), path)
+            copy(_place(part, folder), path)
         elif not path.is_file() or digest_of(str(path)) != part.digest:
             other.append(part.name)
     return other
@@ -155,19 +153,10 @@ def _kept(kind: Literal["config", "data"], path: Path, name: str, folder: Path) 
         target.parent.mkdir(parents=True, exist_ok=True)
         with (
             contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
-            contextlib.closing(sqlite3.connect(target)) as copy,
+            contextlib.closing(sqlite3.connect(target)) as backup,
         ):
-            source.backup(copy)
+            source.backup(backup)
         sync(target)
     else:
-        _copy(path, target)
+        copy(path, target)
     return Part(kind, name, digest_of(str(target)))
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
-    shutil.copy(source, temporary)
-    sync(temporary)
-    temporary.replace(target)
-    sync(target)

@@ -71,14 +71,12 @@ class Service:
         on_failure: Callable[[], None] | None = None,
         loaded: Loaded | None = None,
     ) -> Line:
-        """Open a line; ``workers`` None means as configured.
-
-        What a killed process left behind is finished or dropped first.
+        """Open a line; what a killed process left behind is finished or dropped first.
 
         Args:
-            workers: see ``pipeline.Line``; None means as configured.
-            on_failure: see ``pipeline.Line``.
-            loaded: see ``pipeline.Line``.
+            workers: see ``pipeline.line.Line``; None means as configured.
+            on_failure: see there.
+            loaded: see there.
         """
         service = self.config.settings.service
         committer = self.committer

@@ -1,16 +1,14 @@
-"""Which day an event is kept under, and small things that every store does to rows and files."""
+"""Which day an event is kept under, and small things that every store does to rows."""
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 from typing import TYPE_CHECKING
 
 from citysoc import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import pyarrow as pa
 
@@ -56,13 +54,3 @@ def with_times(table: pa.Table) -> pa.Table:
         return table
     moment = pc.fill_null(pc.coalesce(moment, table["event.ingested"]), pa.scalar(clock.now(), moment.type))
     return table.set_column(table.schema.get_field_index("@timestamp"), "@timestamp", moment)
-
-
-def sync(path: Path) -> None:
-    """Put a file and its name on the disk for good."""
-    for place in (path, path.parent):
-        handle = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

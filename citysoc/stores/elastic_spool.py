@@ -18,7 +18,7 @@ import orjson
 from citysoc.errors import StoreError
 from citysoc.i18n import _
 from citysoc.stores.buffered import Refusal
-from citysoc.stores.days import sync
+from citysoc.stores.durable import sync
 
 if TYPE_CHECKING:
     from pathlib import Path

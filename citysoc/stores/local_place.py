@@ -10,13 +10,12 @@ import contextlib
 import datetime as dt
 import fcntl
 import os
-import shutil
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from citysoc import clock
-from citysoc.stores.days import sync
+from citysoc.stores.durable import sync, sync_name
 from citysoc.stores.local_files import DAY
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ class Folder:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        _sync_name(path)
+        sync_name(path)
 
     def local(self, names: Sequence[str]) -> list[str]:
         """Return the files' own paths."""
@@ -260,21 +259,3 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _sync_name(path: Path) -> None:
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copy a file, for good when this returns."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{uuid.uuid4().hex}")
-    shutil.copyfile(source, temporary)
-    sync(temporary)
-    temporary.replace(target)
-    _sync_name(target)
