@@ -45,24 +45,36 @@ class Source(Protocol):
         """Return some more bytes, at most a few MB; empty at the end."""
 
 
-class Cursor(io.RawIOBase):
-    """Reads an open file at a place of its own, so that many can read one descriptor."""
+class _Placed(io.RawIOBase):
+    """What streams share that know their place and only say how to read and move."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._at = 0
+    _at = 0
 
     def readable(self) -> bool:
         """Whether it can be read: yes."""
         return True
 
     def seekable(self) -> bool:
-        """Whether it can be moved: anywhere."""
+        """Whether it can be moved: as far as ``seek`` allows."""
         return True
 
     def tell(self) -> int:
-        """Return its place."""
+        """Return the place in the stream's bytes."""
         return self._at
+
+    def readinto(self, buffer: object, /) -> int:
+        """Fill a buffer; return how many bytes were put in."""
+        view = memoryview(buffer)  # type: ignore[arg-type]  # typeshed has no public name for buffers
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+class Cursor(_Placed):
+    """Reads an open file at a place of its own, so that many can read one descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move to a place; return it."""
@@ -79,13 +91,6 @@ class Cursor(io.RawIOBase):
         data = os.pread(self._descriptor, size, self._at)
         self._at += len(data)
         return data
-
-    def readinto(self, buffer: object, /) -> int:
-        """Fill a buffer; return how many bytes were put in."""
-        view = memoryview(buffer)  # type: ignore[arg-type]  # typeshed has no public name for buffers
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
 
 
 class Gunzip:
@@ -213,7 +218,7 @@ class Account:
         return self.total > self.limits.max_unpacked_bytes or made > max(_FREE, consumed * ratio)
 
 
-class Unpacked(io.RawIOBase):
+class Unpacked(_Placed):
     """The bytes of one member: reads forward, never raises on hostile bytes.
 
     Args:
@@ -229,19 +234,6 @@ class Unpacked(io.RawIOBase):
         self._member = member
         self._left: memoryview = memoryview(b"")
         self._made = 0
-        self._at = 0
-
-    def readable(self) -> bool:
-        """Whether it can be read: yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Whether it can be moved: forward only."""
-        return True
-
-    def tell(self) -> int:
-        """Return the place in the unpacked bytes."""
-        return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move forward by reading.
@@ -269,13 +261,6 @@ class Unpacked(io.RawIOBase):
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         self._at += len(data)
         return data
-
-    def readinto(self, buffer: object, /) -> int:
-        """Fill a buffer; return how many bytes were put in."""
-        view = memoryview(buffer)  # type: ignore[arg-type]  # typeshed has no public name for buffers
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
 
     def _fill(self) -> bool:
         if self.refused:
