@@ -16,7 +16,7 @@ from citysoc.reports.periods import month_period
 from citysoc.reports.turn import turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from citysoc.config.load import Config
@@ -135,20 +135,29 @@ def written(
     folder = folder_of(config, figures.period, agency)
     folder.mkdir(parents=True, exist_ok=True)
     changed = issued.differences(folder, figures)
+    own = {language: _own_texts(folder, language) for language in languages}
     built = Built(figures, (_write(folder / "figures.json", record.to_json(figures)),), changed)
     documents = [
         path
         for language in languages
-        for path in _documents(config, built, language, formats or config.settings.reports.formats)
+        for path in _documents(
+            config, built, language, own[language], formats or config.settings.reports.formats
+        )
     ]
     return replace(built, files=(*built.files, *documents))
 
 
-def _documents(config: Config, built: Built, language: str, formats: Sequence[str]) -> list[Path]:
+def _own_texts(folder: Path, language: str) -> Mapping[str, str]:
+    with i18n.speaking(language):
+        return texts.read(folder / f"texts.{language}.yaml", sections.KEYS, empty=_texts_head())
+
+
+def _documents(
+    config: Config, built: Built, language: str, own: Mapping[str, str], formats: Sequence[str]
+) -> list[Path]:
     """Write the documents of a report whose figures are written, in one language; return their paths."""
     settings, figures, folder = config.settings.reports, built.figures, built.files[0].parent
     with i18n.speaking(language):
-        own = texts.read(folder / f"texts.{language}.yaml", sections.KEYS, empty=_texts_head())
         said = issued.sentences(built.differences, issued.issued_at(folder), figures.period.timezone)
         document = sections.document(figures, settings, own, differences=said)
         template = config.root / settings.template if settings.template else None

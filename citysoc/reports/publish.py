@@ -194,6 +194,9 @@ def _attempt(
     except CitysocError as error:
         _log.warning("report.not_delivered", target=target.id, period=row["period"], error=str(error))
         return ("pending" if error.transient else "dead"), str(error)
+    except OSError as error:  # a document that is written again at this moment
+        _log.warning("report.not_delivered", target=target.id, period=row["period"], error=str(error))
+        return "pending", _("The documents cannot be read: {error}.").format(error=error.strerror or error)
     except ValueError as error:  # a name that a protocol or the file system cannot carry: the others go on
         _log.warning("report.not_delivered", target=target.id, period=row["period"], error=str(error))
         return "dead", _("It cannot be sent: {error}.").format(error=error)

@@ -417,3 +417,16 @@ def test_a_target_that_cannot_be_reached_in_words_holds_no_other_up(tmp_path):
     done, rows = delivered(config)
     assert (done.sent, done.dead) == (1, 1)
     assert {row["target"]: row["state"] for row in rows} == {"s": "dead", "z": "delivered"}
+
+
+def test_damaged_figures_are_given_up_and_hold_no_other_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("DESK", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
+    hook = {"id": "desk", "url": "https://desk.example/in", "secret": "env:DESK"}
+    portal = {"id": "a", "kind": "webhook", "webhook": "desk", "formats": ["html"]}
+    share = {"id": "z", "kind": "directory", "path": str(tmp_path / "share"), "formats": ["html"]}
+    config = city(tmp_path, {"formats": ["html"], "targets": [portal, share]}, webhooks=[hook])
+    published(config)
+    (config.reports_dir / "2026-10-01_2026-10-31" / "figures.json").write_text("{}", encoding="utf-8")
+    done, rows = delivered(config)
+    assert (done.sent, done.dead) == (1, 1)
+    assert {row["target"]: row["state"] for row in rows} == {"a": "dead", "z": "delivered"}

@@ -8,12 +8,13 @@ import docx
 import pytest
 from docx.oxml import parse_xml
 
+from citysoc.ecs.schema import to_table
 from citysoc.errors import ConfigError
 from citysoc.reports import sections, word
 from citysoc.reports.build import build, month_period
 from citysoc.state import State
 from citysoc.stores.local import LocalStore
-from tests.reports.made import NOW, ZONE, as_docx, docx_text
+from tests.reports.made import NOW, ZONE, as_docx, docx_text, event, written
 
 
 def filled(tmp_path, figures, *lines):
@@ -198,3 +199,23 @@ def test_placeholders_in_text_boxes_controls_headers_and_behind_links_are_filled
     assert "Trong ô: 110" in text
     assert " Tình hình bảo đảm an ninh mạng tháng 10 năm 2026!" in text
     assert "BÁO CÁO" in text
+
+
+def test_own_words_that_cannot_be_read_leave_the_report_as_it_was(tmp_path):
+    """Never new figures beside old documents."""
+    config = written(tmp_path)
+    state = State(config.state_path)
+    store = LocalStore(config.store_path)
+    options = {"languages": ("vi",), "formats": ("html",), "now": NOW}
+    built = build(config, state, store, month_period(2026, 10, ZONE), **options)
+    before = {path: path.read_bytes() for path in built.files}
+    store.append(to_table([event(1)]), 1)
+    texts = built.files[0].with_name("texts.vi.yaml")
+    texts.write_text("taks: b\n", encoding="utf-8")
+    with pytest.raises(ConfigError):
+        build(config, state, store, month_period(2026, 10, ZONE), **options)
+    assert {path: path.read_bytes() for path in built.files} == before
+    texts.write_text("", encoding="utf-8")
+    build(config, state, store, month_period(2026, 10, ZONE), **options)
+    assert {path: path.read_bytes() for path in built.files} != before
+    state.close()

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Mapping, Sequence
 
+    from citysoc.config.agencies import Agency
     from citysoc.config.load import Config
-    from citysoc.config.models import Agency
     from citysoc.reports.figures import Period
     from citysoc.state import State
     from citysoc.stores.base import Answers

@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from citysoc.errors import ConfigError
+from citysoc.errors import ConfigError, DeliveryError
 from citysoc.i18n import _
 from citysoc.state.outbox import Message, enqueue
 
@@ -52,14 +52,20 @@ def deliver(
 
 
 def _data(target: WebhookTarget, package: Package) -> dict[str, Any]:
-    figures = json.loads((package.folder / "figures.json").read_bytes())["figures"]
-    names = ("records", "cases", "attack", "spyware", "virus", "alerts", "incidents")
     return {
-        "period": figures["period"],
+        **_figures(package.folder / "figures.json"),
         "agency": package.agency or None,
-        "figures": {name: figures[name] for name in names},
         "documents": [_document(target, package, path) for path in package.files],
     }
+
+
+def _figures(path: Path) -> dict[str, Any]:
+    names = ("records", "cases", "attack", "spyware", "virus", "alerts", "incidents")
+    try:
+        figures = json.loads(path.read_bytes())["figures"]
+        return {"period": figures["period"], "figures": {name: figures[name] for name in names}}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DeliveryError(_("the figures of the report cannot be read"), where=str(path)) from error
 
 
 def _document(target: WebhookTarget, package: Package, path: Path) -> dict[str, Any]:
