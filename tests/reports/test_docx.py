@@ -87,3 +87,11 @@ def test_same_figures_same_bytes(figures, make):
 def test_office_files_carry_no_time_of_building(figures):
     with zipfile.ZipFile(io.BytesIO(as_docx(figures))) as package:
         assert {member.date_time for member in package.infolist()} == {(2026, 10, 31, 17, 0, 0)}
+
+
+@pytest.mark.parametrize(("language", "code"), [("vi", "vi-VN"), ("en", "en-GB")])
+def test_docx_names_its_language(figures, language, code):
+    """Else a word processor underlines every Vietnamese word."""
+    page = docx.Document(io.BytesIO(as_docx(figures, language=language)))
+    assert set(page.styles.element.xpath("//w:docDefaults//w:lang/@w:val")) == {code}
+    assert page.core_properties.language == code
