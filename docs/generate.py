@@ -16,8 +16,8 @@ from pydantic import BaseModel
 
 import citysoc.rules
 from citysoc.cli import COMMANDS, root
+from citysoc.config import agencies, intel, models, reports, sources, stores
 from citysoc.config import classification as names_file
-from citysoc.config import intel, models, reports
 from citysoc.detectors.anomaly.families import FEATURES
 from citysoc.detectors.sigma.load import documents, rule_files
 from citysoc.ecs import FIELDS
@@ -80,8 +80,8 @@ def settings() -> str:
     shown: list[type[BaseModel]] = [
         models.Settings,
         models.Service,
-        models.Store,
-        models.Elastic,
+        stores.Store,
+        stores.Elastic,
         models.Rules,
         models.Alerts,
         models.Webhook,
@@ -95,11 +95,11 @@ def settings() -> str:
         reports.WebhookTarget,
         intel.Intel,
         intel.Feed,
-        models.Agency,
-        models.Antivirus,
-        models.Contact,
-        models.FilesSource,
-        models.SyslogSource,
+        agencies.Agency,
+        agencies.Antivirus,
+        agencies.Contact,
+        sources.FilesSource,
+        sources.SyslogSource,
     ]
     return "\n".join(_model(model) for model in shown)
 

@@ -15,7 +15,7 @@ from citysoc import clock
 from citysoc.alerts.intake import alert_id, alert_key
 from citysoc.alerts.lives import MACHINE, Change, move_alerts
 from citysoc.alerts.records import titles
-from citysoc.config.models import SourceBase
+from citysoc.config.sources import SourceBase
 from citysoc.i18n import mark
 from citysoc.state.outbox import Message, enqueue
 from citysoc.state.values import dump, moment, stamp

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from citysoc.collectors.base import Emit
-    from citysoc.config.models import SyslogSource
+    from citysoc.config.sources import SyslogSource
 
 _log = telemetry.logger("collectors.syslog")
 

@@ -20,7 +20,7 @@ from citysoc.i18n import _, ngettext
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from citysoc.config.models import Agency
+    from citysoc.config.agencies import Agency
     from citysoc.config.registry import Registry
 
 

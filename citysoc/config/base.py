@@ -1,9 +1,10 @@
-"""What all models of the configuration share: their habits, ids, references to secrets."""
+"""What all models of the configuration share: their habits, ids, references to secrets, zones."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -20,6 +21,18 @@ def _check_secret(reference: str) -> str:
 
 
 SecretReference = Annotated[str, AfterValidator(_check_secret)]
+
+
+def _check_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        text = _("{name!r} is no time zone; write for example Asia/Ho_Chi_Minh")
+        raise ValueError(text.format(name=name)) from error
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_check_zone)]
 
 
 class Model(BaseModel):

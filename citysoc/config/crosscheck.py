@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from citysoc.config.mistakes import did_you_mean
-from citysoc.config.models import AGENCY_PLACE, FilesSource, Source, SyslogSource
+from citysoc.config.sources import AGENCY_PLACE, FilesSource, Source, SyslogSource
 from citysoc.i18n import _
 
 if TYPE_CHECKING:

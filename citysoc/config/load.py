@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from citysoc.config import crosscheck, document, mistakes
+from citysoc.config.agencies import AgenciesFile
 from citysoc.config.classification import ClassificationFile, NamePattern
-from citysoc.config.models import AgenciesFile, Settings, Source, SourcesFile
+from citysoc.config.models import Settings
 from citysoc.config.queries import QueriesFile, SavedQuery
 from citysoc.config.registry import Registry
+from citysoc.config.sources import Source, SourcesFile
 from citysoc.errors import ConfigError
 from citysoc.i18n import _
 

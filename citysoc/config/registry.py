@@ -13,7 +13,7 @@ from citysoc.config.fold import fold
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from citysoc.config.models import Agency
+    from citysoc.config.agencies import Agency
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 _PREFIX = re.compile(r"(ubnd|uy ban nhan dan|phuong|xa|thi tran|so|p\.|x\.)\s*(?=\S)")

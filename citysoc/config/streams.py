@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from citysoc.config.load import Config
-    from citysoc.config.models import FilesSource, Source
     from citysoc.config.registry import Registry
+    from citysoc.config.sources import FilesSource, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def paths_of(source: FilesSource, registry: Registry) -> list[tuple[str, str]]:
     A source with an agency of its own has one entry a path; any other has one for each agency
     that expects it, with the agency's id put in. Patterns are relative to the configuration's folder.
     """
-    from citysoc.config.models import AGENCY_PLACE  # loaded already, where there is a configuration
+    from citysoc.config.sources import AGENCY_PLACE  # loaded already, where there is a configuration
 
     if source.agency is not None:
         agencies = [source.agency]

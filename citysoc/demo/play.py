@@ -26,7 +26,7 @@ import yaml
 import citysoc.config
 from citysoc import clock
 from citysoc.config.load import load, load_agencies
-from citysoc.config.models import FilesSource
+from citysoc.config.sources import FilesSource
 from citysoc.demo.receiver import receiving
 from citysoc.demo.verdict import Verdict, judge
 from citysoc.pipeline.pull import file_collectors, pull

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from citysoc.config.models import Agency
+    from citysoc.config.agencies import Agency
 
 
 def facts(registry: Iterable[Agency]) -> Mapping[str, Mapping[str, str]]:

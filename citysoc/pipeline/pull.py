@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from citysoc.collectors.base import PullCollector
     from citysoc.config.load import Config
-    from citysoc.config.models import FilesSource
+    from citysoc.config.sources import FilesSource
     from citysoc.flow import Batch
     from citysoc.pipeline.line import Line
     from citysoc.state import State

@@ -13,7 +13,7 @@ from citysoc.clock import iso
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from citysoc.config.models import Store
+    from citysoc.config.stores import Store
     from citysoc.state import State
     from citysoc.stores.base import EventStore
 

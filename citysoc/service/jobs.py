@@ -7,7 +7,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from citysoc import clock, schedule, telemetry
-from citysoc.config.models import FilesSource
+from citysoc.config.sources import FilesSource
 from citysoc.detectors.anomaly import run as anomaly
 from citysoc.pipeline import intelligence
 from citysoc.pipeline.loaded import ended_filters

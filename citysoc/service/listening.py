@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from citysoc import telemetry
 from citysoc.collectors.syslog import SyslogCollector
-from citysoc.config.models import SyslogSource
+from citysoc.config.sources import SyslogSource
 from citysoc.errors import SourceError
 from citysoc.flow import UNKNOWN_AGENCY
 

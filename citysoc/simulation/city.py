@@ -19,7 +19,7 @@ from citysoc.simulation.formats.windows import Computer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from citysoc.config.models import Agency
+    from citysoc.config.agencies import Agency
 
 SOURCES = ("firewall", "antivirus", "ids", "dns", "web", "windows", "syslog")
 """The ids of the sources that the simulation can speak for, as in the example configuration."""

@@ -6,7 +6,7 @@ import itertools
 import random
 from typing import TYPE_CHECKING
 
-from citysoc.config.models import Agency, Antivirus
+from citysoc.config.agencies import Agency, Antivirus
 from citysoc.errors import UsageError
 from citysoc.simulation import background, city
 from citysoc.simulation.formats import zeek

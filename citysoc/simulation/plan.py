@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Iterator
 
-    from citysoc.config.models import Agency
+    from citysoc.config.agencies import Agency
     from citysoc.simulation.attacks.plot import Payload
     from citysoc.simulation.city import City, Stream
     from citysoc.simulation.truth import Planted

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from citysoc.config.models import Agency
+    from citysoc.config.agencies import Agency
 
 PLACES = 600
 """Ordinary places on the Internet, of 198.18.0.0/16 (RFC 2544)."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from citysoc.config.models import Agency
+    from citysoc.config.agencies import Agency
     from citysoc.simulation.attacks.plot import Payload
     from citysoc.simulation.city import Stream
     from citysoc.simulation.plan import Plan

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from citysoc.config.models import Elastic
+    from citysoc.config.stores import Elastic
     from citysoc.flow import Event
     from citysoc.stores.elastic_bulk import Fate
     from citysoc.stores.order import Sort

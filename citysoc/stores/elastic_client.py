@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from elasticsearch import Elasticsearch
 
-    from citysoc.config.models import Elastic
+    from citysoc.config.stores import Elastic
 
 _WRAPPING = re.compile(r"^HTTPS?Connection(Pool)?\([^()]{0,300}\): ")
 _BUSY = frozenset((408, 429, 502, 503, 504))

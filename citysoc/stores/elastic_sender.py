@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from citysoc.config.models import Elastic
+    from citysoc.config.stores import Elastic
     from citysoc.stores.elastic_client import Cluster
     from citysoc.stores.elastic_spool import Spool, Waiting
 

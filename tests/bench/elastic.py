@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
 
-from citysoc.config.models import Elastic
+from citysoc.config.stores import Elastic
 from citysoc.stores.base import Metric, Question
 from citysoc.stores.elastic import ElasticStore
 from citysoc.stores.elastic_chunks import chunks

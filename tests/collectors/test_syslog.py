@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from citysoc.collectors.rfc6587 import Deframer
 from citysoc.collectors.syslog import SyslogCollector
-from citysoc.config.models import SyslogSource
+from citysoc.config.sources import SyslogSource
 from citysoc.errors import SourceError
 
 AGENCIES = {"127.0.0.2": "ward-a", "127.0.0.3": "ward-b", "::1": "city"}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from citysoc.config.agencies import Agency
 from citysoc.config.fold import fold
-from citysoc.config.models import Agency
 from citysoc.config.registry import Registry
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cities import City, build, stop, wait_for
 
-from citysoc.config.models import Agency
+from citysoc.config.agencies import Agency
 from citysoc.simulation import habits
 from citysoc.simulation.attacks import campaigns
 from citysoc.simulation.town import settle

@@ -8,7 +8,7 @@ from corpus import CORPUS, needs_corpus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from citysoc.config.models import Agency
+from citysoc.config.agencies import Agency
 from citysoc.enrich.agencies import facts
 from citysoc.enrich.classify import classify
 from citysoc.enrich.malware_names import UNKNOWN_TYPE, read_name, read_type

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from citysoc.commands import events, quarantine, store
 from citysoc.commands.context import App
-from citysoc.config.models import Store
 from citysoc.config.queries import SavedQuery
+from citysoc.config.stores import Store
 from citysoc.ecs.schema import to_table
 from citysoc.errors import InputError, UsageError
 from citysoc.stores.base import Question

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from citysoc import cli, clock
-from citysoc.config.models import Store
+from citysoc.config.stores import Store
 from citysoc.ecs.schema import to_table
 from citysoc.errors import InputError, StoreError
 from citysoc.pipeline import backup as backups

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from citysoc import clock
-from citysoc.config.models import Agency
+from citysoc.config.agencies import Agency
 from citysoc.ecs.schema import schema
 from citysoc.simulation import habits
 from citysoc.simulation.town import Town, settle

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from citysoc.config.models import Elastic
+from citysoc.config.stores import Elastic
 from citysoc.stores.elastic import ElasticStore
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from elastic_node import Settings, free_port, node, place
 
-from citysoc.config.models import Elastic
+from citysoc.config.stores import Elastic
 from citysoc.ecs.schema import to_table
 from citysoc.errors import StoreError
 from citysoc.stores.base import Question
@@ -200,7 +200,7 @@ def test_a_backlog_does_not_hold_the_line(elastic, open_store, monkeypatch):
 WRITER = """
 import sys
 from pathlib import Path
-from citysoc.config.models import Elastic
+from citysoc.config.stores import Elastic
 from citysoc.stores.elastic import ElasticStore
 from tests.stores.elastic.test_away import rows
 url, prefix, spool = sys.argv[1:]

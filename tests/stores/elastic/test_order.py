@@ -14,7 +14,7 @@ import pytest
 from cities import lines
 from elastic_node import Settings, free_port, node, place
 
-from citysoc.config.models import Elastic
+from citysoc.config.stores import Elastic
 from citysoc.errors import StoreError
 from citysoc.state import progress
 from citysoc.stores.base import Question

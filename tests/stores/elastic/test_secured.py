@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from elastic_node import Settings, node
 
-from citysoc.config.models import Elastic
+from citysoc.config.stores import Elastic
 from citysoc.ecs.schema import to_table
 from citysoc.errors import StoreError
 from citysoc.stores.base import Question

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from elastic_node import Settings, free_port, node, place
 
-from citysoc.config.models import Elastic
+from citysoc.config.stores import Elastic
 from citysoc.ecs.schema import to_table
 from citysoc.errors import StoreError, UsageError
 from citysoc.pipeline.refused import follow
