@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pypdf
 import pypdfium2
 import pytest
@@ -14,6 +17,7 @@ from citysoc.config.reports import Reports
 from citysoc.reports.figures import MachineRow
 from tests.reports.made import as_pdf, pdf_text
 
+SETTINGS = Reports(superior="ỦY BAN NHÂN DÂN THÀNH PHỐ HUẾ", issuer="TRUNG TÂM GIÁM SÁT AN NINH MẠNG")
 LETTERS = "ăâđêôơưắằẳẵặấầẩẫậếềểễệốồổỗộớờởỡợứừửữựỳỵỷỹý"
 
 
@@ -101,3 +105,27 @@ def test_a_service_that_sets_one_report_after_the_other_does_not_grow(figures):
         status = Path("/proc/self/status").read_text(encoding="ascii")
         sizes.append(int(status.split("VmRSS:")[1].split()[0]) // 1024)
     assert sizes[-1] - sizes[1] < 60, sizes
+
+
+GOLDEN = Path(__file__).with_name("golden")
+DOTS = 0.6
+"""Of a picture for each point of a page: letters are seen as grey, lines and places are seen well."""
+
+
+@pytest.mark.parametrize("number", [0, 1, -1], ids=["first", "second", "last"])
+def test_pages_look_like_those_that_somebody_looked_at(figures, number):
+    """Compared with pictures in ``golden``; ``CITYSOC_WRITE_GOLDEN=1`` writes them anew: look at them then.
+
+    A line that moved, another font or a table that fell apart change far more points than a renderer's rounding.
+    """
+    pages = pypdfium2.PdfDocument(as_pdf(figures, SETTINGS))
+    seen = pages[number % len(pages)].render(scale=DOTS, grayscale=True).to_numpy()
+    path = GOLDEN / f"page{number % 10}.pgm.gz"
+    height, width = seen.shape[:2]
+    if os.environ.get("CITYSOC_WRITE_GOLDEN"):
+        path.write_bytes(gzip.compress(b"P5 %d %d 255\n" % (width, height) + seen.tobytes(), mtime=0))
+    head, _line, points = gzip.decompress(path.read_bytes()).partition(b"\n")
+    assert head == b"P5 %d %d 255" % (width, height)
+    known = np.frombuffer(points, dtype=np.uint8).reshape(height, width).astype(int)
+    differing = (abs(known - seen.reshape(height, width)) > 64).mean()
+    assert differing < 0.002, f"{differing:.2%} of the page differ"

@@ -64,7 +64,7 @@ def blocks(f: Figures) -> tuple[Block, ...]:
         for label, parts in trend.steps(f.days).items()
     }
     caption = trend.caption(len(f.days))
-    return cards, words, Chart(charts.stacked_bars(caption, bars, names, height=185), caption)
+    return cards, words, Chart(charts.stacked_bars(caption, bars, names, height=160), caption)
 
 
 def _counted(f: Figures) -> str:
