@@ -25,10 +25,16 @@ __all__ = ["begin_of", "cut", "of_file", "of_stream"]
 
 _CHUNK = 1 << 20
 _LOOK = 16 << 10
+_TAIL = 4
+"""So many whole spans before the end of a file they begin to become smaller: each is that part of what is left."""
+_SMALLEST = 8
+"""The smallest is that part of a whole one: small ones cost more for each line."""
 
 
 def of_file(file: Found, descriptor: int, *, start: int, limits: Limits) -> Iterator[Frames]:
     """Yield the spans of an open file, from ``start`` to where it ends now.
+
+    The last ones of a large file become smaller and smaller, so that those who share them are done at the same time.
 
     Args:
         file: the file.
@@ -37,8 +43,12 @@ def of_file(file: Found, descriptor: int, *, start: int, limits: Limits) -> Iter
         limits: its batch size is that of a span.
     """
     size = os.fstat(descriptor).st_size
+    tail = size - _TAIL * limits.batch_bytes if size - start > _TAIL * limits.batch_bytes else size
     while start < size:
-        end = _line_end(descriptor, start + limits.batch_bytes, size)
+        step = limits.batch_bytes
+        if start > tail:
+            step = max((size - start) // _TAIL, step // _SMALLEST)
+        end = _line_end(descriptor, start + step, size)
         yield Frames((), (), end, unread=Unread(start, end, path=file.path, inode=file.inode))
         start = end
 

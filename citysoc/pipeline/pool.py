@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import replace
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from citysoc.pipeline.work import Processed, Work
 
 T = TypeVar("T")
+
+_PIPE_BYTES = 1 << 20
 
 _worker: Worker | None = None
 
@@ -96,8 +99,20 @@ def open_copies(work: Work, workers: int, loaded: Loaded) -> cf.Executor:
         initializer=_begin,
         initargs=(work, loaded),
     )
+    _widen(executor)
     executor.submit(size, workers)  # whatever it is: with the first task all copies are made, and that is now
     return executor
+
+
+def _widen(executor: cf.ProcessPoolExecutor) -> None:
+    """Let workers hand back a whole span's findings at once: they wait while a pipe of the usual 64 KiB is emptied."""
+    import fcntl
+
+    results = getattr(executor, "_result_queue", None)  # the executor offers no other way
+    pipe = getattr(results, "_writer", None)
+    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # a user has so much for pipes, and no more
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _is_alone() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import itertools
 import os
 
 import pytest
@@ -95,6 +96,25 @@ def test_spans_of_a_stream(content, limits, chunk):
         frames = list(spans.of_stream(io.BytesIO(content), start=begin, limits=limits))
     follow_on(frames, begin, len(content))
     assert cut(frames, limits) == whole(content, limits)
+
+
+def test_the_last_spans_of_a_large_file_become_smaller(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_bytes(b"123456789\n" * 10_000)
+    with path.open("rb") as stream:
+        file = Found.of(str(path), path.stat())
+        found = [
+            frames.unread
+            for frames in spans.of_file(file, stream.fileno(), start=0, limits=Limits(batch_bytes=8_000))
+        ]
+    assert [(one.begin, two.begin) for one, two in itertools.pairwise(found)] == [
+        (one.begin, one.end) for one in found[:-1]
+    ]
+    assert (found[0].begin, found[-1].end) == (0, 100_000)
+    sizes = [one.end - one.begin for one in found]
+    assert set(sizes[:8]) <= {8_000, 8_010}
+    assert sizes == sorted(sizes, reverse=True)
+    assert 0 < sizes[-1] <= 1_010 < sizes[-8] < 8_000
 
 
 def test_a_line_without_end_is_not_kept(monkeypatch):
