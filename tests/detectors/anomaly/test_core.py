@@ -9,6 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 from citysoc.commands.anomaly import command
 from citysoc.detectors.anomaly import core
+from citysoc.detectors.anomaly.sets import measure
+from citysoc.errors import UsageError
 from tests.corpus import CORPUS, needs_corpus
 
 
@@ -78,13 +80,19 @@ def test_new_rows_are_scored_like_the_fitted_ones() -> None:
 
 
 @needs_corpus
-def test_real_sets_are_no_worse_than_the_best_single_peer_measured() -> None:
+def test_outliers_of_real_sets_come_first() -> None:
     found = {}
     for name in ("21_Lymphography", "37_Stamps", "43_WDBC", "4_breastw"):
         data = np.load(CORPUS / "anomaly" / f"{name}.npz")
         found[name] = roc_auc_score(data["y"], core.score(data["X"], 0))
-    # IForest of PyOD, the best single detector over the eight sets: 1.0, 0.900, 0.983, 0.987.
-    assert np.mean(list(found.values())) > 0.965
+    assert np.mean(list(found.values())) > 0.96
+
+
+@needs_corpus
+@pytest.mark.faults
+def test_real_sets_are_no_worse_than_the_best_single_peer_measured() -> None:
+    # IForest of PyOD, the best single detector over the eight sets: 0.8850.
+    assert measure(CORPUS / "anomaly")[-1]["roc_auc"] > 0.885
 
 
 def test_a_folder_without_sets_is_told(tmp_path) -> None:
@@ -93,7 +101,34 @@ def test_a_folder_without_sets_is_told(tmp_path) -> None:
     assert "npz" in str(done.exception)
 
 
-def test_a_set_with_code_in_it_is_refused(tmp_path) -> None:
-    np.savez(tmp_path / "a.npz", X=np.array([{"x": 1}], dtype=object), y=np.zeros(1))
+BAD = {
+    "code": {"X": np.array([{"x": 1}], dtype=object), "y": np.zeros(1)},
+    "one column as a line": {"X": np.zeros(9), "y": np.zeros(9)},
+    "too few labels": {"X": np.zeros((9, 2)), "y": np.array([0, 1])},
+    "words": {"X": np.array([["a", "b"], ["c", "d"]]), "y": np.array([0, 1])},
+    "labels that are no labels": {"X": np.zeros((2, 2)), "y": np.array(["x", "y"])},
+    "one kind of label": {"X": np.zeros((9, 2)), "y": np.zeros(9)},
+    "other names": {"rows": np.zeros((2, 2)), "y": np.array([0, 1])},
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_set_that_is_none_is_told_with_its_file(tmp_path, name: str) -> None:
+    np.savez(tmp_path / "odd.npz", **BAD[name])
     done = CliRunner().invoke(command, ["bench", str(tmp_path)])
-    assert isinstance(done.exception, ValueError)
+    assert isinstance(done.exception, UsageError)
+    assert "odd.npz" in str(done.exception)
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", b"PK\x03\x04broken"])
+def test_a_damaged_set_is_told_with_its_file(tmp_path, data: bytes) -> None:
+    (tmp_path / "odd.npz").write_bytes(data)
+    done = CliRunner().invoke(command, ["bench", str(tmp_path)])
+    assert isinstance(done.exception, UsageError)
+    assert "odd.npz" in str(done.exception)
+
+
+def test_labels_in_a_column_are_labels(tmp_path) -> None:
+    rows, labels = planted(1)
+    np.savez(tmp_path / "a.npz", X=rows, y=labels[:, None])
+    assert [row["set"] for row in measure(tmp_path)] == ["a", "mean"]
