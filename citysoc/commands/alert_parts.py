@@ -44,6 +44,11 @@ def parts_of(app: App, state: State, alerts: Iterable[Mapping[str, Any]]) -> lis
     ]
 
 
+def without_parts(matched: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what matched without what the parts say."""
+    return {name: value for name, value in matched.items() if name not in {PARTS, "citysoc.events"}}
+
+
 def _what(state: State, found: Loaded, name: str, event: str) -> dict[str, str]:
     """Return the title of a part, and what is to be said of it."""
     from citysoc.detectors.anomaly.event import PREFIX

@@ -10,7 +10,7 @@ from citysoc import clock
 from citysoc.alerts import lives, queries
 from citysoc.alerts.queries import Filter
 from citysoc.commands import words
-from citysoc.commands.alert_parts import parts_of
+from citysoc.commands.alert_parts import parts_of, without_parts
 from citysoc.commands.context import App, pass_app
 from citysoc.commands.output import Column, emit, format_option, is_table
 from citysoc.commands.times import Span, span_options
@@ -128,6 +128,8 @@ def show(app: App, *, alert: str, format_: str | None) -> None:
         row = queries.value_of(state.rows("SELECT * FROM alerts WHERE id = ?", (id_,))[0])
         trail = queries.audit_of(state, "alert", id_)
         parts = parts_of(app, state, [row])
+        if parts and is_table(format_):  # they stand below, one by one
+            row["matched"] = without_parts(row["matched"])
     finally:
         state.close()
     emit_one(titled(row, format_), {"parts": parts, "audit": trail} if parts else {"audit": trail}, format_)
