@@ -25,23 +25,34 @@ def parts_of(app: App, state: State, alerts: Iterable[Mapping[str, Any]]) -> lis
         state: the state database.
         alerts: with ``matched``, as ``queries.value_of`` gives them.
     """
-    texts = {text for alert in alerts for text in alert["matched"].get(PARTS, ())}
-    split = [text.split(" ") for text in texts]
-    known = [(time, name, event) for name, event, time in (one for one in split if len(one) == 3)]
+    texts = {text for alert in alerts for text in _texts(alert["matched"].get(PARTS))}
+    known = sorted(filter(None, map(_split, texts)))
     if not known:
         return []
     from citysoc.commands.rulesets import loaded
 
     found = loaded(app)
     return [
-        {
-            "at": dt.datetime.fromisoformat(time),
-            "rule": name,
-            **_what(state, found, name, event),
-            "event": event,
-        }
-        for time, name, event in sorted(known)
+        {"at": at, "rule": name, **_what(state, found, name, event), "event": event}
+        for at, name, event in known
     ]
+
+
+def _texts(value: Any) -> list[str]:
+    """Return the texts of a field: an event may have one of the same name that is none of ours."""
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+def _split(text: str) -> tuple[dt.datetime, str, str] | None:
+    """Return time, rule and event of a part; None for what is none."""
+    words = text.split(" ")
+    if len(words) != 3 or not all(words):
+        return None
+    try:
+        at = dt.datetime.fromisoformat(words[2])
+    except ValueError:
+        return None
+    return (at, words[0], words[1]) if at.tzinfo else None
 
 
 def without_parts(matched: Mapping[str, Any]) -> dict[str, Any]:
