@@ -47,7 +47,8 @@ def _check_queries(config: Config) -> None:
     Raises:
         ConfigError: names the query and the column in it.
     """
-    from citysoc.stores.query_parse import check_field, parse
+    from citysoc.stores.query_fields import check_field
+    from citysoc.stores.query_parse import parse
 
     asked = [(query.name, query.query, query.fields) for query in config.queries]
     asked += [(kept.name, kept.query, ()) for kept in config.settings.store.retention]

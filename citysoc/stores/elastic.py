@@ -30,7 +30,8 @@ from citysoc.stores.elastic_scan import behind, by_time, read
 from citysoc.stores.elastic_sender import Sender
 from citysoc.stores.elastic_spool import Spool
 from citysoc.stores.local_groups import groups
-from citysoc.stores.query_parse import check_field, parse
+from citysoc.stores.query_fields import check_field
+from citysoc.stores.query_parse import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -34,7 +34,8 @@ from citysoc.stores.local_read import (
 from citysoc.stores.local_sql import ask, connect, source
 from citysoc.stores.local_table import Table
 from citysoc.stores.query import Node, columns
-from citysoc.stores.query_parse import check_field, parse
+from citysoc.stores.query_fields import check_field
+from citysoc.stores.query_parse import parse
 from citysoc.stores.query_sql import Parameters
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from citysoc.ecs.fields import EXTRA, FIELDS
 from citysoc.errors import UsageError
 from citysoc.i18n import _
-from citysoc.stores.query_parse import check_field
+from citysoc.stores.query_fields import check_field
 from citysoc.stores.query_sql import Parameters, extra_values, quote
 from citysoc.stores.query_values import NUMBER
 

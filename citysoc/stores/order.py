@@ -21,8 +21,8 @@ from citysoc.ecs.fields import FIELDS
 from citysoc.errors import UsageError
 from citysoc.i18n import _
 from citysoc.stores.query import TEXT_FIELDS
+from citysoc.stores.query_fields import check_field
 from citysoc.stores.query_match import values
-from citysoc.stores.query_parse import check_field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The query as a tree: what ``source.ip:10.0.0.0/8 AND NOT user.name:svc_*`` means, for any store.
 
-``stores.query_parse`` makes the tree from text, ``stores.query_sql`` turns it into SQL for the local
+``stores.query_parse`` makes the tree from text (its leaves: ``query_leaves``), ``stores.query_sql`` turns it into SQL for the local
 store, ``stores.query_match`` evaluates it on one event in plain Python. The three agree on this:
 
 - Text is compared folded: NFC, lower case letter by letter (``ß`` and ``ss`` differ, ``Đ`` and ``đ`` do not).
