@@ -72,9 +72,9 @@ def refresh(config: Config, feed: Feed, *, force: bool = False) -> Done:
                     database.note_refresh(feed.id, facts)
                     importing.publish(database, folder, warnings)
             except (CitysocError, OSError) as error:
-                facts = {"attempted_at": _now(), "error": str(error)[:500], "origin": origin}
+                facts = {"attempted_at": _now(), "error": str(error)[:500]}
                 configured = any(one.id == feed.id for one in config.settings.intel.feeds)
-                database.note_refresh(feed.id, facts, make=configured)
+                database.note_refresh(feed.id, facts, make=configured, origin=origin)
                 raise
     except (CitysocError, OSError) as error:
         return Done(feed.id, error=str(error))

@@ -276,6 +276,16 @@ def test_feeds_of_the_configuration_on_schedule(house, httpserver):
     assert (alert["level"], alert["class"]) == ("medium", "BOT")
 
 
+def test_an_import_that_fails_leaves_where_the_feed_came_from(house, feed):
+    path = feed(FEODO)
+    house.run("intel", "import", path, "--no-history")
+    house.run(
+        "intel", "import", feed("nothing here\n", "other.txt"), "--feed", "feodo", "--no-history", code=1
+    )
+    (row,) = house.rows("intel", "show", "45.61.8.8")
+    assert row["origin"] == str(path)
+
+
 def test_a_table_of_the_past_names_a_few_agencies_and_counts_the_others():
     from citysoc.commands.intel_import import _narrowed
 

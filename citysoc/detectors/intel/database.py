@@ -275,18 +275,20 @@ class Database:
             db.execute("DELETE FROM feeds WHERE id = ?", (found[0],))
         return removed
 
-    def note_refresh(self, feed: str, values: dict[str, Any], *, make: bool = True) -> None:
+    def note_refresh(self, feed: str, values: dict[str, Any], *, make: bool = True, origin: str = "") -> None:
         """Write down how a refresh went.
 
         Args:
             feed: its name.
             values: columns of ``feeds``.
             make: whether the feed is made known where it is new.
+            origin: where a new feed comes from.
         """
         names = ", ".join(f"{name} = ?" for name in values)
         with self.transaction() as db:
             if make:
-                db.execute("INSERT INTO feeds (name) VALUES (?) ON CONFLICT DO NOTHING", (feed,))
+                sql = "INSERT INTO feeds (name, origin) VALUES (?, ?) ON CONFLICT DO NOTHING"
+                db.execute(sql, (feed, origin))
             sql = f"UPDATE feeds SET {names} WHERE name = ?"  # noqa: S608  names of our own columns
             db.execute(sql, (*values.values(), feed))
 

@@ -33,6 +33,11 @@ def read_stix(document: Any, account: Account) -> Iterator[Indicator]:
     """
     objects = list(_objects(document))
     names = _names(objects)
+    known = set(map(id, objects))
+    for one in _listed_in(document):
+        if isinstance(one, dict) and one.get("type") == "indicator" and id(one) not in known:
+            account.entries += 1
+            account.skip("no_id", "", short(one.get("id", "")))
     for one in objects:
         if one.get("type") == "indicator":
             account.entries += 1
@@ -40,8 +45,7 @@ def read_stix(document: Any, account: Account) -> Iterator[Indicator]:
 
 
 def _objects(document: Any) -> Iterator[dict[str, Any]]:
-    found = document.get("objects") if isinstance(document, dict) else document
-    for one in found if isinstance(found, list) else ():
+    for one in _listed_in(document):
         if (
             isinstance(one, dict)
             and isinstance(kind := one.get("type"), str)
@@ -49,6 +53,10 @@ def _objects(document: Any) -> Iterator[dict[str, Any]]:
             and text.startswith(f"{kind}--")
         ):
             yield one
+
+
+def _listed_in(document: Any) -> list[Any]:
+    return _listed(document.get("objects") if isinstance(document, dict) else document)
 
 
 def _names(objects: list[dict[str, Any]]) -> dict[str, str]:

@@ -249,6 +249,16 @@ def test_what_a_bundle_says_of_an_indicator(read):
     assert account.skipped == {"revoked": 1, "pattern_type": 1}
 
 
+def test_an_indicator_without_a_name_of_its_own_is_counted_as_left_out(read):
+    document = bundle("[ipv4-addr:value = '45.61.1.2']")
+    pattern = {"pattern_type": "stix", "pattern": "[ipv4-addr:value = '45.61.1.3']"}
+    document["objects"] += [7, {"type": "indicator", "id": 7, **pattern}, {"type": "indicator", **pattern}]
+    found, account = read(json.dumps(document))
+    assert [one.value for one in found] == ["45.61.1.2"]
+    assert account.skipped == {"no_id": 2}
+    assert account.entries == 3
+
+
 def test_packed_feeds_are_unpacked(read, tmp_path):
     assert pairs(read(gzip.compress(b"45.61.1.2\n"))[0]) == [("address", "45.61.1.2")]
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
