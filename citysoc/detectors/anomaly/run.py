@@ -159,17 +159,20 @@ def score(
     Returns:
         All anomalies of the hours that were scored, and how many of them are new.
     """
-    trained = files.load(model_folder(config))
+    folder = model_folder(config)
+    digest = str((files.facts(folder) or {}).get("digest", ""))
+    trained = None if digest and new_only else files.load(folder)
     refresh(config, store, since, until)
     first, last = days.hour_of(since), days.hour_of(until)
     lowered = journal.lowered(state)
-    what = scored.key(str(trained.facts.get("digest", "")), lowered)
+    what = scored.key(digest, lowered)
     counted = scored.events(table_folder(config), first, last)
     if new_only:
-        begin = scored.due(model_folder(config), what, counted)
+        begin = scored.due(folder, what, counted)
         if begin is None:
             return [], 0
         first = begin
+    trained = trained or files.load(folder)
     counts: watch.Counts = {}
     found = train.score_span(
         trained,
