@@ -43,8 +43,11 @@ _SEALED_TEXT_LEVEL = 12
 PAGE_BYTES = 4 << 20
 """What zstd sees at once. It looks back so far at the levels used here; with pages of 1 MiB lines take 2 % more."""
 
-ORDER = ("agency.id", "event.dataset", "event.action", "@timestamp")
-"""The order within merged files: like lines side by side, so that filters skip and lines pack well."""
+_GROUPS = ("agency.id", "@timestamp")
+"""What comes into the same row group: few agencies, so that their filter skips the others."""
+
+_ORDER = ("event.dataset", "event.action", "agency.id", "@timestamp")
+"""The order within a row group: like lines side by side pack well, of all its agencies together."""
 
 GROUP_ROWS = 32_768
 """Rows of a row group, the unit that a filter skips."""
@@ -66,7 +69,6 @@ _ENCODINGS = {
     "log.offset": "DELTA_BINARY_PACKED",
     "event.id": "DELTA_LENGTH_BYTE_ARRAY",
     "event.original": "DELTA_LENGTH_BYTE_ARRAY",
-    EXTRA: "DELTA_LENGTH_BYTE_ARRAY",
     **dict.fromkeys(_VARIED, "PLAIN"),
     # The digests of texts, and names that are as good as such.
     **dict.fromkeys(("file.hash.md5", "file.hash.sha256", "process.hash.sha256"), "DELTA_LENGTH_BYTE_ARRAY"),
@@ -139,8 +141,8 @@ def encoded(day: dt.date, rows: pa.Table, tier: Tier) -> tuple[NewFile, memoryvi
 
     Args:
         day: the partition.
-        rows: its rows; those of an append are in the order of files already, others are put into it here, one
-            row group after the other, so that they are not in memory twice.
+        rows: its rows; those of an append are in the order of a row group already, others are put into it here,
+            one row group after the other, so that they are not in memory twice.
         tier: what makes the file.
     """
     import pyarrow as pa
@@ -150,7 +152,7 @@ def encoded(day: dt.date, rows: pa.Table, tier: Tier) -> tuple[NewFile, memoryvi
     rows = filled(rows)
     names = set(rows.schema.names)
     sink = pa.BufferOutputStream()
-    order = None if tier == "a" else order_of(rows)
+    order = None if tier == "a" else _order(rows, _GROUPS)
     group_rows = len(rows) if tier == "a" else GROUP_ROWS
     with pq.ParquetWriter(
         sink,
@@ -165,7 +167,7 @@ def encoded(day: dt.date, rows: pa.Table, tier: Tier) -> tuple[NewFile, memoryvi
         store_schema=False,
     ) as writer:
         for start in range(0, len(rows), group_rows):
-            part = rows if order is None else rows.take(order.slice(start, group_rows))
+            part = rows if order is None else _ordered(rows.take(order.slice(start, group_rows)))
             writer.write_table(_compacted(part), group_rows)
     data = memoryview(sink.getvalue())
     edges = pc.min_max(pc.cast(rows["@timestamp"], "int64")).as_py()
@@ -231,12 +233,16 @@ def digest_of(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
-def order_of(rows: pa.Table) -> pa.Array:
-    """Return the places of rows in the order of merged files."""
+def _ordered(rows: pa.Table) -> pa.Table:
+    return rows.take(_order(rows, _ORDER))
+
+
+def _order(rows: pa.Table, by: Sequence[str]) -> pa.Array:
+    """Return the places of rows in an order."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    names = [name for name in ORDER if name in rows.schema.names]
+    names = [name for name in by if name in rows.schema.names]
     keys = {name: _flat(rows[name]) for name in names}
     return pc.sort_indices(pa.table(keys), sort_keys=[(name, "ascending") for name in names])
 
@@ -281,9 +287,9 @@ def repeating(names: Sequence[str]) -> list[str]:
 
 
 def split(rows: pa.Table) -> Iterator[tuple[dt.date, pa.Table]]:
-    """Yield the rows of each partition, a day (see ``days.by_day``), in the order of files."""
+    """Yield the rows of each partition, a day (see ``days.by_day``), in the order of a row group."""
     for day, part in by_day(rows):
-        yield day, part.take(order_of(part))
+        yield day, _ordered(part)
 
 
 def present(paths: Sequence[str]) -> list[str]:

@@ -454,7 +454,7 @@ def test_files_of_an_older_layout_are_merged_with_newer_ones(tmp_path, monkeypat
         ]
 
     monkeypatch.setattr(local_files, "_ENCODINGS", {"event.original": "DELTA_LENGTH_BYTE_ARRAY"})
-    monkeypatch.setattr(local_files, "ORDER", ("agency.id", "event.dataset", "@timestamp"))
+    monkeypatch.setattr(local_files, "_ORDER", ("agency.id", "event.dataset", "@timestamp"))
     store = LocalStore(tmp_path, threads=1)
     store.append(to_table(some(0)), 1)
     monkeypatch.undo()
@@ -472,3 +472,29 @@ def test_files_of_an_older_layout_are_merged_with_newer_ones(tmp_path, monkeypat
         *("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY"),
     }
     assert {name.strip() for (row,) in used for name in row.split(",")} <= known
+
+
+def test_row_groups_hold_few_agencies_and_like_lines_side_by_side(tmp_path, monkeypatch):
+    """An agency's filter skips row groups; in one the lines of a kind lie together, of whichever of its agencies."""
+    import pyarrow.parquet as pq
+
+    monkeypatch.setattr("citysoc.stores.local_files.GROUP_ROWS", 500)
+    monkeypatch.setattr("citysoc.stores.local_compact.OVER", -400 * dt.timedelta(days=1))
+    store = LocalStore(tmp_path, threads=1)
+    rows = [
+        event(
+            n % 24, event__id=f"{n:032x}", agency__id=f"a{n % 10:02d}", event__dataset=f"kind.{n // 10 % 3}"
+        )
+        for n in range(2000)
+    ]
+    store.append(to_table(rows), 1)
+    assert store.compact() == 0
+    (path,) = tmp_path.glob("citysoc.day=*/s-*.parquet")
+    file = pq.ParquetFile(path)
+    assert file.num_row_groups == 4
+    for number in range(4):
+        group = file.read_row_group(number, columns=["agency.id", "event.dataset", "@timestamp"])
+        found = [tuple(row.values()) for row in group.to_pylist()]
+        assert len({agency for agency, _kind, _time in found}) <= 4
+        assert found == sorted(found, key=lambda row: (row[1], row[0], row[2]))
+    assert store.count(Question("", agency="a07")) == 200
