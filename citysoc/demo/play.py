@@ -173,7 +173,13 @@ def prepare(directory: Path, *, url: str, secret: str) -> Config:
     (directory / "webhook.secret").write_text(secret, encoding="utf-8")
     (directory / "webhook.secret").chmod(0o600)
     settings = {
-        "reports": {"superior": "ỦY BAN NHÂN DÂN THÀNH PHỐ HUẾ", "issuer": "TRUNG TÂM GIÁM SÁT AN NINH MẠNG"},
+        "reports": {
+            "superior": "ỦY BAN NHÂN DÂN THÀNH PHỐ HUẾ",
+            "superior_en": "PEOPLE'S COMMITTEE OF HUẾ CITY",
+            "issuer": "TRUNG TÂM GIÁM SÁT AN NINH MẠNG",
+            "issuer_en": "CYBERSECURITY MONITORING CENTRE",
+            "place_en": "Huế City",
+        },
         "webhooks": [
             {
                 "id": "local-receiver",
