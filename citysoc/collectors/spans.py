@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from citysoc.errors import SourceError
 from citysoc.flow import Unread
 from citysoc.framing.base import Frames, Limits
-from citysoc.framing.lines import begin_of, frame_span, leading_nuls
+from citysoc.framing.codes import leading_nuls
+from citysoc.framing.lines import begin_of, frame_span
 from citysoc.i18n import _
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from citysoc.flow import Refused
 from citysoc.framing.base import Frames
+from citysoc.framing.codes import Bytes, Code, Utf16, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,9 +25,6 @@ _CHUNK = 1 << 20
 _SAMPLE = 4 << 10
 _MAX_HEADER = 64 << 10
 """Longer headers are cut: no ``#fields`` line of a real product comes near."""
-
-_UTF8_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,116 +37,17 @@ class _Block:
     refused: tuple[Refused, ...] = ()
 
 
-def leading_nuls(data: bytes) -> int:
-    """Return how many bytes of NULs the data begins with."""
-    if not data.startswith(b"\0"):
-        return 0
-    # Comparing is twenty times faster than stripping, and such files hold NULs by the GB.
-    return len(data) if data == bytes(len(data)) else len(data) - len(data.lstrip(b"\0"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Bytes:
-    """Text in which a line feed is one byte and means nothing else: ASCII, UTF-8, Windows-125x."""
-
-    newline: bytes = b"\n"
-
-    def after_first(self, data: bytes) -> int:
-        """Return the index after the first line end, 0 where there is none."""
-        return data.find(b"\n") + 1
-
-    def after_last(self, data: bytes) -> int:
-        """Return the index after the last line end, 0 where there is none."""
-        return data.rfind(b"\n") + 1
-
-    def whole(self, data: bytes) -> int:
-        """Return how many of the bytes are whole characters as far as cutting goes."""
-        return len(data)
-
-    def split(self, data: bytes) -> list[bytes]:
-        """Cut whole lines apart, without their line ends."""
-        return data.split(b"\n")
-
-    def leading_nuls(self, data: bytes) -> int:
-        """Return how many bytes of NULs the data begins with."""
-        return leading_nuls(data)
-
-    def records(self, lines: list[bytes], data: bytes) -> list[bytes]:
-        """Return the lines as they are handed on; ``data`` is what they were cut from."""
-        if b"\0" in data:
-            return [line.strip(b"\0").rstrip(b"\r\0") for line in lines]
-        if b"\r" in data:
-            return [line.rstrip(b"\r") for line in lines]
-        return lines
-
-
-@dataclass(frozen=True, slots=True)
-class _Utf16:
-    """Text of two-byte units; ``surrogatepass`` makes decoding and encoding exact inverses."""
-
-    codec: str
-    newline: bytes
-
-    def _decode(self, data: bytes) -> str:
-        return data[: self.whole(data)].decode(self.codec, "surrogatepass")
-
-    def _size(self, text: str) -> int:
-        return len(text.encode(self.codec, "surrogatepass"))
-
-    def after_first(self, data: bytes) -> int:
-        """Return the index after the first line end, 0 where there is none."""
-        before, newline, _ = self._decode(data).partition("\n")
-        return self._size(before) + 2 if newline else 0
-
-    def after_last(self, data: bytes) -> int:
-        """Return the index after the last line end, 0 where there is none."""
-        _, newline, after = self._decode(data).rpartition("\n")
-        return self.whole(data) - self._size(after) if newline else 0
-
-    def whole(self, data: bytes) -> int:
-        """Return how many of the bytes are whole units, without a surrogate that waits for its pair."""
-        even = len(data) & ~1
-        if even and data[even - 1 if self.codec == "utf-16-le" else even - 2] & 0xFC == 0xD8:
-            return even - 2
-        return even
-
-    def split(self, data: bytes) -> list[bytes]:
-        """Cut whole lines apart, without their line ends; the pieces stay UTF-16."""
-        return [line.encode(self.codec, "surrogatepass") for line in self._decode(data).split("\n")]
-
-    def leading_nuls(self, data: bytes) -> int:
-        """Return how many bytes of NULs the data begins with."""
-        return (len(data) - len(data.lstrip(b"\0"))) & ~1
-
-    def records(self, lines: list[bytes], data: bytes) -> list[bytes]:  # noqa: ARG002  as _Bytes has it
-        """Return the lines in UTF-8 as they are handed on."""
-        texts = (self._decode(line).strip("\0").rstrip("\r\0") for line in lines)
-        return [text.encode("utf-8", "replace") for text in texts]
-
-
-_Code = _Bytes | _Utf16
-
-
-def _code(mark: bytes) -> tuple[_Code, int]:
-    """Return how text is coded that begins with these three bytes, and where it begins."""
-    if mark == _UTF8_MARK:
-        return _Bytes(), 3
-    if codec := _UTF16_MARKS.get(mark[:2]):
-        return _Utf16(codec, "\n".encode(codec)), 2
-    return _Bytes(), 0
-
-
 def _too_long(offset: int, line: bytes, limit: int) -> Refused:
     return Refused("too_long", f"The line is longer than {limit} bytes.", offset, line[: min(limit, _SAMPLE)])
 
 
-def _block(data: bytes, begin: int, code: _Code, limit: int) -> _Block:
+def _block(data: bytes, begin: int, code: Code, limit: int) -> _Block:
     """Cut ``data``, whole lines of which the last has lost its line end, into records."""
     lines = code.split(data)
     width = len(code.newline)
     offsets = list(map(add, accumulate(map(len, lines[:-1]), initial=begin), count(0, width)))
     end = begin + len(data) + width
-    if isinstance(code, _Utf16) or b"\0" in data:
+    if isinstance(code, Utf16) or b"\0" in data:
         nuls = list(map(code.leading_nuls, lines))
         offsets = list(map(add, offsets, nuls))
         lines = [line[skip:] for line, skip in zip(lines, nuls, strict=True)]
@@ -170,7 +69,7 @@ def _block(data: bytes, begin: int, code: _Code, limit: int) -> _Block:
 
 
 def _blocks(
-    chunks: Iterable[bytes], position: int, *, code: _Code, final: bool, limits: Limits
+    chunks: Iterable[bytes], position: int, *, code: Code, final: bool, limits: Limits
 ) -> Iterator[_Block]:
     """Yield the whole lines of the bytes from ``position`` on, a chunk at a time.
 
@@ -203,7 +102,7 @@ def _blocks(
         yield _remainder(data, begin, overlong, code, limit)
 
 
-def _remainder(data: bytes, begin: int, overlong: Refused | None, code: _Code, limit: int) -> _Block:
+def _remainder(data: bytes, begin: int, overlong: Refused | None, code: Code, limit: int) -> _Block:
     """Return what a complete file holds after its last line end."""
     end = begin + len(data)
     if overlong:
@@ -215,7 +114,7 @@ def _remainder(data: bytes, begin: int, overlong: Refused | None, code: _Code, l
 def _open(stream: BinaryIO, start: int, *, final: bool, limits: Limits) -> tuple[int, Iterator[_Block]]:
     """Return where reading begins, and the blocks from there on. Never moves backwards."""
     mark = stream.read(3)
-    code, first = _code(mark)
+    code, first = code_of(mark)
     start = max(start, first)
     size = max(16, min(_CHUNK, limits.batch_bytes))
     chunks = _chunks(stream, mark[start:], start, size)
@@ -306,8 +205,8 @@ def begin_of(head: bytes) -> int | None:
     Args:
         head: its first bytes.
     """
-    code, begin = _code(head[:3])
-    return begin if isinstance(code, _Bytes) else None
+    code, begin = code_of(head[:3])
+    return begin if isinstance(code, Bytes) else None
 
 
 def frame_span(chunks: Iterable[bytes], *, begin: int, limits: Limits) -> Iterator[Frames]:
@@ -319,7 +218,7 @@ def frame_span(chunks: Iterable[bytes], *, begin: int, limits: Limits) -> Iterat
         limits: the bounds.
     """
     run = _Run(limits, begin, b"", begin)
-    for block in _blocks(chunks, begin, code=_Bytes(), final=True, limits=limits):
+    for block in _blocks(chunks, begin, code=Bytes(), final=True, limits=limits):
         run.add(block.records, block.offsets)
         run.refused += block.refused
         run.end = block.end
