@@ -304,15 +304,18 @@ class ElasticStore:
         return max(0, before - self.status().files)
 
     def verify(self) -> list[str]:
-        """Return what is wrong with the store, one sentence each: shards that are missing, ids that are twice."""
-        problems = []
+        """Return what is wrong with the store, one sentence each: shards that are missing, ids that are twice.
+
+        Damaged files of the spool, too: what they held did not arrive.
+        """
+        problems = [f"{one.path}: damaged, {one.rows} rows did not arrive" for one in self._spool.damaged()]
         health = self.cluster.ask("GET", f"/_cluster/health/{self.indices}", level="indices")
         for name, facts in sorted(health["indices"].items()):
             if facts["status"] == "red":
                 problems.append(
                     f"{name}: {facts['unassigned_shards']} of {facts['number_of_shards']} shards are missing"
                 )
-        if not len(health["indices"]) or problems:
+        if not len(health["indices"]) or any(one["status"] == "red" for one in health["indices"].values()):
             return problems
         self.refresh()
         question = {"bool": {"filter": [{"exists": {"field": "event.id"}}]}}

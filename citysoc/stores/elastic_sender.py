@@ -21,6 +21,7 @@ from citysoc.stores.buffered import Refusal
 from citysoc.stores.elastic_bulk import Fate, Requests, quarantine
 from citysoc.stores.elastic_document import arrival
 from citysoc.stores.elastic_encode import encoded
+from citysoc.stores.elastic_spool import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +42,11 @@ _LOOK_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A commit of which all requests are made, but not all answered."""
+    """A commit of which all requests are made, but not all answered; none of one whose file is damaged."""
 
     commit: Waiting
     fates: list[cf.Future[Fate]]
+    damage: str = ""
 
 
 class Sender:
@@ -201,7 +203,11 @@ class Sender:
         return Requests(cluster, max_bytes=self._settings.bulk_bytes, parallel=self._settings.bulk_parallel)
 
     def _given(self, requests: Requests, one: Waiting) -> _Given:
-        lines = encoded(self._spool.read(one), self._settings.prefix, one.number)
+        try:
+            rows = self._spool.read(one)
+        except DamagedError as error:
+            return _Given(one, [], str(error))
+        lines = encoded(rows, self._settings.prefix, one.number)
         fates = requests.give(lines)
         for fate in fates:
             fate.add_done_callback(lambda _fate: self._news.set())
@@ -209,7 +215,11 @@ class Sender:
 
     def _finish(self, given: _Given) -> Fate:
         fate = self._fate(self._cluster(), given.fates, given.commit.number)
-        self._spool.done(given.commit)
+        if given.damage:
+            _log.error("spool.damaged", reason=given.damage, rows=given.commit.rows)
+            self._spool.isolate(given.commit)
+        else:
+            self._spool.done(given.commit)
         self._tell()
         return fate
 

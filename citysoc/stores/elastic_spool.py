@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NAME = re.compile(r"([0-9]{20})-([0-9]+)\.arrow")
+_DAMAGED = ".damaged"
+
+
+class DamagedError(StoreError):
+    """A file of the spool is not what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,7 @@ class Spool:
         """Return a commit's rows; those of the newest one are still in memory, the first time.
 
         Raises:
+            DamagedError: the file holds no commit.
             StoreError: the file cannot be read.
         """
         import pyarrow as pa
@@ -126,11 +132,25 @@ class Spool:
             return newest[1]
         try:
             with pa.OSFile(str(one.path), "rb") as file:
-                return pa.ipc.open_file(file).read_all()
+                rows = pa.ipc.open_file(file).read_all()
+            rows.validate(full=True)
         except (OSError, pa.ArrowException) as error:
-            raise StoreError(
-                _("A file of the spool cannot be read: {error}.").format(error=error), where=str(one.path)
-            ) from error
+            text = _("A file of the spool cannot be read: {error}.").format(error=error)
+            if getattr(error, "errno", None) is None:  # the system can read it: what it reads is wrong
+                raise DamagedError(text, where=str(one.path)) from error
+            raise StoreError(text, where=str(one.path)) from error
+        return rows
+
+    def isolate(self, one: Waiting) -> None:
+        """Put a damaged commit aside, for good; those behind it go on."""
+        one.path.rename(one.path.with_suffix(_DAMAGED))
+        self.skip_to(one.number)
+
+    def damaged(self) -> list[Waiting]:
+        """Return the commits that were put aside."""
+        paths = sorted(self.path.glob(f"*{_DAMAGED}"))
+        names = [(path, _NAME.fullmatch(path.with_suffix(".arrow").name)) for path in paths]
+        return [Waiting(int(m[1]), int(m[2]), path.stat().st_size, path) for path, m in names if m]
 
     def done(self, one: Waiting) -> None:
         """Forget a commit that the cluster has acknowledged."""

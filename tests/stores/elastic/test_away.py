@@ -124,6 +124,36 @@ def test_what_waits_outlives_the_process(elastic, open_store):
     other.close()
 
 
+@pytest.mark.parametrize("damage", ["short", "garbage", "flipped"])
+def test_a_damaged_file_of_the_spool_is_named_and_put_aside_and_the_rest_arrives(store, monkeypatch, damage):
+    monkeypatch.setattr(store._sender, "wake", lambda: None)  # all of it waits
+    for commit in range(1, 5):
+        store.append(rows((commit - 1) * 100, 100), commit)
+    path = store._spool.waiting()[1].path
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(
+        {
+            "short": whole[:middle],
+            "garbage": b"ARROW1\0\0 and nothing else",
+            "flipped": whole[: middle - 200] + bytes(400) + whole[middle + 200 :],
+        }[damage]
+    )
+    later = again(store)
+    later.begin()
+    later.finish()
+    assert later.outside().rows == 0
+    assert later.outside().away_since is None
+    assert later.last_commit() == 4
+    assert ids(later) == expected(100) + expected(400)[200:]
+    (problem,) = later.verify()
+    assert "100 rows did not arrive" in problem
+    assert path.with_suffix(".damaged").exists()
+    later.append(rows(400, 10), 5)
+    assert len(ids(later)) == 310
+    later.close()
+
+
 def test_a_number_that_was_used_is_refused(store):
     store.append(rows(0, 5), 3)
     for number in (2, 3):
