@@ -179,7 +179,13 @@ class Restored:
         """Return the matches that wait; a lot without a number of its own has -1."""
         marks = {name: int(mark) for name, mark in self.of("d")}
         found: list[Lot] = []
-        for name, (scope, rules) in self.of("w"):
+        for name, content in self.of("w"):
+            if not (
+                len(content) == 2 and isinstance(content[1], dict)
+            ):  # of a citysoc before there were lots
+                self.useless += [f"w{name}", f"d{name}"]
+                continue
+            scope, rules = content
             lots: dict[int, Lot] = {}
             for fingerprint, (groups, written) in rules.items():
                 if (one := self._by_print.get(fingerprint)) is None:
@@ -188,7 +194,8 @@ class Restored:
                 if lot is None:
                     lot = lots[one.level] = Lot(-1 if lots else int(name), (one.level, scope))
                     lot.mark = marks.get(name, lot.mark)
-                    lot.is_saved, lot.is_marked = not lots, name in marks
+                    lot.is_saved = lot.number >= 0
+                    lot.is_marked = lot.is_saved and name in marks
                 _put_back(lot, one, groups, written)
             for lot in lots.values():
                 lot.is_fresh = len(lots) > 1  # rules that are of different levels now

@@ -131,6 +131,65 @@ def test_saved_and_restored(events, delays, cuts):
     assert found == whole(events)
 
 
+def test_many_wait_and_are_saved_and_restored():
+    """More than one lot waits at a place; each is released in parts, and restored in between."""
+    events = [
+        event(
+            n * 7 % 400 / 10,
+            "1234"[n % 4],
+            user=("an", "AN", "binh")[n % 3],
+            ip=f"10.0.0.{n % 2}",
+            bytes=n % 9,
+        )
+        for n in range(400)
+    ]
+    arriving = delayed(events, [n * 37 % 99 / 10 for n in range(400)])
+    found, one = in_batches(arriving, [90, 200, 205, 300, 390], restarts=True)
+    assert found == whole(events)
+    assert {rule for rule, *_rest in found} >= {"count", "distinct", "chain", "wide", "aliased", "mixed"}
+    assert one.counts["late"] == 0
+
+
+def test_a_lane_that_is_behind_joins_what_waits_and_is_not_taken_for_released():
+    one = correlator(loaded(), lateness_seconds=LATE, saves=True)
+    kept = {}
+
+    def feed(seconds, lane, newest=0):
+        events = numbered([event(n, user="an") for n in seconds])
+        for item in events:
+            item["log.file.path"] = f"{lane}.log"
+            item["event.id"] += lane
+        heard = [*events, {"time": newest}]
+        found = one.feed(matches(loaded(), events)[0], [clock(heard, f"so-y-te/windows|{lane}.log")])
+        for name, content in one.delta().items():
+            if content is None:
+                kept.pop(name, None)
+            else:
+                kept[name] = content
+        return found
+
+    feed([100, 105, 112], "a")  # what is from before 102 is released
+    feed([], "a", newest=117)  # and what is from before 107; the rest waits in the same lot
+    assert any(name[0] == "d" for name in kept)
+    feed([20, 21, 22], "b")  # joins that lot: this lane only begins
+    waiting = one.waiting
+    one = correlator(loaded(), lateness_seconds=LATE, saves=True)
+    one.restore(kept)
+    assert one.waiting == waiting
+    assert qualifying(one.finish(), "count")[0] == (22, ("an",))
+
+
+def test_what_an_older_citysoc_let_wait_is_left_out():
+    one = correlator(loaded(), lateness_seconds=LATE, saves=True)
+    one.restore({"w0": b'[[0,"0123","x"],[1,"4567","y"]]', "d0": b'"3"', "d7": b"5"})
+    assert one.waiting == 0
+    assert {name: content for name, content in one.delta().items() if name[0] in "wd"} == {
+        "w0": None,
+        "d0": None,
+        "d7": None,
+    }
+
+
 @settings(max_examples=60, deadline=None)
 @given(EVENTS, st.lists(st.integers(0, 2), min_size=30, max_size=30), st.permutations(range(3)))
 def test_files_of_one_agency_one_after_the_other(events, lanes, order):
