@@ -162,11 +162,11 @@ class _Run:
         while len(self.records) > most:
             yield self._cut(most, self.offsets[most])
         if self.size >= self.limits.batch_bytes or len(self.records) == most or len(self.refused) >= most:
-            yield self._cut(len(self.records), self.end)
+            yield from self.rest()
 
     def rest(self) -> Iterator[Frames]:
-        """Yield what is left."""
-        if self.records or self.refused:
+        """Yield what is left; what was refused behind ``end``, after a header in the making, waits."""
+        if self.records or (self.refused and self.refused[0].offset < self.end):
             yield self._cut(len(self.records), self.end)
 
     def last(self) -> Iterator[Frames]:

@@ -105,6 +105,13 @@ def test_reading_on_after_any_run_gives_each_record_once(data, limits, draw, fra
     assert [f.header for f in again for _ in f.records] == [f.header for f in whole for _ in f.records]
 
 
+def test_a_line_too_long_behind_the_beginning_of_a_header_goes_on():
+    data = b"#\n#fields a b"
+    limits = Limits(max_record_bytes=5, batch_records=1, batch_bytes=16)
+    frames = run(data, limits, frame=frame_commented)
+    assert [(f.end, [r.offset for r in f.refused]) for f in frames] == [(len(data), [2])]
+
+
 @given(
     CONTENT,
     LIMITS,
