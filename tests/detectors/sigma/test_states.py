@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from citysoc.detectors.sigma import states
@@ -18,8 +19,10 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8
 
 
 @settings(max_examples=40)
+@example("r", "analyst on duty", "\U0002f802")
 @given(TEXT, TEXT, TEXT)
 def test_what_is_written_is_read_back(tmp_path_factory, rule, owner, reason):
+    """Composed, as rules and everything else that is read of a document."""
     folder = tmp_path_factory.mktemp("rules")
     written = Override(rule, state="staged", owner=owner, reason=reason, expires="2027-01-31")
     path, before = states.write(folder, written)
@@ -27,7 +30,9 @@ def test_what_is_written_is_read_back(tmp_path_factory, rule, owner, reason):
     found = states.read(folder)
     assert found.problems == ()
     (one,) = found.each
-    assert (one.rule, one.owner, one.reason, one.expires) == (rule, owner, reason, "2027-01-31")
+    told = [unicodedata.normalize("NFC", text) for text in (rule, owner, reason)]
+    assert [one.rule, one.owner, one.reason] == told
+    assert one.expires == "2027-01-31"
     assert path.parent == folder / states.OVERRIDES
     _path, before = states.write(folder, Override(rule, state="active", owner="b", reason="c"))
     assert before is not None
