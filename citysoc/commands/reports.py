@@ -65,7 +65,7 @@ def build_(
     citysoc reports build --month 2026-10 --each-agency
     citysoc reports build --since 2025-12-15 --until 2026-12-15
     """
-    from citysoc.reports.build import build
+    from citysoc.reports.turn import turn
 
     period = _period(app, name, span)
     _look_at_template(app, formats or app.config.settings.reports.formats)
@@ -76,20 +76,20 @@ def build_(
             _("There is no agency {agency!r}.").format(agency=agency), hint=_("See `citysoc agencies list`.")
         )
     chosen = languages or (app.config.settings.service.language,)
-    if each_agency:
-        _build_each(app, period, chosen, formats)
-        return
-    built = build(
-        app.config,
-        app.state(),
-        app.store,
-        period,
-        languages=chosen,
-        now=clock.now(),
-        formats=formats or None,
-        agency=agency,
-        waiting=_waiting(app),
-    )
+    with turn(app.config.reports_dir, waiting=_waiting(app)):
+        if each_agency:
+            _build_each(app, period, chosen, formats)
+        else:
+            _build_one(app, period, chosen, formats, agency)
+
+
+def _build_one(
+    app: App, period: Period, languages: tuple[str, ...], formats: tuple[str, ...], agency: str | None
+) -> None:
+    from citysoc.reports.build import build
+
+    options: dict[str, Any] = {"languages": languages, "now": clock.now(), "formats": formats or None}
+    built = build(app.config, app.state(), app.store, period, agency=agency, **options)
     for path in built.files:
         click.echo(path)
     _tell(app, built)
@@ -100,7 +100,6 @@ def _build_each(app: App, period: Period, languages: tuple[str, ...], formats: t
     from citysoc.reports.each import build_each
 
     options: dict[str, Any] = {"languages": languages, "now": clock.now(), "formats": formats or None}
-    options["waiting"] = _waiting(app)
     with counting(_("Reports"), total=len(app.config.registry), quiet=app.quiet) as advance:
         for built in build_each(app.config, app.state(), app.store, period, **options):
             click.echo(built.files[0].parent)

@@ -31,6 +31,7 @@ from citysoc.demo.receiver import receiving
 from citysoc.demo.verdict import Verdict, judge
 from citysoc.pipeline.pull import file_collectors, pull
 from citysoc.reports.build import build, month_period
+from citysoc.reports.turn import turn
 from citysoc.service.listening import listening
 from citysoc.service.service import Service
 from citysoc.simulation import city
@@ -302,9 +303,10 @@ def _waiting(state: State) -> int:
 
 def _report(service: Service, scenario: Scenario) -> Built:
     period = scenario.period(service.config.settings.service.timezone)
-    return build(
-        service.config, service.state, service.store, period, languages=("vi", "en"), now=clock.now()
-    )
+    with turn(service.config.reports_dir):
+        return build(
+            service.config, service.state, service.store, period, languages=("vi", "en"), now=clock.now()
+        )
 
 
 def _played(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from citysoc import i18n, telemetry
@@ -13,7 +13,6 @@ from citysoc.i18n import _
 from citysoc.reports import issued, record, sections, texts
 from citysoc.reports.computing import compute
 from citysoc.reports.periods import month_period
-from citysoc.reports.turn import turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,11 +55,10 @@ def build(
     now: dt.datetime,
     formats: Sequence[str] | None = None,
     agency: str | None = None,
-    waiting: Callable[[str], None] | None = None,
 ) -> Built:
     """Write the report of a period into the directory of reports, replacing an earlier one.
 
-    Reports are built one at a time: while another process builds, this one waits (:mod:`citysoc.reports.turn`).
+    The caller has the turn to build (:func:`citysoc.reports.turn.turn`): reports are built one at a time.
 
     The files are ``<first day>_<last day>/figures.json`` and ``report.<language>.<format>``; tables as CSV
     are in ``tables.<language>/``.
@@ -74,29 +72,10 @@ def build(
         now: the moment for which streams are judged.
         formats: which documents; None for those of the configuration.
         agency: of one agency alone, in a folder of its own; None for the whole city.
-        waiting: is told which process is waited for.
 
     Raises:
         ConfigError: the unit's own texts or template cannot be used.
-        StoreError: another process has been building for too long.
     """
-    options: dict[str, Any] = {"languages": languages, "now": now, "formats": formats, "agency": agency}
-    with turn(config.reports_dir, waiting=waiting):
-        return build_alone(config, state, store, period, **options)
-
-
-def build_alone(
-    config: Config,
-    state: State,
-    store: EventStore,
-    period: Period,
-    *,
-    languages: Sequence[str],
-    now: dt.datetime,
-    formats: Sequence[str] | None = None,
-    agency: str | None = None,
-) -> Built:
-    """Build as :func:`build` does, for who has the turn already."""
     figures = compute(config, state, store, period, now=now, agency=agency)
     return write(config, figures, languages=languages, formats=formats, agency=agency)
 

@@ -9,13 +9,12 @@ import itertools
 import multiprocessing
 import os
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from citysoc.children import follow_parent
 from citysoc.reports.build import told, written
 from citysoc.reports.computing import compute
 from citysoc.reports.computing.parted import Parted
-from citysoc.reports.turn import turn
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -49,11 +48,8 @@ def build_each(
     now: dt.datetime,
     formats: Sequence[str] | None = None,
     processes: int | None = None,
-    waiting: Callable[[str], None] | None = None,
 ) -> Iterator[Built]:
     """Yield the report of each agency of the registry as it is written; see ``reports.build.build``.
-
-    The turn to build is held until the last one is yielded or reading ends.
 
     Args:
         config: the registry, and what reports look like.
@@ -64,25 +60,7 @@ def build_each(
         now: the moment for which streams are judged.
         formats: which documents; None for those of the configuration.
         processes: how many set documents; None for one a core, 0 for this process alone.
-        waiting: is told which process is waited for.
     """
-    options: dict[str, Any] = {"languages": languages, "now": now, "formats": formats}
-    with turn(config.reports_dir, waiting=waiting):
-        yield from each_alone(config, state, store, period, processes=processes, **options)
-
-
-def each_alone(
-    config: Config,
-    state: State,
-    store: EventStore,
-    period: Period,
-    *,
-    languages: Sequence[str],
-    now: dt.datetime,
-    formats: Sequence[str] | None = None,
-    processes: int | None = None,
-) -> Iterator[Built]:
-    """Yield as :func:`build_each` does, for who has the turn already."""
     parted = Parted(store)
     agencies = [agency.id for agency in config.registry]
     computed = (

@@ -16,10 +16,10 @@ from citysoc import telemetry
 from citysoc.errors import CitysocError
 from citysoc.i18n import _
 from citysoc.reports import sections
-from citysoc.reports.build import build_alone, folder_of
+from citysoc.reports.build import build, folder_of
 from citysoc.reports.delivery import Package, deliver
 from citysoc.reports.due import due, missed
-from citysoc.reports.each import each_alone
+from citysoc.reports.each import build_each
 from citysoc.reports.turn import turn
 from citysoc.state.values import clean, stamp
 
@@ -109,9 +109,9 @@ def _publish(config: Config, state: State, store: EventStore, period: Period, no
     languages = sorted({config.settings.service.language, *(target.language for target in settings.targets)})
     formats = sorted({*settings.formats, *(name for target in settings.targets for name in target.formats)})
     options: dict[str, Any] = {"languages": languages, "now": now, "formats": formats}
-    build_alone(config, state, store, period, **options)
+    build(config, state, store, period, **options)
     if settings.each_agency or any(target.scope == "agencies" for target in settings.targets):
-        for _built in each_alone(config, state, store, period, **options):
+        for _built in build_each(config, state, store, period, **options):
             pass
     made = version(config)
     with state.transaction() as db:
