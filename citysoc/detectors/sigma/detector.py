@@ -10,10 +10,11 @@ from citysoc.clock import UTC
 from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.field import Memory
 from citysoc.detectors.sigma.index import places
-from citysoc.detectors.sigma.kinds import Sight, by_runner, matches
+from citysoc.detectors.sigma.kinds import Sight, matches
 from citysoc.detectors.sigma.moments import moment_of
 from citysoc.detectors.sigma.routes import Route, folded, sees
 from citysoc.detectors.sigma.rule import Rule, Told, findings_of
+from citysoc.detectors.sigma.trial import by_runner
 from citysoc.detectors.sigma.view import View, with_plain_names
 from citysoc.detectors.sigma.words import Words
 from citysoc.flow import UNKNOWN_AGENCY
