@@ -118,9 +118,9 @@ class Classifier:
         self._finder: Finder | None = None
         self._fast = fast
         self._store = store
-        everything = tuple(range(len(conditions)))
-        self._classes: list[tuple[int, ...]] = [(), (), everything]
-        self._numbers: dict[tuple[int, ...], int] = {everything: EVERYTHING, (): NOTHING}
+        self._classes: list[tuple[int, ...]] = [(), (), ()]
+        # A value that fulfils all conditions, which are often one, has a class of its own: of that one all is known.
+        self._numbers: dict[tuple[int, ...], int] = {(): NOTHING}
         self._bits: list[Bits | None] = [None, None, None]
 
     def bits(self, number: int) -> Bits:
