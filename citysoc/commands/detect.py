@@ -78,11 +78,13 @@ def command(
     from citysoc.pipeline.stream import SMALL_BYTES, findings
     from citysoc.pipeline.work import Work
 
+    small = _size(paths) < SMALL_BYTES
     work = Work(
         rules=rules or (shipped_rules(),),
         cache_dir=cache_dir(),
         min_level=min_level,
         intel=_intelligence(app) if intel else None,
+        much=not small,
         **house_words(app),
     )
     is_idle = False
@@ -93,7 +95,6 @@ def command(
         _say_degraded(app, ruling.correlations)
         is_idle = bool(ruling.refused) and ruling.is_idle
 
-    small = _size(paths) < SMALL_BYTES
     found = findings(
         batches_of(
             paths,

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from citysoc.flow import position_id
-from citysoc.parsers.run import FUTURE, context_of, is_believable, parser_name
+from citysoc.parsers.run import FUTURE, clean, context_of, decode, is_believable, parser_name
 from citysoc.parsers.times import guess
+from citysoc.parsers.windows_cells import Forms, Rows
 from citysoc.parsers.windows_kinds import Kind
 from citysoc.parsers.windows_narrow import keep
 from citysoc.parsers.windows_rows import block_of, by_recipe
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Collection, Sequence
 
+    from citysoc.compiled.cells import Sheet
     from citysoc.flow import Batch
     from citysoc.parsers.windows_shapes import Recipe
 
@@ -35,11 +37,15 @@ class Group:
         kind: what they have in common.
         numbers: which records of the batch they are.
         rows: the records' values.
+        sheet: where these stand, where that is known.
+        some: the numbers of the records in it.
     """
 
     kind: Kind
-    numbers: list[int]
-    rows: Sequence[Any]
+    numbers: Sequence[int]
+    rows: Sequence[Any] | Rows
+    sheet: Sheet | None = None
+    some: Any = None
 
 
 class Glance(Protocol):
@@ -60,9 +66,11 @@ class Rough:
     Args:
         batch: the batch.
         parser: the name of its parser.
+        forms: tells records apart by where their values stand; None reads them.
     """
 
-    def __init__(self, batch: Batch, parser: str) -> None:
+    def __init__(self, batch: Batch, parser: str, forms: Forms | None) -> None:
+        self._forms = forms
         self._batch = batch
         self._context = context_of(batch)
         self._parser = parser
@@ -79,6 +87,37 @@ class Rough:
         block = block_of(records)
         self._part = begin, records, block
         self._said = {}
+        if self._forms is not None:
+            return self._by_cells(self._forms, begin, records, block)
+        return self._by_rows(range(begin, begin + len(records)), records, block)
+
+    def _by_cells(
+        self, forms: Forms, begin: int, records: Sequence[bytes], block: bytes
+    ) -> tuple[list[Group], list[int]]:
+        from citysoc.compiled.cells import sheet_of
+
+        read = records
+        if not block.isascii() or b"\0" in block:
+            read = [_cleaned(record) for record in records]
+            block = block_of(read)
+        sheet = sheet_of(read, block)
+        groups, rest = [], []
+        for kind, some in forms.kinds(sheet, read):
+            if kind is None:
+                rest += some.tolist()
+            else:
+                groups.append(Group(kind, some + begin, Rows(read, some), sheet, some))
+        if not rest:
+            return groups, []
+        rest.sort()
+        left = [records[number] for number in rest]
+        more, whole = self._by_rows([begin + number for number in rest], left, block_of(left))
+        return groups + more, whole
+
+    def _by_rows(
+        self, own: Sequence[int], records: Sequence[bytes], block: bytes
+    ) -> tuple[list[Group], list[int]]:
+        """Return records by their kinds; ``own`` are their numbers."""
         found, rest = by_recipe(records, block)
         groups = []
         for recipe, numbers, rows in found:
@@ -86,8 +125,8 @@ class Rough:
             if kind is None:
                 rest += numbers
             else:
-                groups.append(Group(kind, [begin + number for number in numbers], rows))
-        return groups, [begin + number for number in rest]
+                groups.append(Group(kind, [own[number] for number in numbers], rows))
+        return groups, [own[number] for number in rest]
 
     def saying(self, glance: Glance) -> Collection[int]:
         """Return the numbers of the records, among those that were told apart last, that may say what a glance looks for."""
@@ -125,12 +164,27 @@ class Rough:
         return self._batch.arrived
 
 
-def rough(batch: Batch) -> Rough | None:
-    """Return a batch told apart by kinds; None where its format has none."""
+def rough(batch: Batch, forms: Forms | None = None) -> Rough | None:
+    """Return a batch told apart by kinds; None where its format has none.
+
+    Args:
+        batch: the batch.
+        forms: what was learned of records before, where they need not be read.
+    """
     name = parser_name(batch)
     if name != _PARSER or batch.parser_options:  # options may say what no record does
         return None
-    return Rough(batch, name)
+    return Rough(batch, name, forms)
+
+
+def _cleaned(record: bytes) -> bytes:
+    """Return a record as it is read; empty where that cannot be written."""
+    if record.isascii() and b"\0" not in record:
+        return record
+    try:
+        return clean(decode(record)).encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return b""
 
 
 def _kind(recipe: Recipe) -> Kind | None:

@@ -112,6 +112,19 @@ def narrow(names: tuple[str, ...]) -> Narrow | None:
     return _SHAPES.narrow(names)
 
 
+def telling(names: tuple[str, ...]) -> Sequence[int] | None:
+    """Return the places of what tells the kind of flat records of some names; None where they must be read."""
+    if "winlog.event_id" in names or "EventID" not in names:
+        return None
+    return _SHAPES.telling(names)
+
+
+def recipe(names: tuple[str, ...], row: Row) -> Recipe | None:
+    """Return the recipe of a flat record of some names, by its values; None where it must be read."""
+    found = [made for made, _numbers, _rows in _SHAPES.recipes(names, [0], [row], None)]
+    return found[0]
+
+
 def kinds(
     by_names: Mapping[tuple[str, ...], tuple[list[int], list[Row], Narrow | None]],
 ) -> Iterator[tuple[Recipe | None, list[int], Sequence[Row]]]:

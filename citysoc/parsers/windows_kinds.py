@@ -119,7 +119,10 @@ class Part:
 
     def make(self, row: Row) -> Event | None:
         """Return the fields; None where the event must be made as a whole to know."""
-        found = self._get(row)
+        return self.make_of(self._get(row))
+
+    def make_of(self, found: Sequence[Any]) -> Event | None:
+        """Return the fields by the values at ``places``; None where the event must be made as a whole to know."""
         for absent in self._absent:
             if absent in found:
                 return None

@@ -260,6 +260,14 @@ class Shapes:
         shape = self._known.get(names)
         return None if shape is None else shape.narrow
 
+    def telling(self, names: tuple[str, ...]) -> Sequence[int] | None:
+        """Return the places of what tells the kind of records of some names; None where they have none."""
+        shape = self._known.get(names) or self._new(names)
+        first, second, third = shape.kind
+        if first is None or second is None:
+            return None
+        return [first, second] if third is None else [first, second, third]
+
     def recipes(
         self, names: tuple[str, ...], numbers: list[int], rows: list[Row], narrow: Narrow | None
     ) -> Iterator[tuple[Recipe | None, list[int], Sequence[Row]]]:

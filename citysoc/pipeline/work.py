@@ -35,6 +35,7 @@ class Work:
         timezone: the zone of hours and days that rules name.
         intel: makes what meets events with threat intelligence; None: nothing does.
         names: the house's own classes of names.
+        much: so much is to be judged that what takes a moment to be made ready is worth it.
     """
 
     rules: tuple[Path, ...] = ()
@@ -47,6 +48,7 @@ class Work:
     timezone: str = "Asia/Ho_Chi_Minh"
     intel: Callable[[], Matcher] | None = None
     names: tuple[NamePattern, ...] = ()
+    much: bool = False
 
 
 @dataclass(frozen=True, slots=True)

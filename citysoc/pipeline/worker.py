@@ -8,7 +8,7 @@ from __future__ import annotations
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
-from citysoc import telemetry
+from citysoc import compiled, telemetry
 from citysoc.collectors.spans import cut
 from citysoc.detectors.correlate import Clock, Feeds, lane_of
 from citysoc.detectors.sigma.costs import Costs
@@ -17,6 +17,7 @@ from citysoc.flow import LEVELS
 from citysoc.parsers.registry import parser
 from citysoc.parsers.rough import rough
 from citysoc.parsers.run import parse_batch
+from citysoc.parsers.windows_cells import Forms
 from citysoc.pipeline.loaded import collect_seldom, loaded_of, settle
 from citysoc.pipeline.work import Account, Processed, joined
 from citysoc.state.values import micros
@@ -55,6 +56,7 @@ class Worker:
         self._levels = frozenset(LEVELS[LEVELS.index(work.min_level) :])
         self._names = work.names
         self._own: Own | None = None
+        self._forms = Forms() if work.much and compiled.ready() else None
         loaded = loaded or loaded_of(work)
         self.detector = loaded.detector
         self._feeds = Feeds(loaded.correlations)
@@ -88,7 +90,9 @@ class Worker:
         return findings, matches
 
     def _judged(self, batch: Batch) -> tuple[list[Finding], list[Match]]:
-        told = None if self._intel else rough(batch)  # intelligence is met by all that an event says
+        told = (
+            None if self._intel else rough(batch, self._forms)
+        )  # intelligence is met by all that an event says
         if told is not None:
             try:
                 return self._judged_by_kind(told, batch.stream)

@@ -41,14 +41,15 @@ def both(worker, one):
     assert rough(one) is not None
     quick = worker.judged(one)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "rough", lambda _batch: None)
+        patch.setattr(pipeline, "rough", lambda *_: None)
         whole = worker.judged(one)
     return quick, whole
 
 
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory):
-    return Worker(Work(rules=RULES, cache_dir=tmp_path_factory.mktemp("cache")))
+@pytest.fixture(scope="module", params=[False, True], ids=["by rows", "by bytes"])
+def worker(request, tmp_path_factory):
+    cache = tmp_path_factory.getbasetemp() / "rules"
+    return Worker(Work(rules=RULES, cache_dir=cache, much=request.param))
 
 
 @pytest.mark.corpus
@@ -300,7 +301,7 @@ EVERYWHERE = ({"agency.id": "a"}, ["Thủ tướng"])
 """Where one of these, or that a word is nowhere, is asked for, every record must be made into an event."""
 
 
-def made_worker(detections):
+def made_worker(detections, *, much=False):
     plans = []
     for number, detection in enumerate(detections):
         for condition in ("s",) if detection == ["mimikatz"] else ("s", "not s"):
@@ -308,12 +309,17 @@ def made_worker(detections):
             plan = compile_document(document | {"detection": {"s": detection, "condition": condition}}, "r")
             assert plan["status"] != "refused", plan["reason"]
             plans.append(plan)
-    made = Worker(Work())
+    made = Worker(Work(much=much))
     made.detector = SigmaDetector(plans)
     return made
 
 
-WORKERS = {"by kind": made_worker(DETECTIONS), "as events": made_worker(DETECTIONS + EVERYWHERE)}
+WORKERS = {
+    "by kind": made_worker(DETECTIONS),
+    "by bytes": made_worker(DETECTIONS, much=True),
+    "as events": made_worker(DETECTIONS + EVERYWHERE),
+    "as events, by bytes": made_worker(DETECTIONS + EVERYWHERE, much=True),
+}
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -352,17 +358,19 @@ def test_no_event_is_made_of_a_nested_record(keywords, monkeypatch):
         *((17, "17", True), ("\u00e1", "a\u0301", True), (None, "a", False), ("", "a", False)),
     ],
 )
-def test_values_that_must_be_the_same(image, parent, found):
+@pytest.mark.parametrize("much", [False, True])
+def test_values_that_must_be_the_same(image, parent, found, much):
     kind = ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", 1)
     one = batch([record(kind, {"Image": image, "ParentImage": parent}, "")])
-    worker = made_worker([{"Image|fieldref": "ParentImage"}])
+    worker = made_worker([{"Image|fieldref": "ParentImage"}], much=much)
     quick, whole = both(worker, one)
     assert quick == whole
     assert ("r0-s" in {finding.rule for finding in quick[0]}) is found
 
 
-def test_candidates_are_not_made_into_events(monkeypatch):
-    worker = WORKERS["by kind"]
+@pytest.mark.parametrize("name", ["by kind", "by bytes"])
+def test_candidates_are_not_made_into_events(name, monkeypatch):
+    worker = WORKERS[name]
     monkeypatch.setattr(worker, "events", lambda _batch: pytest.fail("an event was made"))
     records = [
         record(("Security", "Microsoft-Windows-Security-Auditing", 4688), {"CommandLine": "whoami"}, "")
@@ -370,7 +378,11 @@ def test_candidates_are_not_made_into_events(monkeypatch):
     assert {"r1-s", "r0-not s"} <= {finding.rule for finding in worker.judged(batch(records))[0]}
 
 
-FEW = [made_worker(DETECTIONS[begin : begin + 3]) for begin in range(0, len(DETECTIONS), 3)]
+FEW = [
+    made_worker(DETECTIONS[begin : begin + 3], much=much)
+    for begin in range(0, len(DETECTIONS), 3)
+    for much in (False, True)
+]
 
 
 @settings(max_examples=100)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from citysoc.compiled.memory import Memory as Bytes
     from citysoc.detectors.sigma.index import Candidates
-    from citysoc.detectors.sigma.kinds import Group, Kind, Origin
+    from citysoc.detectors.sigma.records import Group, Kind, Origin
     from citysoc.flow import Event, Finding
 
 _Parts: TypeAlias = "Sequence[Sequence[Mapping[str, Sequence[str]]]]"
@@ -51,6 +52,7 @@ class SigmaDetector:
         self._store = Databases(cache_dir and cache_dir / "sigma" / "databases")
         self._rules = tuple(Rule(plan) for plan in self.plans)
         self._memory = Memory()
+        self._bytes: Bytes | None = None
         self._words = Words(self._store)
         self._fields = tuple(
             sorted(
@@ -125,12 +127,12 @@ class SigmaDetector:
             if sight is None:
                 sight = self._sight(kind, origin)
             if not sight:
-                whole += group.numbers if sight is None else ()
+                whole += map(int, group.numbers) if sight is None else ()
                 continue
-            matched, left = matches(sight, group, origin)
-            whole += [group.numbers[place] for place in left]
+            matched, left = matches(sight, group, origin, self._by_bytes(group))
+            whole += [int(group.numbers[place]) for place in left]
             for place, view, rules in matched:
-                number = group.numbers[place]
+                number = int(group.numbers[place])
                 told = Told(
                     origin.agency or UNKNOWN_AGENCY,
                     origin.event_id(number),
@@ -140,6 +142,14 @@ class SigmaDetector:
                 )
                 found.append((number, findings_of(rules, view, told)))
         return found, whole
+
+    def _by_bytes(self, group: Group) -> Bytes | None:
+        """Return what remembers values by their bytes, where it is known where these stand."""
+        if self._bytes is None and group.sheet is not None:
+            from citysoc.compiled.memory import Memory as Bytes
+
+            self._bytes = Bytes()
+        return self._bytes
 
     def _sight(self, kind: Kind, origin: Origin) -> Sight | Literal[False] | None:
         """Return what judges records of a kind; False where no rule sees them, None where their events must be made."""

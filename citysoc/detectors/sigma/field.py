@@ -140,6 +140,20 @@ class Field:
         self._memory.take(kept)
         return [number or fresh[value] for number, value in zip(found, column, strict=True)]
 
+    def fresh(self, column: Sequence[Any]) -> Sequence[int]:
+        """Return the class of each value of a column that somebody else remembers."""
+        if set(map(type, column)) != {str}:
+            column = list(map(_as_text, column))
+            texts = [value for value in column if type(value) is str]
+            own = iter(self.classifier.of_texts(texts)) if texts else iter(())
+            return [
+                next(own)
+                if type(value) is str
+                else self.classifier.of_value(value.value if type(value) is _Other else value)
+                for value in column
+            ]
+        return self.classifier.of_texts(column)
+
     def forget(self) -> None:
         """Keep only the values seen since the last time this was called."""
         self._earlier = self._known

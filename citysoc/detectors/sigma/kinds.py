@@ -7,94 +7,29 @@ not plain to see here is handed back, to be made into events and judged as such.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import compress
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from citysoc.detectors.sigma.columns import UNKNOWN, Column, Columns
 from citysoc.detectors.sigma.trial import Trial, by_runner
 from citysoc.detectors.sigma.view import View
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from citysoc.compiled.cells import Sheet
+    from citysoc.compiled.memory import Memory
+    from citysoc.detectors.sigma.field import Field
     from citysoc.detectors.sigma.index import Candidates
-    from citysoc.detectors.sigma.patterns import Glance
+    from citysoc.detectors.sigma.records import Group, Kind, Origin, Part
     from citysoc.detectors.sigma.routes import Route
     from citysoc.detectors.sigma.rule import Rule
     from citysoc.detectors.sigma.words import Words
-    from citysoc.flow import Event
 
 _MAX_MADE = 20_000
 _MAX_TRIALS = 20_000
-
-
-class Part(Protocol):
-    """What makes some fields of the events of a kind."""
-
-    places: tuple[int, ...]
-    kept: type | None
-    """The type of values that the only field has as they are, where there is such."""
-
-    def make(self, row: Any) -> Event | None:
-        """Return the fields of a record's event; None where the whole event must be made to know."""
-
-
-class Kind(Protocol):
-    """What some records have in common."""
-
-    same: Event
-    """Fields that are the same in all events."""
-    names: frozenset[str]
-    """Fields that events may have besides."""
-    words: Event
-    """Texts that events may have and records not."""
-    dropped: frozenset[str]
-    """Fields that events may have, and of which nothing was kept."""
-
-    def source(self, name: str) -> int | None:
-        """Return the place of the value that a field has as it is; None where it is made of something."""
-
-    def part(self, wanted: Iterable[str]) -> Part:
-        """Return what makes some fields."""
-
-
-class Group(Protocol):
-    """Records of one kind: which of their batch they are, and their values."""
-
-    @property
-    def kind(self) -> Any:  # a Kind; what gives moments knows more of it
-        """What they have in common."""
-
-    @property
-    def numbers(self) -> Sequence[int]:
-        """Which of the records of their batch they are."""
-
-    @property
-    def rows(self) -> Sequence[Any]:
-        """Their values."""
-
-
-class Origin(Protocol):
-    """Where records come from: what findings say besides what matched."""
-
-    agency: str
-    path: str
-
-    def saying(self, glance: Glance) -> Collection[int]:
-        """Return the numbers of the records, among those that were told apart last, that may say what a glance looks for."""
-
-    def keep(self, kind: Any, names: Collection[str]) -> None:
-        """Say which fields are asked of a kind: of records to come nothing else need be kept."""
-
-    def event_id(self, number: int) -> str:
-        """Return the ``event.id`` of a record."""
-
-    def offset(self, number: int) -> int:
-        """Return where a record stands."""
-
-    def moment(self, kind: Any, row: Any) -> dt.datetime:
-        """Return the ``@timestamp`` of a record."""
 
 
 class Sight:
@@ -107,12 +42,14 @@ class Sight:
     """
 
     __slots__ = (
+        "_columns",
         "_combinations",
         "_fields",
         "_get",
         "_glance",
         "_kind",
         "_made",
+        "_places",
         "_route",
         "_trials",
         "_words",
@@ -132,14 +69,34 @@ class Sight:
             self._glance is not None and self._glance.events([kind.words])
         )
         """Whether rules ask nothing but what a kind tells."""
-        plain = [name for name in varied if kind.source(name) is not None]
-        made = [name for name in varied if kind.source(name) is None]
+        plain = {name: place for name in varied if (place := kind.source(name)) is not None}
+        made = [name for name in varied if name not in plain]
         self._combinations = index.combinations(kind.same, [*plain, *made])
         self._fields = [index.fields[name] for name in plain]
-        places = [kind.source(name) for name in plain]
-        self._get = itemgetter(*places) if places else None
+        self._places = list(plain.values())
+        self._get = itemgetter(*self._places) if plain else None
         self._made = [_Made(index.fields[name], kind.part([name]), name) for name in made]
         self._trials: dict[Candidates, Trial] = {}
+        self._columns: Columns | None = None
+
+    def of_cells(
+        self, sheet: Sheet, some: Any, memory: Memory
+    ) -> tuple[list[tuple[int, Candidates]], list[int]]:
+        """Return the places of the records that have candidates, with these; and of those whose events must be made.
+
+        Args:
+            sheet: where the values of records stand.
+            some: the numbers of those that are meant.
+            memory: remembers the classes of values.
+        """
+        if self._columns is None:
+            plain = [
+                Column(memory, [place], partial(_of_values, field))
+                for place, field in zip(self._places, self._fields, strict=True)
+            ]
+            made = [Column(memory, one.places, one.of_values) for one in self._made]
+            self._columns = Columns([*plain, *made], self._combinations)
+        return self._columns.candidates(sheet, some)
 
     def candidates(self, rows: Sequence[Any]) -> list[Candidates] | None:
         """Return the candidates of each record; None where the whole events must be made to know."""
@@ -178,6 +135,10 @@ class Sight:
         return found
 
 
+def _of_values(field: Field, values: Sequence[tuple[Any, ...]]) -> Sequence[int]:
+    return field.fresh([value for (value,) in values])
+
+
 class _Made:
     """The classes of a field that is made of values, by those values."""
 
@@ -189,6 +150,17 @@ class _Made:
         self._name = name
         self._get = itemgetter(*part.places)
         self._known: dict[Any, int] = {}
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Which values make it."""
+        return self._part.places
+
+    def of_values(self, values: Sequence[tuple[Any, ...]]) -> Sequence[int]:
+        """Return the classes by the values that make each; ``UNKNOWN`` where the whole event must be made to know."""
+        made = [self._part.make_of(one) for one in values]
+        classes = iter(self._field.fresh([event.get(self._name) for event in made if event is not None]))
+        return [UNKNOWN if event is None else next(classes) for event in made]
 
     def classes(self, rows: Sequence[Any]) -> list[int] | None:
         column = list(map(self._get, rows))
@@ -222,24 +194,32 @@ class _Made:
 
 
 def matches(
-    sight: Sight, group: Group, origin: Origin
+    sight: Sight, group: Group, origin: Origin, memory: Memory | None = None
 ) -> tuple[list[tuple[int, View, list[Rule]]], list[int]]:
     """Return what of a group matches, and the places of the records that must be made into events.
 
     What matches is the place of a record in its group, its fields so far as rules ask for them, and the rules.
     """
     rows = group.rows
-    candidates = sight.candidates(rows) if sight.is_plain else None
-    if candidates is None:
+    candidates: Iterable[tuple[int, Candidates]]
+    whole: list[int] = []
+    if not sight.is_plain:
         return [], list(range(len(rows)))
-    whole = sight.spoken(origin, group.numbers)
+    if group.sheet is not None and memory is not None:
+        candidates, whole = sight.of_cells(group.sheet, group.some, memory)
+    else:
+        every = sight.candidates(rows)
+        if every is None:
+            return [], list(range(len(rows)))
+        candidates = compress(enumerate(every), every)
+    whole += sight.spoken(origin, group.numbers)
     left_out = frozenset(whole)
-    whole = list(whole)
+    whole = sorted(left_out)
     found = []
-    for place in compress(range(len(rows)), candidates):
+    for place, own in candidates:
         if place in left_out:
             continue
-        trial = sight.trial(candidates[place])
+        trial = sight.trial(own)
         if trial.refuted(rows[place]):
             continue
         event = trial.make(rows[place])

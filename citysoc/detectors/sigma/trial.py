@@ -13,8 +13,8 @@ from citysoc.detectors.sigma.rule import FIRST
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from citysoc.detectors.sigma.kinds import Kind
     from citysoc.detectors.sigma.nodes import Node
+    from citysoc.detectors.sigma.records import Kind
     from citysoc.detectors.sigma.rule import Rule
     from citysoc.detectors.sigma.view import View
     from citysoc.flow import Event

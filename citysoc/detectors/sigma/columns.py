@@ -1,0 +1,126 @@
+"""Candidates among records of one kind, by the bytes of their values (``compiled``): only new values are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from citysoc.compiled.cells import Sheet
+    from citysoc.compiled.memory import Memory
+    from citysoc.detectors.sigma.index import Candidates, Combinations
+
+_MAX_COMBINATIONS = 50_000
+UNKNOWN = 0
+"""No class: the event must be made as a whole to know."""
+
+
+class Column:
+    """A field of the records of a kind.
+
+    Args:
+        memory: remembers the classes.
+        places: which of a record's values make the field.
+        judge: returns the classes of some fields by the values that make each.
+    """
+
+    __slots__ = ("_judge", "_memory", "_number", "_places")
+
+    def __init__(
+        self,
+        memory: Memory,
+        places: Sequence[int],
+        judge: Callable[[list[tuple[Any, ...]]], Sequence[int]],
+    ) -> None:
+        import numpy as np
+
+        self._memory = memory
+        self._number = memory.column()
+        self._places = np.array(places, np.int32)
+        self._judge = judge
+
+    def classes(self, sheet: Sheet, some: Any) -> Any:
+        """Return the classes of some records' field, ``UNKNOWN`` among them.
+
+        Args:
+            sheet: the records.
+            some: the numbers of those that are asked.
+        """
+        import numpy as np
+
+        found = self._memory.look(sheet, some, self._places, self._number)
+        if not len(found.fresh):
+            return found.said
+        try:
+            told = self._told(sheet, some[found.fresh])
+        except BaseException:
+            self._memory.forget()  # it waits for what it will never be told
+            raise
+        return self._memory.learn(found, np.array(told, np.int32))
+
+    def _told(self, sheet: Sheet, some: Any) -> Sequence[int]:
+        from citysoc.compiled.memory import tokens
+
+        try:
+            columns = [orjson.loads(tokens(sheet, some, int(place))) for place in self._places]
+        except orjson.JSONDecodeError:  # a text that is none, such as half a letter
+            if len(some) == 1:
+                return [UNKNOWN]
+            return [self._told(sheet, some[place : place + 1])[0] for place in range(len(some))]
+        return self._judge(list(zip(*columns, strict=True)))
+
+
+class Columns:
+    """The fields that differ among the records of a kind.
+
+    Args:
+        columns: the fields.
+        combinations: says the candidates of their classes.
+    """
+
+    __slots__ = ("_any", "_columns", "_combinations", "_found", "_numbers")
+
+    def __init__(self, columns: Sequence[Column], combinations: Combinations) -> None:
+        import numpy as np
+
+        from citysoc.compiled.combine import Combinations as Numbers
+
+        self._columns = columns
+        self._combinations = combinations
+        self._numbers = Numbers(len(columns), _MAX_COMBINATIONS)
+        self._found: list[Candidates] = []
+        self._any = np.empty(0, np.bool_)
+
+    def candidates(self, sheet: Sheet, some: Any) -> tuple[list[tuple[int, Candidates]], list[int]]:
+        """Return the places of the records that have candidates, with these; and of those whose events must be made.
+
+        Args:
+            sheet: the records.
+            some: the numbers of those that are asked.
+        """
+        import numpy as np
+
+        classes = np.empty((len(self._columns), len(some)), np.int32)
+        for place, column in enumerate(self._columns):
+            classes[place] = column.classes(sheet, some)
+        numbers, begin = self._numbers.numbers(classes)
+        self._learn(begin)
+        found = self._found
+        places = np.flatnonzero(self._any[numbers])
+        pairs = zip(places.tolist(), numbers[places].tolist(), strict=True)
+        whole = np.flatnonzero((classes == UNKNOWN).any(axis=0)).tolist()
+        return [(place, found[number]) for place, number in pairs], whole
+
+    def _learn(self, begin: int) -> None:
+        """Work out the candidates of new combinations."""
+        import numpy as np
+
+        count = self._numbers.count - begin
+        if count:
+            del self._found[begin:]
+            fresh = self._numbers.keys[begin : self._numbers.count].T.tolist()
+            self._found += self._combinations.candidates(fresh, count)
+            self._any = np.array(list(map(bool, self._found)), np.bool_)
