@@ -6,12 +6,14 @@ is found is a condition decided on a text.
 
 from __future__ import annotations
 
+import functools
 from itertools import compress
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from citysoc.detectors.sigma.fulfilled import Rules
 from citysoc.detectors.sigma.match import predicate
-from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS
-from citysoc.detectors.sigma.outline import BETWEEN
+from citysoc.detectors.sigma.needs import ANYWHERE
+from citysoc.detectors.sigma.outline import BETWEEN, Form
 from citysoc.detectors.sigma.patterns import NUMERIC, Finder, block_of
 from citysoc.detectors.sigma.remainder import remainder
 from citysoc.detectors.sigma.values import decider
@@ -19,17 +21,15 @@ from citysoc.detectors.sigma.view import View
 from citysoc.detectors.text import fold, fold_again, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from citysoc.detectors.sigma.chances import Expression
     from citysoc.detectors.sigma.databases import Databases
+    from citysoc.detectors.sigma.fulfilled import Bits
     from citysoc.detectors.sigma.match import Predicate
     from citysoc.detectors.sigma.nodes import Node
     from citysoc.detectors.sigma.outline import Outline
     from citysoc.detectors.sigma.values import Decide
-
-Bits: TypeAlias = list[int]
-"""For each need the rules, one bit each, that have it fulfilled."""
 
 NOTHING = 1
 """The class of a value that fulfils nothing. No class is 0, so that a column that is known is all true."""
@@ -42,20 +42,6 @@ _MAX_MET = 8192
 _MAX_SETTLED = 1024
 _MAX_OUTCOMES = 64
 """So many sets of leads are known to have come, and so many what they settle, with so many classes each."""
-
-
-class Condition(NamedTuple):
-    """What rules ask of a field.
-
-    Args:
-        expression: what a value must have.
-        fulfilled: for each need the rules, one bit each, that have it fulfilled where the expression holds.
-        unfulfilled: the same where it does not hold.
-    """
-
-    expression: Expression
-    fulfilled: dict[int, int]
-    unfulfilled: dict[int, int]
 
 
 class _Settled(NamedTuple):
@@ -74,17 +60,6 @@ class _Settled(NamedTuple):
     classes: dict[tuple[bool, ...], int]
 
 
-def _rules(places: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Return for each need its rules as bits."""
-    found = {}
-    for place, *rules in places:
-        bits = 0
-        for rule in rules:
-            bits |= 1 << rule
-        found[place] = bits
-    return found
-
-
 class Classifier:
     """The conditions on one field, and the class of each value: the set of those that it fulfils.
 
@@ -96,23 +71,13 @@ class Classifier:
 
     def __init__(self, asked: Outline, *, fast: bool, store: Databases | None) -> None:
         self.name = asked.name
-        conditions = [
-            Condition(expression, _rules(fulfilled), _rules(unfulfilled))
-            for expression, fulfilled, unfulfilled in asked.conditions
-        ]
-        self._conditions = conditions
-        self._on_text: list[Decide | None] = [None] * len(conditions)
+        self._form = Form(asked.form)
+        self._rules = Rules(asked.rules)
+        self._on_text: dict[int, Decide] = {}
         self._on_view: dict[int, Predicate] = {}
-        self._always = frozenset(asked.always)
-        self._leading = frozenset(asked.leading)
-        self._leads = [numbers for _how, _text, numbers in asked.wanted]
-        self.wanted = [(how, text) for how, text, _numbers in asked.wanted]
-        """What is looked for in a text: how it must stand there, and the text."""
-        self.has_numbers = any(NUMERIC.issuperset(text) for _how, text in self.wanted)
-        """Whether a number may be what is looked for."""
-        self.has_patterns = any(how.startswith("re") for how, _text in self.wanted)
+        self._always = self._form.always
+        self.has_patterns = self._form.has_patterns
         """Whether texts are searched for patterns, too, one by one."""
-        self._searched = frozenset(one for one in self.wanted if one[1] and BETWEEN not in one[1])
         self._settled: dict[frozenset[int], _Settled] = {}
         self._met: set[frozenset[int]] = set()
         self._finder: Finder | None = None
@@ -123,17 +88,26 @@ class Classifier:
         self._numbers: dict[tuple[int, ...], int] = {(): NOTHING}
         self._bits: list[Bits | None] = [None, None, None]
 
+    @property
+    def wanted(self) -> list[tuple[str, str]]:
+        """What is looked for in a text: how it must stand there, and the text."""
+        return self._form.wanted
+
+    @functools.cached_property
+    def has_numbers(self) -> bool:
+        """Whether a number may be what is looked for."""
+        return any(NUMERIC.issuperset(text) for _how, text in self.wanted)
+
+    @functools.cached_property
+    def _searched(self) -> frozenset[tuple[str, str]]:
+        return frozenset(one for one in self.wanted if one[1] and BETWEEN not in one[1])
+
     def bits(self, number: int) -> Bits:
         """Return what a class fulfils."""
         bits = self._bits[number]
         if bits is None:
-            bits = [0] * MAX_NEEDS
-            held = set(self._classes[number])
-            for place, condition in enumerate(self._conditions):
-                if place in held or number == EVERYTHING:
-                    _add(bits, condition.fulfilled)
-                if place not in held or number == EVERYTHING:
-                    _add(bits, condition.unfulfilled)
+            held = self._classes[number]
+            bits = self._rules.all() if number == EVERYTHING else self._rules.fulfilled(held)
             self._bits[number] = bits
         return bits
 
@@ -192,8 +166,8 @@ class Classifier:
         settled = _Settled([], [], [], {})
         for number in sorted(self._asked_by(leading)):
             left: Node | bool = True
-            if self.name != ANYWHERE and number not in self._leading:
-                node = _node(self._conditions[number].expression, self.name)
+            if self.name != ANYWHERE and number not in self._form.leading:
+                node = _node(self._form.expression(number), self.name)
                 left = remainder(node, found, self._searched)
             if left is True:
                 settled.fulfilled.append(number)
@@ -211,7 +185,7 @@ class Classifier:
 
     def of_value(self, value: Any) -> int:
         """Return the class of a value of any type."""
-        asked: Iterable[int] = range(len(self._conditions))
+        asked: Iterable[int] = range(self._form.count)
         if value:
             some: set[int] = set(self._always)
             for text in texts(value):
@@ -231,11 +205,11 @@ class Classifier:
     def _decided(self, asked: Iterable[int], folded: str, text: str) -> int:
         tests = self._on_text
         # Elsewhere a text may be found that the value does not have: across a NUL, or before it is composed anew.
-        leading = self._leading if text.isascii() and BETWEEN not in text else ()
+        leading = self._form.leading if text.isascii() and BETWEEN not in text else ()
         fulfilled = []
         for number in sorted(asked):
             if number not in leading:
-                test = tests[number]
+                test = tests.get(number)
                 if test is None:
                     test = tests[number] = self._on(number)
                 if not test(folded, text):
@@ -247,12 +221,13 @@ class Classifier:
         """Return the function that decides a condition on a text in which one of its leads was found."""
         if self.name == ANYWHERE:  # what there is more to it is asked of each value
             return _holds
-        return decider(_node(self._conditions[number].expression, self.name), self.name)
+        return decider(_node(self._form.expression(number), self.name), self.name)
 
     def _asked_by(self, leading: Iterable[int]) -> set[int]:
         asked = set(self._always)
+        led = self._form.led
         for lead in leading:
-            asked.update(self._leads[lead])
+            asked.update(led[lead])
         return asked
 
     def _asked(self, folded: str, text: str) -> set[int] | None:
@@ -272,7 +247,7 @@ class Classifier:
     def _test(self, number: int) -> Predicate:
         test = self._on_view.get(number)
         if test is None:
-            test = self._on_view[number] = predicate(_node(self._conditions[number].expression, self.name))
+            test = self._on_view[number] = predicate(_node(self._form.expression(number), self.name))
         return test
 
     def _number(self, fulfilled: list[int]) -> int:
@@ -285,11 +260,6 @@ class Classifier:
             self._classes.append(key)
             self._bits.append(None)
         return number
-
-
-def _add(bits: Bits, more: Mapping[int, int]) -> None:
-    for place, one in more.items():
-        bits[place] |= one
 
 
 def _holds(_folded: str, _text: str) -> bool:

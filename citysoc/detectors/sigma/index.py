@@ -9,14 +9,12 @@ combination that is new is worked out with one bit a rule: OR over the fields, A
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-
-import orjson
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.detectors.sigma.classifier import EVERYTHING, NOTHING
 from citysoc.detectors.sigma.field import Field, Memory
-from citysoc.detectors.sigma.needs import ANYWHERE, MAX_NEEDS, needs
-from citysoc.detectors.sigma.outline import Outline, outline
+from citysoc.detectors.sigma.index_plan import Plan, plan_of
+from citysoc.detectors.sigma.needs import ANYWHERE
 from citysoc.detectors.sigma.patterns import Glance
 from citysoc.detectors.sigma.view import is_object
 from citysoc.detectors.text import texts
@@ -24,9 +22,9 @@ from citysoc.detectors.text import texts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from citysoc.detectors.sigma.chances import Expression
-    from citysoc.detectors.sigma.classifier import Bits, Classifier
+    from citysoc.detectors.sigma.classifier import Classifier
     from citysoc.detectors.sigma.databases import Databases
+    from citysoc.detectors.sigma.fulfilled import Bits
     from citysoc.detectors.sigma.nodes import Node
 
 Candidates: TypeAlias = tuple[int, ...]
@@ -100,84 +98,6 @@ def _all(bits: Bits) -> int:
     return left
 
 
-class Plan(NamedTuple):
-    """What is worked out of the tests of some rules: may be kept as JSON.
-
-    Args:
-        rules: how many rules there are.
-        free: for each need the rules that do not have it.
-        exact: the rules whose needs are all that they ask for.
-        fields: what they need of each field.
-    """
-
-    rules: int
-    free: list[list[int]]
-    exact: list[int]
-    fields: list[Outline]
-
-
-def plan_of(tests: Sequence[Node]) -> Plan:
-    """Return what is to be looked for to find the candidates among some rules.
-
-    Args:
-        tests: for each rule its test, as a rule's plan has it.
-    """
-    conditions: dict[str, dict[str, tuple[Expression, dict[int, list[int]], dict[int, list[int]]]]] = {}
-    free: list[list[int]] = [[] for _place in range(MAX_NEEDS)]
-    exact = []
-    for rule, test in enumerate(tests):
-        found, whole = needs(test)
-        if whole and found:
-            exact.append(rule)
-        for place in range(len(found), MAX_NEEDS):
-            free[place].append(rule)
-        for place, need in enumerate(found):
-            for name, expressions in need.items():
-                known = conditions.setdefault(name, {})
-                for one in expressions:
-                    negative = one[0] == "not"
-                    expression = ["test", *one[1:]] if negative else one
-                    condition = known.setdefault(repr(expression), (expression, {}, {}))
-                    held = condition[2] if negative else condition[1]
-                    rules = held.setdefault(place, [])
-                    if rule not in rules[-1:]:
-                        rules.append(rule)
-    fields = [
-        outline(
-            name,
-            [(expression, _listed(held), _listed(other)) for expression, held, other in known.values()],
-        )
-        for name, known in conditions.items()
-    ]
-    return Plan(len(tests), free, exact, fields)
-
-
-def _listed(rules: Mapping[int, Sequence[int]]) -> list[list[int]]:
-    return [[place, *own] for place, own in rules.items()]
-
-
-def kept_plan(tests: Sequence[Node], store: Databases) -> Plan:
-    """Return what is to be looked for, from the store if it has it already."""
-    try:
-        made_of = orjson.dumps(tests)
-    except TypeError:  # half a surrogate pair: no text that could be kept
-        return plan_of(tests)
-    found = store.plan(made_of)
-    if found is not None:
-        rules, free, exact, fields = orjson.loads(found)
-        return Plan(rules, free, exact, [Outline(*one) for one in fields])
-    plan = plan_of(tests)
-    store.keep_plan(made_of, orjson.dumps(plan, default=tuple))
-    return plan
-
-
-def _bits(rules: Sequence[int]) -> int:
-    bits = 0
-    for rule in rules:
-        bits |= 1 << rule
-    return bits
-
-
 class Index:
     """Finds the candidates among some rules; a rule is its place in the sequence.
 
@@ -197,8 +117,8 @@ class Index:
         store: Databases | None = None,
     ) -> None:
         plan = tests if isinstance(tests, Plan) else plan_of(tests)
-        self._free: Bits = list(map(_bits, plan.free))
-        self._exact = _bits(plan.exact)
+        self._free: Bits = plan.free
+        self._exact = plan.exact
         memory = memory or Memory()
         self.fields = {one.name: Field(one, memory, fast=fast, store=store) for one in plan.fields}
         """The fields by their names."""

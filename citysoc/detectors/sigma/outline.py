@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from citysoc.detectors.sigma.chances import asked, is_by_text
 from citysoc.detectors.sigma.nodes import is_silent
 from citysoc.detectors.sigma.remainder import is_settling
+from citysoc.detectors.sigma.written import read, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,22 +25,72 @@ class Outline(NamedTuple):
 
     Args:
         name: the field's name.
-        conditions: an expression each, for each need the rules that have it fulfilled where the expression holds, and
-            where it does not: the need's place, then the rules.
-        wanted: what to look for: how, the text, and the numbers of the conditions that it leads to.
-        always: the numbers of the conditions that every new value is asked.
-        leading: the numbers of the conditions that hold where one of their leads was found.
+        form: the conditions and what leads to them, see ``Form``.
+        rules: which rules have the conditions, see ``fulfilled.Rules``.
     """
 
     name: str
-    conditions: list[tuple[Expression, list[list[int]], list[list[int]]]]
-    wanted: list[tuple[str, str, list[int]]]
-    always: list[int]
-    leading: list[int]
+    form: bytes
+    rules: bytes
+
+
+class Form:
+    """What is asked of a field, whatever rules ask it; each part is read when it is first needed.
+
+    Written as lines: what is there; what to look for; the conditions that each of these leads to, and those that hold
+    where one of their leads was found; then the conditions, an expression each.
+
+    Args:
+        lines: as ``outline`` writes them.
+    """
+
+    def __init__(self, lines: bytes) -> None:
+        head, self._wanted, self._led, *expressions = lines.split(b"\n", 3)
+        self._lines = expressions[0] if expressions else b""
+        self.count, self.has_patterns, always = read(head)
+        """How many conditions there are, and whether patterns are looked for."""
+        self.always: frozenset[int] = frozenset(always)
+        """The numbers of the conditions that every new value is asked."""
+
+    @functools.cached_property
+    def wanted(self) -> list[tuple[str, str]]:
+        """What to look for: how it must stand in a value, and the text."""
+        hows, texts = read(self._wanted)
+        return list(zip(hows, texts, strict=True))
+
+    @functools.cached_property
+    def led(self) -> list[list[int]]:
+        """The numbers of the conditions that each of what is looked for leads to."""
+        return self._leads[0]
+
+    @functools.cached_property
+    def leading(self) -> frozenset[int]:
+        """The numbers of the conditions that hold where one of their leads was found."""
+        return frozenset(self._leads[1])
+
+    @functools.cached_property
+    def _leads(self) -> tuple[list[list[int]], list[int]]:
+        led, leading = read(self._led)
+        return led, leading
+
+    @functools.cached_property
+    def _expressions(self) -> list[bytes]:
+        return self._lines.split(b"\n")
+
+    def expression(self, number: int) -> Expression:
+        """Return what a condition asks."""
+        found: Expression = read(self._expressions[number])
+        return found
 
 
 def outline(name: str, conditions: Sequence[tuple[Expression, list[list[int]], list[list[int]]]]) -> Outline:
-    """Return what leads to the conditions of a field."""
+    """Return what leads to the conditions of a field.
+
+    Args:
+        name: the field's name.
+        conditions: an expression each, for each need the rules that have it fulfilled where the expression holds, and
+            where it does not: the need's place, then the rules.
+    """
     wanted: dict[tuple[str, str], list[int]] = {}
     always = []
     for number, (expression, *_rules) in enumerate(conditions):
@@ -48,13 +100,16 @@ def outline(name: str, conditions: Sequence[tuple[Expression, list[list[int]], l
         for text in found:
             wanted.setdefault(text, []).append(number)
     leading = [number for number, (expression, *_rules) in enumerate(conditions) if _is_lead(expression)]
-    return Outline(
-        name,
-        list(conditions),
-        [(how, text, numbers) for (how, text), numbers in wanted.items()],
-        always,
-        leading,
+    hows, texts = [how for how, _text in wanted], [text for _how, text in wanted]
+    form = (
+        (len(conditions), any(how.startswith("re") for how in hows), always),
+        (hows, texts),
+        (list(wanted.values()), leading),
+        *(expression for expression, *_rules in conditions),
     )
+    unfulfilled = [number for number, (_expression, _held, other) in enumerate(conditions) if other]
+    rules = unfulfilled, *((held, other) for _expression, held, other in conditions)
+    return Outline(name, b"\n".join(map(written, form)), b"\n".join(map(written, rules)))
 
 
 def leads(expression: Expression | None) -> list[tuple[str, str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from citysoc.detectors.sigma.index import Index, kept_plan
+from citysoc.detectors.sigma.index import Index
+from citysoc.detectors.sigma.index_plan import kept_plan
+from citysoc.detectors.sigma.written import written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,14 +22,15 @@ class Route:
 
     def __init__(self, rules: Sequence[Rule], memory: Memory, store: Databases) -> None:
         self.rules = rules
-        plan = kept_plan([rule.plan["test"] for rule in rules], store)
+        plan = kept_plan([written(rule.plan["test"]) for rule in rules], store)
+        self._asked = plan.asks
         self.index = Index(plan, memory, store=store)
 
     @functools.cached_property
     def asks(self) -> frozenset[str]:
         """The fields that the rules, and their findings, ask for; the empty name is left out."""
-        named = {name for rule in self.rules for name in rule.asks()}
-        return frozenset({*self.index.fields, *named} - {""})
+        told = {name for rule in self.rules for name in (*rule.entity, *rule.group_by)}
+        return frozenset({*self._asked, *told} - {""})
 
 
 def folded(value: Any) -> tuple[str, ...]:

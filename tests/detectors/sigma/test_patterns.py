@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from citysoc.detectors.sigma import databases, index
+from citysoc.detectors.sigma import databases, index_plan
 from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.expressions import (
     as_in_perl,
@@ -20,8 +20,10 @@ from citysoc.detectors.sigma.expressions import (
     literals,
     searcher,
 )
-from citysoc.detectors.sigma.index import Index, kept_plan
+from citysoc.detectors.sigma.index import Index
+from citysoc.detectors.sigma.index_plan import kept_plan
 from citysoc.detectors.sigma.patterns import Finder, Glance, block_of
+from citysoc.detectors.sigma.written import read, written
 
 HOWS = ("is", "starts", "ends", "has")
 LETTERS = 'ab:{\\c" '
@@ -148,6 +150,7 @@ TESTS = [
     ["any", [["null", "user.name"], ["text", "has", False, "process.executable", ["temp"]]]],
     ["ref", "user.name", "is", False, "host.name"],
 ]
+WRITTEN = list(map(written, TESTS))
 VALUES = [
     {"process.executable": executable, "user.name": user, "source.port": port}
     for executable in ("C:\\Temp\\whoami.exe", "c:\\net.exe", None)
@@ -157,21 +160,21 @@ VALUES = [
 
 
 def test_the_plan_of_an_index_is_taken_from_its_file(tmp_path, monkeypatch):
-    made = Index(kept_plan(TESTS, Databases(tmp_path))).candidates(VALUES)
+    made = Index(kept_plan(WRITTEN, Databases(tmp_path))).candidates(VALUES)
     assert len({*made}) > 4
     assert [path.suffix for path in tmp_path.iterdir()] == [".plan"]
-    monkeypatch.setattr(index, "plan_of", lambda _tests: pytest.fail("it was worked out"))
-    assert Index(kept_plan(TESTS, Databases(tmp_path))).candidates(VALUES) == made
+    monkeypatch.setattr(index_plan, "plan_of", lambda _tests: pytest.fail("it was worked out"))
+    assert Index(kept_plan(WRITTEN, Databases(tmp_path))).candidates(VALUES) == made
 
 
 def test_a_broken_plan_is_worked_out_anew_and_other_rules_have_another(tmp_path):
-    whole = kept_plan(TESTS, Databases(tmp_path))
+    whole = kept_plan(WRITTEN, Databases(tmp_path))
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-3])
-    assert kept_plan(TESTS, Databases(tmp_path)) == whole
-    kept_plan(TESTS[1:], Databases(tmp_path))
+    assert kept_plan(WRITTEN, Databases(tmp_path)) == whole
+    kept_plan(WRITTEN[1:], Databases(tmp_path))
     assert len(list(tmp_path.iterdir())) == 2
-    assert kept_plan(TESTS, Databases()) == whole
+    assert kept_plan(WRITTEN, Databases()) == whole
 
 
 @given(
@@ -215,3 +218,23 @@ def test_what_a_glance_may_not_pass_by(record, may):
     quiet = b'{"b": 1}'
     assert list(glance.records([quiet, record, quiet])) == ([1] if may else [])
     assert list(glance.records([record])) == ([0] if may else [])
+
+
+@pytest.mark.parametrize(
+    "text", ["half \ud800 a pair", "hóa \x00\n", "", 10**40, 0.1, ["a", None, {"b": True}]]
+)
+def test_what_is_written_is_read_as_it_was(text):
+    line = written(["text", text])
+    assert b"\n" not in line
+    assert read(line) == ["text", text]
+
+
+def test_a_test_that_the_quick_library_does_not_write_is_kept_all_the_same(tmp_path):
+    tests = [["text", "has", False, "user.name", ["\ud800", "an"]]]
+    values = [{"user.name": "An"}, {"user.name": "x"}, {}]
+    expected = Index(tests).candidates(values)
+    assert expected[0]
+    for _time in range(2):
+        index = Index(kept_plan(list(map(written, tests)), Databases(tmp_path)))
+        assert index.candidates(values) == expected
+    assert [path.suffix for path in tmp_path.iterdir()].count(".plan") == 1
