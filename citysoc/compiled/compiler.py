@@ -41,7 +41,7 @@ def compile_module(name: str) -> tuple[list[str], bytes]:
         raise NotAlone("arrays are laid out in memory in a way of their own")
     importlib.import_module(name)
     names, whole = [], None
-    for function in ENTRIES[name]:
+    for function in ENTRIES.get(name, []):
         entry = function.py_func.__name__
         part = llvm.parse_assembly(_compiled(function, entry))
         names.append(entry)
