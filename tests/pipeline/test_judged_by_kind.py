@@ -412,3 +412,12 @@ def test_what_no_rule_asks_for_is_not_kept(shape):
     assert quick == expected
     assert {finding.rule for finding in quick[0]} == {"r0-s", "r0-not s"}
     assert less < width() < whole
+
+
+def test_values_of_which_nothing_is_known_are_judged_as_events(monkeypatch):
+    monkeypatch.setattr("citysoc.detectors.sigma.classifier._MAX_CLASSES", 4)
+    records = list(sigma_events.windows(200, seed=4))
+    for own in (DETECTIONS, DETECTIONS[:3]):
+        quick, whole = both(made_worker(own), batch(records))
+        assert quick == whole
+        assert quick[0] or own is not DETECTIONS

@@ -131,7 +131,7 @@ class SigmaDetector:
                 continue
             matched, left = matches(sight, group, origin, self._by_bytes(group))
             whole += [int(group.numbers[place]) for place in left]
-            for place, view, rules in matched:
+            for place, rules, view in matched:
                 number = int(group.numbers[place])
                 told = Told(
                     origin.agency or UNKNOWN_AGENCY,

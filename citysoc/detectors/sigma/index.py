@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Candidates: TypeAlias = tuple[int, ...]
 """Places of rules, in order; ``~place`` where it is certain that the rule matches."""
 
+UNSURE: Candidates = (-(1 << 62),)
+"""Stands for the candidates of a record of which too little is known to say what is left to be asked of them."""
 _MAX_COMBINATIONS = 50_000
 _SAID = frozenset({str})
 _COUNTED = frozenset({str, int, float, dt.datetime, type(None)})
@@ -42,14 +44,16 @@ class Combinations:
         base: what events fulfil whatever those fields hold.
         fields: the fields.
         exact: the rules, one bit each, whose needs are all that they ask for.
+        known: whether base is all that is to be known; None: ``UNSURE`` is no answer, but more candidates are.
     """
 
-    __slots__ = ("_base", "_exact", "_fields", "_found")
+    __slots__ = ("_base", "_exact", "_fields", "_found", "_known")
 
-    def __init__(self, base: Bits, fields: Sequence[Field], exact: int) -> None:
+    def __init__(self, base: Bits, fields: Sequence[Field], exact: int, *, known: bool | None = None) -> None:
         self._base = base
         self._exact = exact
         self._fields = fields
+        self._known = known
         self._found: dict[tuple[int, ...], Candidates] = {}
 
     def candidates(self, columns: Sequence[Sequence[int]], count: int) -> list[Candidates]:
@@ -70,10 +74,13 @@ class Combinations:
         if found is None:
             if len(self._found) >= _MAX_COMBINATIONS:
                 self._found.clear()
+            is_known = EVERYTHING not in key
+            if self._known is not None and not (self._known and is_known):
+                return UNSURE
             fulfilled = [
                 field.classifier.bits(number) for field, number in zip(self._fields, key, strict=True)
             ]
-            exact = 0 if EVERYTHING in key else self._exact
+            exact = self._exact if is_known else 0
             found = self._found[key] = tuple(
                 ~place if exact >> place & 1 else place
                 for place in places(_all(_with(self._base, fulfilled)))
@@ -152,9 +159,10 @@ class Index:
             varied: the names of the fields that differ.
         """
         fixed = [field for name, field in self.fields.items() if name not in varied]
-        base = _with(self._free, [one.classifier.bits(one.class_of(same.get(one.name))) for one in fixed])
-        certain = not any(field.class_of(same.get(field.name)) == EVERYTHING for field in fixed)
-        return Combinations(base, [self.fields[name] for name in varied], self._exact if certain else 0)
+        classes = [field.class_of(same.get(field.name)) for field in fixed]
+        told = [one.classifier.bits(own) for one, own in zip(fixed, classes, strict=True)]
+        fields = [self.fields[name] for name in varied]
+        return Combinations(_with(self._free, told), fields, self._exact, known=EVERYTHING not in classes)
 
     def glance(self) -> Glance | None:
         """Return the quick look for what rules need of anything that an event says; None where they need nothing."""

@@ -13,8 +13,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from citysoc.detectors.sigma.columns import UNKNOWN, Column, Columns
-from citysoc.detectors.sigma.trial import Trial, by_runner
-from citysoc.detectors.sigma.view import View
+from citysoc.detectors.sigma.index import UNSURE
+from citysoc.detectors.sigma.trial import NOTHING, Trial, by_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from citysoc.detectors.sigma.records import Group, Kind, Origin, Part
     from citysoc.detectors.sigma.routes import Route
     from citysoc.detectors.sigma.rule import Rule
+    from citysoc.detectors.sigma.view import View
     from citysoc.detectors.sigma.words import Words
 
 _MAX_MADE = 20_000
@@ -195,10 +196,10 @@ class _Made:
 
 def matches(
     sight: Sight, group: Group, origin: Origin, memory: Memory | None = None
-) -> tuple[list[tuple[int, View, list[Rule]]], list[int]]:
+) -> tuple[list[tuple[int, tuple[Rule, ...], View]], list[int]]:
     """Return what of a group matches, and the places of the records that must be made into events.
 
-    What matches is the place of a record in its group, its fields so far as rules ask for them, and the rules.
+    What matches is the place of a record in its group, the rules, and its fields so far as their findings take them.
     """
     rows = group.rows
     candidates: Iterable[tuple[int, Candidates]]
@@ -219,15 +220,9 @@ def matches(
     for place, own in candidates:
         if place in left_out:
             continue
-        trial = sight.trial(own)
-        if trial.refuted(rows[place]):
-            continue
-        event = trial.make(rows[place])
-        if event is None:
+        judged = None if own is UNSURE else sight.trial(own).judge(rows[place])
+        if judged is None:
             whole.append(place)
-            continue
-        view = View(event, plain=True)
-        rules = trial.matching(view)
-        if rules:
-            found.append((place, view, rules))
+        elif judged is not NOTHING:
+            found.append((place, *judged))
     return found, whole

@@ -10,7 +10,7 @@ import operator
 import zoneinfo
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from citysoc.detectors.sigma.addresses import addresses, network
+from citysoc.detectors.sigma.addresses import within
 from citysoc.detectors.sigma.expressions import searcher
 from citysoc.detectors.sigma.glob import glob
 from citysoc.detectors.sigma.moments import moment_of, time_part
@@ -33,6 +33,8 @@ def predicate(node: Node) -> Predicate:
 
 def _all(parts: Sequence[Node]) -> Predicate:
     tests = tuple(map(predicate, sorted(parts, key=cost)))
+    if len(tests) == 1:
+        return tests[0]
 
     def test(view: View) -> bool:
         for part in tests:  # noqa: SIM110  a generator costs more than the tests
@@ -118,13 +120,7 @@ def _re(field: str, pattern: str, flags: str) -> Predicate:
 
 
 def _cidr(field: str, networks: Sequence[str]) -> Predicate:
-    known = list(map(network, networks))
-
-    def inside(text: str) -> bool:
-        return any(
-            address.version == one.version and address in one for address in addresses(text) for one in known
-        )
-
+    inside = within(networks)
     return lambda view: any(map(inside, view.folded(field)))
 
 

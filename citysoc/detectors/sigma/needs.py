@@ -75,6 +75,20 @@ def needs(test: Node) -> tuple[list[Need], bool]:
     return kept, exact and len(kept) == len(found)
 
 
+def undecided(test: Node) -> list[Node]:
+    """Return what is left to be asked of an event that fulfils a test's needs: all of these must hold."""
+    kept, exact = needs(test)
+    if exact and kept:
+        return []
+    told = _told(test[1], holds=True) if test[0] == "all" else [([test], *_needs(test, holds=True))]
+    return [
+        node
+        for nodes, found, exact in told
+        if not exact or not found or any(need not in kept for need in found)
+        for node in nodes
+    ]
+
+
 def _is_worth(need: Need) -> bool:
     """Return whether it is cheaper to decide a need on new values than to evaluate the rule more often."""
     return all(
@@ -154,22 +168,26 @@ def _pattern(pattern: str, flags: str) -> Expression | None:
 
 
 def _joined(parts: Sequence[Node], *, holds: bool) -> tuple[list[Need], bool]:
-    """Return what is needed where all parts must hold; those that look at one field only are one test of it."""
+    """Return what is needed where all parts must hold."""
+    told = _told(parts, holds=holds)
+    return [need for _nodes, found, _exact in told for need in found], all(exact for *_rest, exact in told)
+
+
+def _told(parts: Sequence[Node], *, holds: bool) -> list[tuple[list[Node], list[Need], bool]]:
+    """Return parts with their needs, and whether these say all; those that look at one field only are one test of it."""
     own: dict[str, list[Node]] = {}
-    found: list[Need] = []
-    exact = True
+    others = []
     for part in parts:
         field = only_field(part)
         if holds and field is not None and part[0] != "not":
             own.setdefault(field, []).append(part)
         else:
-            more, whole = _needs(part, holds=holds)
-            found += more
-            exact = exact and whole
-    single: list[Need] = [
-        {field: [_exactly(nodes[0] if len(nodes) == 1 else ["all", nodes])]} for field, nodes in own.items()
+            others.append(([part], *_needs(part, holds=holds)))
+    single: list[tuple[list[Node], list[Need], bool]] = [
+        (nodes, [{field: [_exactly(nodes[0] if len(nodes) == 1 else ["all", nodes])]}], True)
+        for field, nodes in own.items()
     ]
-    return single + found, exact
+    return single + others
 
 
 def _either(parts: Sequence[Node], *, holds: bool) -> tuple[list[Need], bool]:

@@ -5,6 +5,7 @@ A *kind* of records (``parsers.windows_kinds``) says where a field comes from.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Part(Protocol):
         """Return the same of the values at its places."""
 
 
-class Kind(Protocol):
+class Kind(Hashable, Protocol):
     """What some records have in common."""
 
     same: Event

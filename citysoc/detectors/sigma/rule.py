@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from citysoc.detectors.sigma.match import predicate
+from citysoc.detectors.sigma.needs import undecided
 from citysoc.detectors.sigma.nodes import fields_of
 from citysoc.detectors.sigma.tell import teller
 from citysoc.flow import Finding
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from citysoc.detectors.sigma.match import Predicate
+    from citysoc.detectors.sigma.nodes import Node
     from citysoc.detectors.sigma.tell import Teller
     from citysoc.detectors.sigma.view import View
 
@@ -36,7 +38,19 @@ class Rule:
         plan: what ``plan.compile_document`` made of it.
     """
 
-    __slots__ = ("_asks", "_head", "_tail", "_tell", "_test", "codes", "entity", "group_by", "plan")
+    __slots__ = (
+        "_asks",
+        "_head",
+        "_rest",
+        "_tail",
+        "_tell",
+        "_test",
+        "_undecided",
+        "codes",
+        "entity",
+        "group_by",
+        "plan",
+    )
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self.plan = plan
@@ -48,6 +62,8 @@ class Rule:
         self._tail = tuple(plan["tags"]), plan["window_seconds"], plan["title_vi"]
         self._asks: frozenset[str] | None = None
         self._test: Predicate | None = None
+        self._undecided: list[Node] | None = None
+        self._rest: Predicate | None = None
         self._tell: Teller | None = None
 
     def asks(self) -> frozenset[str]:
@@ -67,6 +83,23 @@ class Rule:
         if test is None:
             test = self._test = predicate(self.plan["test"])
         return test(view)
+
+    def undecided(self) -> list[Node]:
+        """Return what is left to be asked of an event that fulfils the needs of the rule."""
+        if self._undecided is None:
+            self._undecided = undecided(self.plan["test"])
+        return self._undecided
+
+    def asks_rest(self) -> set[str]:
+        """Return the fields of which that is asked; the empty name as in ``asks``."""
+        return fields_of(["all", self.undecided()])
+
+    def holds(self, view: View) -> bool:
+        """Return whether an event matches that fulfils the needs of the rule: one of its candidates, exactly told."""
+        rest = self._rest
+        if rest is None:
+            rest = self._rest = predicate(["all", self.undecided()])
+        return rest(view)
 
     def matched(self, view: View) -> dict[str, Any]:
         """Return field to value of what made an event match."""

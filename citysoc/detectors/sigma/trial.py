@@ -6,9 +6,11 @@ record is left to its whole event.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc.detectors.sigma.rule import FIRST
+from citysoc.detectors.sigma.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,9 +18,12 @@ if TYPE_CHECKING:
     from citysoc.detectors.sigma.nodes import Node
     from citysoc.detectors.sigma.records import Kind
     from citysoc.detectors.sigma.rule import Rule
-    from citysoc.detectors.sigma.view import View
     from citysoc.flow import Event
 
+_Make: TypeAlias = "Callable[[Any], Event | None]"
+NOTHING: tuple[tuple[Rule, ...], View] = (), View({}, plain=True)
+"""What is told of a record that no rule matches."""
+_MAX_TELLING = 256
 _RUNNERS = ("agency.", "citysoc.", "ecs.", "log.file.", "log.offset")
 _RUNNERS_NAMES = frozenset({"@timestamp", "event.id", "event.ingested", "event.original", "event.created"})
 
@@ -29,7 +34,7 @@ def by_runner(name: str) -> bool:
 
 
 class Trial:
-    """Some candidates, and what makes the fields that they ask for.
+    """Some candidates: what is left to be asked of them, and the fields that they ask for.
 
     Args:
         kind: of the records.
@@ -37,40 +42,71 @@ class Trial:
         certain: which of them match, as is known already.
     """
 
-    __slots__ = ("_differ", "_rules", "make")
+    __slots__ = ("_certain", "_kind", "_make", "_rules", "_same", "_telling")
 
     def __init__(self, kind: Kind, rules: Sequence[Rule], certain: Sequence[bool]) -> None:
+        self._kind = kind
         self._rules = list(zip(rules, certain, strict=True))
-        first = FIRST in kind.names
+        self._certain = tuple(rules) if all(certain) else None
+        asked = {name for rule, known in self._rules if not known for name in rule.asks_rest()}
+        self._make = _maker(kind, frozenset(asked))
+        self._telling: dict[tuple[Rule, ...], _Make] = {}
+        same = {rule: _same_in(kind, rule.undecided()) for rule, known in self._rules if not known}
+        self._same = {rule: pair for rule, pair in same.items() if pair is not None}
+
+    def judge(self, row: Any) -> tuple[tuple[Rule, ...], View] | None:
+        """Return the rules that match a record, and what its event says to their findings.
+
+        Returns:
+            None where the whole event must be made to know; no rules where none matches.
+        """
+        rules = self._certain
+        if rules is None:
+            rules = self._decided(row)
+            if not rules:
+                return None if rules is None else NOTHING
+        make = self._telling.get(rules) or self._new(rules)
+        event = make(row)
+        return None if event is None else (rules, View(event, plain=True))
+
+    def _decided(self, row: Any) -> tuple[Rule, ...] | None:
+        """Return the rules that match; None where the whole event must be made to know."""
+        rules = self._rules
+        if self._same:
+            same = self._same
+            rules = [one for one in rules if one[0] not in same or not _differ(row, *same[one[0]])]
+            if all(certain for _rule, certain in rules):
+                return tuple([rule for rule, _certain in rules])
+        event = self._make(row)
+        if event is None:
+            return None
+        view = View(event, plain=True)
+        return tuple([rule for rule, certain in rules if certain or rule.holds(view)])
+
+    def _new(self, rules: tuple[Rule, ...]) -> _Make:
+        """Return what makes the fields that the findings of some rules take."""
+        if len(self._telling) >= _MAX_TELLING:
+            self._telling.clear()
+        first = FIRST in self._kind.names
         asked = {name for rule in rules for name in (rule.asks_first() if first else rule.asks())}
-        make = kind.part(asked).make
-        self.make = _whole if any(map(by_runner, asked)) else _with_first(make) if first else make
-        """Makes the fields; None where the whole event must be made."""
-        pairs = [] if any(certain) else [_same_in(kind, rule.plan["test"]) for rule in rules]
-        self._differ = [pair for pair in pairs if pair is not None] if all(pairs) else []
-
-    def refuted(self, row: Any) -> bool:
-        """Return whether it is plain to see that no rule matches a record: values that must be the same are not."""
-        if not self._differ:
-            return False
-        for one, other in self._differ:
-            first, second = row[one], row[other]
-            if type(first) is not str or type(second) is not str:
-                return False
-            if not first.isascii() or not second.isascii():
-                return False
-            if len(first) == len(second) and first.lower() == second.lower():
-                return False
-        return True
-
-    def matching(self, view: View) -> list[Rule]:
-        """Return the rules that match an event."""
-        return [rule for rule, certain in self._rules if certain or rule.matches(view)]
+        make = _maker(self._kind, frozenset(asked))
+        made = self._telling[rules] = _with_first(make) if first else make
+        return made
 
 
-def _same_in(kind: Kind, test: Node) -> tuple[int, int] | None:
-    """Return the places of two values that must be the same, but for their case, for a rule to match; None if there are none."""
-    for part in test[1] if test[0] == "all" else [test]:
+def _differ(row: Any, one: int, other: int) -> bool:
+    """Return whether it is plain to see that two values are not the same, whatever their case."""
+    first, second = row[one], row[other]
+    if type(first) is not str or type(second) is not str:
+        return False
+    if not first.isascii() or not second.isascii():
+        return False
+    return len(first) != len(second) or first.lower() != second.lower()
+
+
+def _same_in(kind: Kind, parts: Sequence[Node]) -> tuple[int, int] | None:
+    """Return the places of two values that must be the same, but for their case, for all parts to hold; None if there are none."""
+    for part in parts:
         if part[0] == "ref" and part[2] == "is":
             one, other = kind.source(part[1]), kind.source(part[4])
             if one is not None and other is not None:
@@ -78,11 +114,17 @@ def _same_in(kind: Kind, test: Node) -> tuple[int, int] | None:
     return None
 
 
+@functools.lru_cache(maxsize=8192)
+def _maker(kind: Kind, names: frozenset[str]) -> _Make:
+    """Return what makes some fields of the events of a kind; None where the whole event must be made."""
+    return _whole if any(map(by_runner, names)) else kind.part(names).make
+
+
 def _whole(_row: Any) -> None:
     return None
 
 
-def _with_first(make: Callable[[Any], Event | None]) -> Callable[[Any], Event | None]:
+def _with_first(make: _Make) -> _Make:
     """Return what makes events that say what their findings are about."""
 
     def made(row: Any) -> Event | None:

@@ -33,19 +33,23 @@ class View:
         plain: its names have no spaces, or are written without them already.
     """
 
-    __slots__ = ("_folded", "_joined", "_said", "event")
+    __slots__ = ("_folded", "_said", "event")
 
     def __init__(self, event: Mapping[str, Any], *, plain: bool = False) -> None:
         self.event = event if plain else with_plain_names(event)
         self._folded: dict[str, tuple[str, ...]] = {}
-        self._said: dict[bool, tuple[str, ...]] = {}
-        self._joined: dict[bool, str] = {}
+        self._said: dict[tuple[bool, bool], Any] = {}
 
     def folded(self, field: str) -> tuple[str, ...]:
         """Return the folded texts of a field; none where it is absent."""
         found = self._folded.get(field)
         if found is None:
-            found = self._folded[field] = tuple([fold(text) for text in texts(self.event.get(field))])
+            value = self.event.get(field)
+            if type(value) is str:  # most are, and of ASCII
+                found = (value.lower() if value.isascii() else fold(value),)
+            else:
+                found = tuple([fold(text) for text in texts(value)])
+            self._folded[field] = found
         return found
 
     def cased(self, field: str) -> tuple[str, ...]:
@@ -54,17 +58,17 @@ class View:
 
     def said(self, *, cased: bool) -> tuple[str, ...]:
         """Return every text that the record itself says: its values, and its original line."""
-        found = self._said.get(cased)
+        found: tuple[str, ...] | None = self._said.get((cased, False))
         if found is None:
             shape = compose if cased else fold
-            found = self._said[cased] = tuple([shape(text) for text in _said(self.event)])
+            found = self._said[cased, False] = tuple([shape(text) for text in _said(self.event)])
         return found
 
     def all_said(self, *, cased: bool) -> str:
         """Return what the record says as one text, for words that are looked for anywhere."""
-        found = self._joined.get(cased)
+        found: str | None = self._said.get((cased, True))
         if found is None:
-            found = self._joined[cased] = _BETWEEN.join(self.said(cased=cased))
+            found = self._said[cased, True] = _BETWEEN.join(self.said(cased=cased))
         return found
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from citysoc.detectors.sigma import SigmaDetector
+from citysoc.detectors.sigma.addresses import addresses, network, within
 from citysoc.detectors.sigma.glob import glob
 from citysoc.detectors.sigma.index import Index
 from citysoc.detectors.sigma.match import predicate
+from citysoc.detectors.sigma.needs import undecided
 from citysoc.detectors.sigma.plan import compile_document
 from citysoc.detectors.sigma.view import View
 from citysoc.detectors.text import fold
@@ -73,6 +76,7 @@ LEAVES = st.one_of(
         WORDS,
     ),
 )
+NAM = ["text", "is", False, "user.name", ["nam"]]
 NODES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
@@ -104,6 +108,65 @@ def test_the_index_never_hides_a_match(nodes, event):
             holds = predicate(node)(view)
             assert holds or place not in certain
             assert not holds or place in candidates
+
+
+@settings(max_examples=300)
+@given(st.lists(NODES, min_size=1, max_size=5), EVENTS)
+@example(
+    [["all", [["text", "has", False, "file.path", ["a"]], ["text", "is", False, "user.name", ["b"]]]]],
+    {"user.name": "b"},
+)
+def test_what_is_left_to_be_asked_of_a_candidate_says_whether_it_matches(nodes, event):
+    view = View(event)
+    (found,) = Index(nodes).candidates([event])
+    for place in found:
+        node = nodes[max(place, ~place)]
+        assert predicate(["all", undecided(node)])(view) == predicate(node)(view)
+        assert place >= 0 or undecided(node) == []
+
+
+def test_what_needs_say_is_not_asked_again():
+    long, short = (["text", "has", False, "file.path", [word]] for word in ("mimikatz", "a"))
+    either = ["any", [["all", [long, ["not", short]]], short]]
+    assert undecided(["all", [long, NAM]]) == []
+    assert undecided(["all", [["text", "has", False, "process.command_line", ["get"]], NAM]]) == [
+        ["text", "has", False, "process.command_line", ["get"]]
+    ]
+    assert undecided(["ref", "user.name", "is", False, "host.name"]) == [
+        ["ref", "user.name", "is", False, "host.name"]
+    ]
+    assert undecided(["all", [NAM, ["keyword", False, [["*"], "x", ["*"]]]]]) == [
+        ["keyword", False, [["*"], "x", ["*"]]]
+    ]
+    assert undecided(["all", [NAM, either]]) in ([], [either])
+
+
+NETWORKS = st.lists(
+    st.one_of(
+        st.ip_addresses(v=4, network="10.0.0.0/24").flatmap(
+            lambda one: st.integers(22, 32).map(lambda size: str(ip_network((int(one), size), strict=False)))
+        ),
+        st.sampled_from(
+            ["0.0.0.0/0", "10.0.0.4/30", "::ffff:10.0.0.0/104", "::/0", "fe80::/10", "255.255.255.255/32"]
+        ),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(
+    NETWORKS,
+    st.one_of(
+        st.ip_addresses(network="10.0.0.0/22").map(str),
+        st.ip_addresses(v=6).map(str),
+        st.sampled_from(["::ffff:10.0.0.5", "fe80::1%eth0", "255.255.255.255", "none", "10.0.0.7 "]),
+    ),
+)
+def test_an_address_lies_within_networks(networks, text):
+    known = [network(one) for one in networks]
+    lies = any(one.version == net.version and one in net for one in addresses(text) for net in known)
+    assert within(networks)(text) is lies
 
 
 def naive(node, event):
