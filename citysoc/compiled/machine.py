@@ -8,7 +8,6 @@ Loops are written in modules of their own, which only the compiler reads (``mark
 
 To load what is kept takes three hundredths of a second, nearly all of it for LLVM itself (llvmlite); to load the compiler
 takes half a second, and to compile some seconds more. While a loop runs no other thread of Python does, and Ctrl-C waits.
-Arrays of which one is written should not overlap.
 """
 
 from __future__ import annotations
@@ -41,8 +40,9 @@ class _Method(ctypes.Structure):
 
 
 class Loops:
-    """The entries of a module of loops, by their names, once they are loaded.
+    """The entries of a module of loops, by their names.
 
+    They are loaded by ``load``, or when the first of them is asked for: then nothing is kept.
     Entries take arrays of exactly the types that they are annotated with, and whole numbers of 64 bits; they raise a
     TypeError (an OverflowError) where they are given others, and return a whole number.
 
@@ -54,8 +54,10 @@ class Loops:
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
-        """Say what is missing; entries that were loaded are found before."""
-        raise AttributeError(f"{self._module}: no entry {name!r} was loaded")
+        """Load the entries; those that are loaded are found before."""
+        if name.startswith("_") or len(vars(self)) > 1 or not self.load():
+            raise AttributeError(f"{self._module}: no entry {name!r}")
+        return getattr(self, name)
 
     def load(self, directory: Path | None = None) -> bool:
         """Load the entries; return whether they can be had on this machine.

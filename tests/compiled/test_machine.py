@@ -111,12 +111,15 @@ def test_nothing_is_written_where_nothing_may_be(loops):
 def test_entries_that_are_not_there_are_named():
     with pytest.raises(AttributeError, match="'other'"):
         Loops(MODULE).other(1)
+    with pytest.raises(AttributeError, match="'total'"):
+        Loops("tests.compiled.loops.missing").total(_FIVE, 0)
 
 
 def test_nothing_needs_to_be_kept():
     loops = Loops(MODULE)
     assert loops.load()
     assert loops.total(_FIVE, 0) == 10
+    assert Loops(MODULE).total(_FIVE, 1) == 11
 
 
 def test_what_is_kept_is_loaded_without_the_compiler(directory):
