@@ -174,8 +174,8 @@ def _cut_one(block: Any, place: Any, end: Any, cell: Any, begins: Any, ends: Any
         return cell, names
     most = cell + _MAX_CELLS
     place = _after_blanks(block, place + 1)
-    while cell < most:
-        if block[place] != _QUOTE:
+    while True:
+        if cell == most or block[place] != _QUOTE:
             return cell, np.uint64(0)
         name = place + 1
         place = name
