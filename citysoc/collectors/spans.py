@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from citysoc.errors import SourceError
 from citysoc.flow import Unread
 from citysoc.framing.base import Frames, Limits
+from citysoc.framing.block import SPARE, Block
 from citysoc.framing.codes import leading_nuls
 from citysoc.framing.lines import begin_of, frame_span
 from citysoc.i18n import _
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from citysoc.collectors.found import Found
     from citysoc.flow import Batch
 
-__all__ = ["begin_of", "cut", "of_file", "of_stream"]
+__all__ = ["begin_of", "block_of", "cut", "of_file", "of_stream"]
 
 _CHUNK = 1 << 20
 _LOOK = 16 << 10
+_MOST_AT_ONCE = 4
+"""So many whole spans may be held at once."""
 _TAIL = 4
 """So many whole spans before the end of a file they begin to become smaller: each is that part of what is left."""
 _SMALLEST = 8
@@ -109,6 +112,30 @@ def cut(batch: Batch, limits: Limits | None = None) -> Iterator[Batch]:
         refused = ()
     if refused:
         yield replace(batch, refused=refused, unread=None)
+
+
+def block_of(batch: Batch, limits: Limits | None = None) -> Block | None:
+    """Return the lines of a batch uncut; None where they must be cut to be known, or are too many to be held at once.
+
+    Args:
+        batch: one whose lines are unread.
+        limits: the bounds.
+
+    Raises:
+        SourceError: the file cannot be read, or another is in its place.
+    """
+    unread = batch.unread
+    most = _MOST_AT_ONCE * (limits or Limits()).batch_bytes
+    if unread is None or unread.end - unread.begin > most:
+        return None
+    data = bytearray().join(_chunks(unread) if unread.data is None else [unread.data])
+    if not data or b"\0" in data:  # a NUL may belong to a line or stand around it
+        return None
+    if not data.endswith(b"\n"):
+        data += b"\n"
+    size = len(data)
+    data += b"\n" * SPARE
+    return Block(data, size, unread.begin)
 
 
 def _bytes(data: bytes, begin: int, size: int = 0) -> Frames:

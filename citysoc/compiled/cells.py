@@ -23,8 +23,8 @@ _SPACE = ord(" ")
 _BLANKS = tuple(ord(letter) for letter in " \t\r")
 _ESCAPES = tuple(ord(letter) for letter in '"\\/bfnrt')
 _TRUE, _FALSE, _NULL = (tuple(word) for word in (b"true", b"false", b"null"))
-_QUOTES, _BACKSLASHES, _SPACES, _HIGH = (
-    np.uint64(letter * 0x0101010101010101) for letter in (_QUOTE, _BACKSLASH, 32, 128)
+_QUOTES, _BACKSLASHES, _SPACES, _LINES, _HIGH = (
+    np.uint64(letter * 0x0101010101010101) for letter in (_QUOTE, _BACKSLASH, _SPACE, _LINE, 128)
 )
 _MAX_CELLS = 200
 """Records with more values are odd."""
@@ -59,14 +59,32 @@ def sheet_of(records: Sequence[bytes], block: bytes) -> Sheet:
 
     Args:
         records: without line feeds.
-        block: the same as one: a line feed after each, and some more bytes.
+        block: the same as one: a line feed after each, and ``SPARE`` or more bytes.
     """
     count = len(records)
     lines = np.zeros(count + 1, np.int32)
     np.cumsum(np.fromiter(map(len, records), np.int32, count) + np.int32(1), out=lines[1:])
+    return _sheet(np.frombuffer(block, np.uint8), lines)
+
+
+def sheet_of_lines(block: bytes | bytearray, size: int) -> Sheet:
+    """Return lines with where the values of the records that they are stand.
+
+    Args:
+        block: the lines, and ``SPARE`` or more bytes.
+        size: of the lines, the last of which ends, too.
+    """
+    data = np.frombuffer(block, np.uint8)
+    lines = np.zeros(block.count(b"\n", 0, size) + 1, np.int32)
+    _divide(data, size, lines)
+    return _sheet(data, lines)
+
+
+def _sheet(block: Any, lines: Any) -> Sheet:
     most = len(block) // _LEAST + 1
+    count = len(lines) - 1
     sheet = Sheet(
-        np.frombuffer(block, np.uint8),
+        block,
         lines,
         np.empty(count + 1, np.int32),
         np.empty(most, np.int32),
@@ -75,6 +93,21 @@ def sheet_of(records: Sequence[bytes], block: bytes) -> Sheet:
     )
     _cut(*sheet)
     return sheet
+
+
+@njit(cache=True)
+def _divide(block: Any, size: Any, lines: Any) -> Any:
+    """Find where lines end."""
+    number = 0
+    for place in range(0, size, 8):
+        word: Any = load(block, place)
+        found = equal_bytes(word, _LINES)
+        while found:
+            at = place + np.int64(zeros_below(found) >> np.uint64(3))
+            if at < size and block[at] == _LINE:
+                number += 1
+                lines[number] = at + 1
+            found &= found - np.uint64(1)
 
 
 @njit(inline="always")
@@ -291,3 +324,4 @@ def warm() -> None:
     """Load or compile what this module needs."""
     sheet = sheet_of([b'{"a":1}'], b'{"a":1}\n' + bytes(SPARE))
     alike(sheet, np.array([0], np.int32), frame(sheet, 0))
+    sheet_of_lines(b"\n" + bytes(SPARE), 1)

@@ -6,22 +6,24 @@ For commands that want findings and nothing else. Whatever is not plain to see h
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from citysoc.flow import position_id
+from citysoc.framing.block import Lines
 from citysoc.parsers.run import FUTURE, clean, context_of, decode, is_believable, parser_name
 from citysoc.parsers.times import guess
 from citysoc.parsers.windows_cells import Forms, Rows
 from citysoc.parsers.windows_kinds import Kind
 from citysoc.parsers.windows_narrow import keep
-from citysoc.parsers.windows_rows import block_of, by_recipe
+from citysoc.parsers.windows_rows import block_of, by_recipe, ends_of
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from citysoc.compiled.cells import Sheet
     from citysoc.flow import Batch
+    from citysoc.framing.block import Block
     from citysoc.parsers.windows_shapes import Recipe
 
 _PARSER = "windows"
@@ -51,13 +53,41 @@ class Group:
 class Glance(Protocol):
     """What tells which records may say what rules look for anywhere."""
 
-    def block(self, block: bytes, records: Sequence[bytes]) -> Sequence[int]:
+    def block(self, block: bytes | bytearray, ends: Callable[[], Sequence[int]]) -> Sequence[int]:
         """Return the numbers of such records.
 
         Args:
             block: the records as one, see ``windows_rows.block_of``.
-            records: the records.
+            ends: returns where each record ends, with its line feed.
         """
+
+
+class Records(Protocol):
+    """The records of a batch, by their numbers."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, number: int) -> bytes:
+        """Return one."""
+
+    def offset(self, number: int) -> int:
+        """Return where it stands."""
+
+
+class _Cut(NamedTuple):
+    """The records of a batch that was cut."""
+
+    batch: Batch
+
+    def __len__(self) -> int:
+        return len(self.batch.records)
+
+    def __getitem__(self, number: int) -> bytes:  # type: ignore[override]  # no tuple to anyone
+        return self.batch.records[number]
+
+    def offset(self, number: int) -> int:
+        return self.batch.offsets[number]
 
 
 class Rough:
@@ -66,52 +96,87 @@ class Rough:
     Args:
         batch: the batch.
         parser: the name of its parser.
+        records: its records.
         forms: tells records apart by where their values stand; None reads them.
+        uncut: the bytes of lines that were not cut, and where their values stand.
     """
 
-    def __init__(self, batch: Batch, parser: str, forms: Forms | None) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        parser: str,
+        records: Records,
+        forms: Forms | None,
+        uncut: tuple[bytearray, Sheet] | None = None,
+    ) -> None:
         self._forms = forms
         self._batch = batch
         self._context = context_of(batch)
         self._parser = parser
         self._latest = batch.arrived + FUTURE
-        self.count = len(batch.records)
+        self._records = records
+        self._uncut_lines = uncut
+        self.count = len(records)
         self.agency = batch.agency
         self.path = batch.path
-        self._part: tuple[int, Sequence[bytes], bytes] = 0, (), b""
+        self._look: Callable[[Glance], Sequence[int]] = _nobody
+        self._begin = 0
         self._said: dict[Glance, frozenset[int]] = {}
+
+    def parts(self, most: int) -> Iterator[tuple[list[Group], list[int]]]:
+        """Yield the records by their kinds, and the numbers of those that must be made into events.
+
+        Args:
+            most: so many at once, where they were cut.
+        """
+        if self._uncut_lines is not None:
+            yield self._uncut(*self._uncut_lines)
+            return
+        for begin in range(0, self.count, most):
+            yield self.groups(begin, begin + most)
 
     def groups(self, begin: int, end: int) -> tuple[list[Group], list[int]]:
         """Return some of the records by their kinds, and the numbers of those that must be made into events."""
         records = self._batch.records[begin:end]
         block = block_of(records)
-        self._part = begin, records, block
-        self._said = {}
-        if self._forms is not None:
-            return self._by_cells(self._forms, begin, records, block)
-        return self._by_rows(range(begin, begin + len(records)), records, block)
-
-    def _by_cells(
-        self, forms: Forms, begin: int, records: Sequence[bytes], block: bytes
-    ) -> tuple[list[Group], list[int]]:
+        self._begin, self._said = begin, {}
+        self._look = lambda glance: glance.block(block, lambda: ends_of(records))
+        if self._forms is None:
+            return self._by_rows(range(begin, begin + len(records)), records, block)
         from citysoc.compiled.cells import sheet_of
 
-        read = records
+        read: Sequence[bytes] = records
         if not block.isascii() or b"\0" in block:
             read = [_cleaned(record) for record in records]
             block = block_of(read)
-        sheet = sheet_of(read, block)
+        return self._by_cells(self._forms, begin, sheet_of(read, block), read)
+
+    def _uncut(self, data: bytearray, sheet: Sheet) -> tuple[list[Group], list[int]]:
+        self._look = lambda glance: glance.block(data, sheet.lines[1:].tolist)
+        if self._forms is None:
+            raise AssertionError("lines that were not cut are told apart by where values stand")
+        if data.isascii():
+            return self._by_cells(self._forms, 0, sheet, self._records)
+        from citysoc.compiled.cells import sheet_of
+
+        read = [_cleaned(self._records[number]) for number in range(self.count)]
+        return self._by_cells(self._forms, 0, sheet_of(read, block_of(read)), read)
+
+    def _by_cells(
+        self, forms: Forms, begin: int, sheet: Sheet, read: Records | Sequence[bytes]
+    ) -> tuple[list[Group], list[int]]:
+        """Return records by their kinds, where they stand in a sheet; the first has the number ``begin``."""
         groups, rest = [], []
         for kind, some in forms.kinds(sheet, read):
             if kind is None:
-                rest += some.tolist()
+                rest += [begin + number for number in some.tolist()]
             else:
                 groups.append(Group(kind, some + begin, Rows(read, some), sheet, some))
+        rest = [number for number in sorted(rest) if self._records[number].strip()]
         if not rest:
             return groups, []
-        rest.sort()
-        left = [records[number] for number in rest]
-        more, whole = self._by_rows([begin + number for number in rest], left, block_of(left))
+        left = [self._records[number] for number in rest]
+        more, whole = self._by_rows(rest, left, block_of(left))
         return groups + more, whole
 
     def _by_rows(
@@ -132,16 +197,16 @@ class Rough:
         """Return the numbers of the records, among those that were told apart last, that may say what a glance looks for."""
         said = self._said.get(glance)
         if said is None:
-            begin, records, block = self._part
-            found = glance.block(block, records)
-            said = self._said[glance] = frozenset(begin + number for number in found)
+            said = self._said[glance] = frozenset(self._begin + number for number in self._look(glance))
         return said
 
     def only(self, numbers: Sequence[int]) -> Batch:
         """Return the batch with these records only."""
-        offsets = tuple(self._batch.offsets[number] for number in numbers)
-        records = tuple(self._batch.records[number] for number in numbers)
-        return replace(self._batch, records=records, offsets=offsets, refused=(), parser=self._parser)
+        offsets = tuple(self._records.offset(number) for number in numbers)
+        records = tuple(self._records[number] for number in numbers)
+        return replace(
+            self._batch, records=records, offsets=offsets, refused=(), parser=self._parser, unread=None
+        )
 
     def keep(self, kind: Kind, names: Collection[str]) -> None:
         """Say which fields are asked of a kind: of records to come nothing else need be kept."""
@@ -149,11 +214,11 @@ class Rough:
 
     def event_id(self, number: int) -> str:
         """Return the ``event.id`` of a record."""
-        return position_id(self._batch.stream, self._batch.identity, self._batch.offsets[number])
+        return position_id(self._batch.stream, self._batch.identity, self._records.offset(number))
 
     def offset(self, number: int) -> int:
         """Return where a record stands."""
-        return self._batch.offsets[number]
+        return self._records.offset(number)
 
     def moment(self, kind: Kind, row: Any) -> dt.datetime:
         """Return the ``@timestamp`` of a record."""
@@ -174,7 +239,31 @@ def rough(batch: Batch, forms: Forms | None = None) -> Rough | None:
     name = parser_name(batch)
     if name != _PARSER or batch.parser_options:  # options may say what no record does
         return None
-    return Rough(batch, name, forms)
+    return Rough(batch, name, _Cut(batch), forms)
+
+
+def rough_of(batch: Batch, block: Block, forms: Forms, *, longest: int) -> Rough | None:
+    """Return a batch of lines that were not cut, told apart by kinds; None where they must be cut to be known.
+
+    Args:
+        batch: the batch.
+        block: its lines.
+        forms: what was learned of records before.
+        longest: so many bytes a line may have.
+    """
+    if batch.parser != _PARSER or batch.parser_options:
+        return None
+    from citysoc.compiled.cells import sheet_of_lines
+
+    sheet = sheet_of_lines(block.data, block.size)
+    lines = sheet.lines
+    if (lines[1:] - lines[:-1]).max() > longest + 1:
+        return None
+    return Rough(batch, batch.parser, Lines(block, lines), forms, (block.data, sheet))
+
+
+def _nobody(_glance: Glance) -> Sequence[int]:
+    return ()
 
 
 def _cleaned(record: bytes) -> bytes:

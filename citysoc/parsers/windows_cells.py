@@ -6,7 +6,7 @@ channel that come with it, it is worked out once which recipe (``windows_shapes`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import orjson
 
@@ -14,7 +14,7 @@ from citysoc.parsers import windows
 from citysoc.parsers.windows_kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from citysoc.compiled.cells import Frame, Sheet
     from citysoc.parsers.windows_shapes import Row
@@ -25,6 +25,13 @@ _MAX_AT_ONCE = 128
 """More forms than that in one block are left to the reader of any JSON."""
 
 
+class Records(Protocol):
+    """Records by their numbers."""
+
+    def __getitem__(self, number: int, /) -> bytes:
+        """Return one."""
+
+
 class Rows:
     """The values of records, read when they are asked for.
 
@@ -33,7 +40,7 @@ class Rows:
         some: the numbers of those that are meant.
     """
 
-    def __init__(self, records: Sequence[bytes], some: Any) -> None:
+    def __init__(self, records: Records, some: Any) -> None:
         self._records = records
         self._some = some
         self._read: dict[int, Row] = {}
@@ -44,7 +51,7 @@ class Rows:
     def __getitem__(self, place: int) -> Row:
         row = self._read.get(place)
         if row is None:
-            row = self._read[place] = tuple(orjson.loads(self._records[self._some[place]]).values())
+            row = self._read[place] = tuple(orjson.loads(self._records[int(self._some[place])]).values())
         return row
 
 
@@ -74,7 +81,7 @@ class Forms:
         self._forms: dict[int, _Form] = {}
         self._kinds: list[Kind] = []
 
-    def kinds(self, sheet: Sheet, records: Sequence[bytes]) -> Iterator[tuple[Kind | None, Any]]:
+    def kinds(self, sheet: Sheet, records: Records) -> Iterator[tuple[Kind | None, Any]]:
         """Yield kinds and the numbers of the records of each; None for those that must be read.
 
         Args:
@@ -107,7 +114,7 @@ class Forms:
             elif len(some):
                 yield from self._of_form(form, sheet, some, records)
 
-    def _new(self, code: int, sheet: Sheet, number: int, records: Sequence[bytes]) -> _Form:
+    def _new(self, code: int, sheet: Sheet, number: int, records: Records) -> _Form:
         import numpy as np
 
         from citysoc.compiled.cells import frame
@@ -122,7 +129,7 @@ class Forms:
         return form
 
     def _of_form(
-        self, form: _Form, sheet: Sheet, some: Any, records: Sequence[bytes]
+        self, form: _Form, sheet: Sheet, some: Any, records: Records
     ) -> Iterator[tuple[Kind | None, Any]]:
         import numpy as np
 

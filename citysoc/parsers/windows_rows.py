@@ -54,6 +54,11 @@ def block_of(records: Sequence[bytes]) -> bytes:
     return b"\n".join((*records, _PADDING))
 
 
+def ends_of(records: Sequence[bytes]) -> list[int]:
+    """Return where each record ends in ``block_of`` them, with its line end."""
+    return list(accumulate([len(record) + 1 for record in records]))
+
+
 def by_recipe(records: Sequence[bytes], block: bytes) -> tuple[list[Found], list[int]]:
     """Return records by their recipes, and the numbers of those that have none.
 
@@ -181,7 +186,7 @@ def _nested(block: bytes, records: Sequence[bytes]) -> Sequence[int]:
         database.scan(block, on_match)
     except hyperscan.error:
         return range(len(records))
-    begins = list(accumulate([len(record) + 1 for record in records])) if ends else []
+    begins = ends_of(records) if ends else []
     return sorted({bisect_left(begins, end) for end in ends})
 
 

@@ -9,13 +9,14 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from citysoc import compiled, telemetry
-from citysoc.collectors.spans import cut
+from citysoc.collectors.spans import block_of, cut
 from citysoc.detectors.correlate import Clock, Feeds, lane_of
 from citysoc.detectors.sigma.costs import Costs
 from citysoc.ecs.schema import to_table
 from citysoc.flow import LEVELS
+from citysoc.framing.base import Limits
 from citysoc.parsers.registry import parser
-from citysoc.parsers.rough import rough
+from citysoc.parsers.rough import rough, rough_of
 from citysoc.parsers.run import parse_batch
 from citysoc.parsers.windows_cells import Forms
 from citysoc.pipeline.loaded import collect_seldom, loaded_of, settle
@@ -24,7 +25,7 @@ from citysoc.state.values import micros
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pyarrow as pa
 
@@ -83,11 +84,23 @@ class Worker:
         """
         findings: list[Finding] = []
         matches: list[Match] = []
-        for one in cut(batch):
-            own, fed = self._judged(one)
+        for own, fed in self._parts(batch):
             findings += own
             matches += fed
         return findings, matches
+
+    def _parts(self, batch: Batch) -> Iterator[tuple[list[Finding], list[Match]]]:
+        forms = None if self._intel else self._forms  # intelligence is met by all that an event says
+        if forms is not None and (block := block_of(batch)) is not None:
+            told = rough_of(batch, block, forms, longest=Limits().max_record_bytes)
+            if told is not None:
+                try:
+                    yield self._judged_by_kind(told, batch.stream)
+                except Exception:  # noqa: BLE001  around one component: events are judged whole then
+                    _log.exception("detector.failed", records=told.count)
+                else:
+                    return
+        yield from map(self._judged, cut(batch))
 
     def _judged(self, batch: Batch) -> tuple[list[Finding], list[Match]]:
         told = (
@@ -106,8 +119,7 @@ class Worker:
     def _judged_by_kind(self, told: Rough, stream: str) -> tuple[list[Finding], list[Match]]:
         """Judge records that become events only where that is needed to know, or to correlate."""
         found: list[tuple[int, list[Finding]]] = []
-        for begin in range(0, told.count, _AT_ONCE):
-            groups, whole = told.groups(begin, begin + _AT_ONCE)
+        for groups, whole in told.parts(_AT_ONCE):
             own, left = self.detector.of_kinds(groups, told)
             found += own
             if whole or left:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import re
 from bisect import bisect_left
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
@@ -236,40 +236,42 @@ class Glance:
 
     def records(self, records: Sequence[bytes]) -> Sequence[int]:
         """Return the numbers of the records, which are JSON, that may say one of the texts."""
-        return self.block(b"\n".join((*records, PADDING)), records)
+        block = b"\n".join((*records, PADDING))
+        return self.block(block, lambda: list(accumulate([len(one) + 1 for one in records])))
 
-    def block(self, block: bytes, records: Sequence[bytes]) -> Sequence[int]:
+    def block(self, block: bytes | bytearray, ends: Callable[[], Sequence[int]]) -> Sequence[int]:
         r"""Return the numbers of the records, which are JSON, that may say one of the texts.
 
         Letters beyond ASCII may fold into what is looked for, and ``\u0041`` is a letter, too.
 
         Args:
             block: the records, a line end after each, and ``PADDING``.
-            records: the same, one by one.
+            ends: returns where each record ends, with its line end.
         """
         if self._scan is None:
-            return range(len(records))
+            return range(len(ends()))
         said: set[int] = set()
         if not block.isascii():
-            said.update(number for number, one in enumerate(records) if not one.isascii())
+            spans = pairwise([0, *ends()])
+            said.update(number for number, (begin, end) in enumerate(spans) if not block[begin:end].isascii())
         found = self._found
         found.clear()
         self._coded.clear()
         try:
             self._scan(block, self._on_match)
         except databases.hyperscan.error:
-            return range(len(records))
+            return range(len(ends()))
         found += [end for end in self._coded if _is_escape(block, end - 3)]
         if found:
-            ends = list(accumulate([len(one) + 1 for one in records]))
-            said.update(bisect_left(ends, end) for end in found)
+            known = ends()
+            said.update(bisect_left(known, end) for end in found)
         return sorted(said)
 
     def _on_match(self, place: int, _start: int, end: int, _flags: int, _context: Any) -> None:
         (self._found if place < self._first_coded else self._coded).append(end)
 
 
-def _is_escape(block: bytes, place: int) -> bool:
+def _is_escape(block: bytes | bytearray, place: int) -> bool:
     """Return whether a backslash begins an escape: it is not itself the second half of one, as in paths."""
     begin = place
     while begin and block[begin - 1] == _BACKSLASH:
