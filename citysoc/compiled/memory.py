@@ -50,7 +50,7 @@ class Memory:
         self._bytes = np.empty(_BYTES, np.uint8)
         self._used = np.zeros(2, np.int64)  # entries, bytes
         self._columns = 0
-        self._waiting: Any = None
+        self._waiting: Any = ()
 
     def column(self) -> int:
         """Return the number of a new column."""
@@ -66,7 +66,8 @@ class Memory:
             places: which of their cells make the value.
             column: the column.
         """
-        if self._used[0] > _MOST_ENTRIES or self._used[1] > _MOST_BYTES:
+        is_full = self._used[0] > _MOST_ENTRIES or self._used[1] > _MOST_BYTES
+        if is_full or len(self._waiting):  # values of which nobody came to say what they are
             self.forget()
         said = np.empty(len(some), np.int32)
         fresh = np.empty(len(some), np.int32)
@@ -96,15 +97,22 @@ class Memory:
 
         Args:
             found: what ``look`` returned last.
-            said: of each fresh value, from 1 on; what is below is not remembered.
+            said: of each fresh value, from 1 on; 0 where there is nothing to say, which is remembered as well.
+
+        Raises:
+            ValueError: it is not said of each of those that were fresh at the last look.
         """
+        if len(said) != len(self._waiting):
+            raise ValueError(f"{len(said)} said of {len(self._waiting)} fresh values")
         _learn(self._facts, self._waiting, said, found.said)
+        self._waiting = ()
         return found.said
 
     def forget(self) -> None:
         """Forget all values."""
         self._slots.fill(0)
         self._used.fill(0)
+        self._waiting = ()
 
 
 def tokens(sheet: Sheet, some: Any, place: int) -> bytes:

@@ -54,11 +54,7 @@ class Column:
         found = self._memory.look(sheet, some, self._places, self._number)
         if not len(found.fresh):
             return found.said
-        try:
-            told = self._told(sheet, some[found.fresh])
-        except BaseException:
-            self._memory.forget()  # it waits for what it will never be told
-            raise
+        told = self._told(sheet, some[found.fresh])
         return self._memory.learn(found, np.array(told, np.int32))
 
     def _told(self, sheet: Sheet, some: Any) -> Sequence[int]:
@@ -84,13 +80,17 @@ class Columns:
     __slots__ = ("_any", "_columns", "_combinations", "_found", "_numbers")
 
     def __init__(self, columns: Sequence[Column], combinations: Combinations) -> None:
+        self._columns = columns
+        self._combinations = combinations
+        self._forget()
+
+    def _forget(self) -> None:
+        """Know nothing of any combination."""
         import numpy as np
 
         from citysoc.compiled.combine import Combinations as Numbers
 
-        self._columns = columns
-        self._combinations = combinations
-        self._numbers = Numbers(len(columns), _MAX_COMBINATIONS)
+        self._numbers = Numbers(len(self._columns), _MAX_COMBINATIONS)
         self._found: list[Candidates] = []
         self._any = np.empty(0, np.bool_)
 
@@ -122,5 +122,9 @@ class Columns:
         if count:
             del self._found[begin:]
             fresh = self._numbers.keys[begin : self._numbers.count].T.tolist()
-            self._found += self._combinations.candidates(fresh, count)
+            try:
+                self._found += self._combinations.candidates(fresh, count)
+            except BaseException:
+                self._forget()  # else they would be taken for those that come next
+                raise
             self._any = np.array(list(map(bool, self._found)), np.bool_)
