@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.compiled.sheets import check, many, sheet_of
+from tests.compiled.sheets import cells, check, many, np, pieces, sheet_of
 
 JSON = st.one_of(
     st.none(),
@@ -213,3 +213,108 @@ def test_the_most_values(number, after):
     assert cut[4]
     if number <= 200 and not after.strip():
         assert cut == [True, False, True, False, True, True]
+
+
+SAMPLES = (
+    b'{"a":1}',
+    b'{"":"","":null}',
+    b'{"name" : "some text" , "n":-12,"x":true,"y":false}',
+    b'{"a":"\\u00e9\\ud7ff\\n\\"","bcdefgh":"12345678"}',
+)
+LETTERS = sorted({*b'"\\{}[]:,\0\t\n\r\x1f /xu0189-+.eEtfn', 0x7F, 0x80, 0xA2, 0xC3, 0xFF})
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=range(len(SAMPLES)))
+def test_every_byte_changed(sample):
+    """At every place every letter that means something: put there, put before, and that place left out."""
+    records = []
+    for place in range(len(sample) + 1):
+        before, after = sample[:place], sample[place:]
+        records += [before, after, before + after[1:], before + after[2:]]
+        for letter in LETTERS:
+            records += [before + bytes([letter]) + after, before + bytes([letter]) + after[1:]]
+    check_any(records)
+    check_any([sample + record for record in records])
+
+
+def names_of(*records):
+    return sheet_of(records).names.tolist()
+
+
+@settings(max_examples=150)
+@given(st.lists(FLAT, min_size=1, max_size=5))
+def test_what_others_write_is_cut(rows):
+    """The quick way is quick: what is written plainly, without names that need escapes, is never odd."""
+    assert all(names_of(*map(orjson.dumps, rows)))
+    assert all(names_of(*(json.dumps(row).encode() for row in rows)))
+    assert all(names_of(*(json.dumps(row, separators=(",", ":")).encode() + b"\r" for row in rows)))
+
+
+@pytest.mark.parametrize(
+    "record", [b"", b"{}", b"[]", b"1", b'"a"', b'{"a":1.0}', b'{"a":{}}', b'{"a":"\\ud800"}', b'{"\\n":1}']
+)
+def test_all_else_is_odd(record):
+    assert names_of(b'{"a":1}', record, b'{"a":1}') == [*names_of(b'{"a":1}'), 0, *names_of(b'{"a":1}')]
+
+
+def test_no_records():
+    assert sheet_of([]).first.tolist() == [0]
+
+
+@settings(max_examples=200)
+@given(st.lists(ANY, max_size=8), st.binary(max_size=20))
+def test_lines_are_cut_as_records_are(records, rest):
+    lines = [part for record in (*records, rest) for part in record.split(b"\n")]
+    text = b"\n".join(lines) + b"\n"
+    own, other = sheet_of(lines), cells.sheet_of_lines(text + b"\n" * 64, len(text))
+    assert own.lines.tolist() == other.lines.tolist()
+    assert own.names.tolist() == other.names.tolist()
+    last = own.first[-1]
+    for one, two in (
+        (own.first, other.first),
+        (own.begin[:last], other.begin[:last]),
+        (own.end[:last], other.end[:last]),
+    ):
+        assert one.tolist() == two.tolist()
+
+
+def alike(sheet, known):
+    """Return whether other records have what is between the values of one, as the loops see it and as we do."""
+    some = np.flatnonzero(sheet.names).astype(np.int32)
+    expected = [pieces(sheet, int(number)) == pieces(sheet, known) for number in some]
+    return cells.alike(sheet, some, cells.frame(sheet, known)).tolist(), expected
+
+
+@settings(max_examples=150)
+@given(st.lists(st.one_of(PLAIN, written(), mutated()), min_size=1, max_size=6), st.lists(JSON, max_size=3))
+def test_alike_is_what_has_the_same_text_between_its_values(records, others):
+    """Records are compared with themselves, with other values, and with other blanks."""
+    changed = [b'{"a": %s, "b":%s}' % (json.dumps(one).encode(), b"1") for one in others]
+    sheet = sheet_of([*records, *(record.replace(b":", b": ") for record in records), *changed, *records])
+    for known in np.flatnonzero(sheet.names).tolist():
+        got, expected = alike(sheet, known)
+        assert got == expected
+
+
+def test_names_of_one_hash_are_told_apart():
+    """Of names only the ends and the middle are hashed."""
+    records = [b'{"a%cb%cc":"x"}' % pair for pair in ((49, 50), (51, 50), (49, 51), (49, 50))]
+    records += [
+        b'{"a1b2c" :"x"}',
+        b'{"a1b2c":"x","":1}',
+        b'{"a1b2c":"y"}\r',
+        b'{"a1b2c":12}',
+        b' {"a1b2c":1}',
+    ]
+    sheet = sheet_of(records)
+    assert len({*sheet.names[:5].tolist()}) == 1
+    got, expected = alike(sheet, 0)
+    assert got == expected == [True, False, False, True, False, False, False, True]
+
+
+def test_a_frame_outlives_its_sheet():
+    sheet = sheet_of([b'{"abcdefgh":1,"ijklmnop":2}'])
+    known = cells.frame(sheet, 0)
+    del sheet
+    other = sheet_of([b'{"abcdefgh":"other","ijklmnop":null}', b'{"abcdefgh":1,"ijklmnoq":2}'])
+    assert cells.alike(other, np.arange(2, dtype=np.int32), known).tolist() == [True, False]
