@@ -6,7 +6,6 @@ import gc
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from citysoc.detectors import sigma
-from citysoc.detectors.sigma.filters import end_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -58,6 +57,8 @@ def refused_rules(work: Work) -> tuple[str, ...]:
 
 def ended_filters(work: Work, since: dt.datetime, until: dt.datetime) -> tuple[str, ...]:
     """Return the filters whose last day ended in a span of time, a line each: ``file:line: title, last day``."""
+    from citysoc.detectors.sigma.filters import end_of
+
     return tuple(
         f"{check.path}:{check.line}: {check.title}, {check.expires}"
         for check in loaded_of(work).checks

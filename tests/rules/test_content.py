@@ -24,6 +24,7 @@ from shipped import (
 from citysoc.alerts.records import CLASSES
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.evidence import trials
+from citysoc.detectors.sigma.nodes import node_of
 from citysoc.detectors.sigma.view import with_plain_names
 from citysoc.ecs.fields import FIELDS
 from citysoc.flow import LEVELS
@@ -152,7 +153,7 @@ def test_the_engine_honours_it_in_full(rule):
 
 @each_rule
 def test_fields_exist(rule):
-    for field in fields_of(rule.plan["test"]):
+    for field in fields_of(node_of(rule.plan)):
         assert field in FIELDS or field.startswith(VENDORS), field
 
 
@@ -164,7 +165,7 @@ def test_parsers_make_the_fields_that_rules_read():
         for event in evidence(rule.path, kind)
         for field in with_plain_names(event)
     }
-    read = {field for rule in rules() for field in fields_of(rule.plan["test"])}
+    read = {field for rule in rules() for field in fields_of(node_of(rule.plan))}
     assert sorted(read - made) == []
 
 

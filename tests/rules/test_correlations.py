@@ -18,6 +18,7 @@ from citysoc.detectors import sigma
 from citysoc.detectors.correlate import Correlator, Feeds
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.evidence import trials
+from citysoc.detectors.sigma.nodes import node_of
 from citysoc.detectors.sigma.offsets import timed
 from citysoc.detectors.sigma.plan import compile_document
 from citysoc.ecs.fields import FIELDS
@@ -160,7 +161,7 @@ def test_fields_below_exist(path):
         if "detection" in document:
             plan = compile_document(document, path.stem)
             assert plan["status"] == "ok", plan["reason"]
-            for field in fields_of(plan["test"]):
+            for field in fields_of(node_of(plan)):
                 assert field in FIELDS or field.startswith(VENDORS), field
 
 

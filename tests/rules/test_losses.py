@@ -13,6 +13,7 @@ from shipped import evidence, rules
 
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.match import predicate
+from citysoc.detectors.sigma.nodes import node_of
 from citysoc.detectors.sigma.offsets import timed
 from citysoc.detectors.sigma.view import View, with_plain_names
 
@@ -100,7 +101,7 @@ def unseen(rule: Shipped) -> Iterator[str]:
     """Yield the fields of the conditions whose loss no miss shows."""
     sees = SigmaDetector([{**rule.plan, "codes": None}]).sees
     misses = [View(with_plain_names(event)) for event in timed(evidence(rule.path, "misses")) if sees(event)]
-    for less, lost in losses(rule.plan["test"]):
+    for less, lost in losses(node_of(rule.plan)):
         matches = predicate(less)
         if not any(map(matches, misses)):
             yield field_of(lost)

@@ -13,8 +13,6 @@ import functools
 import hashlib
 import importlib
 import os
-import platform
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +100,7 @@ def _made_by() -> str:
 
 
 def _key(texts: Sequence[str], ids: Sequence[int], flags: Sequence[int]) -> str:
-    made_of = [hyperscan.__version__, platform.machine(), list(ids), list(flags), list(texts)]
+    made_of = [hyperscan.__version__, os.uname().machine, list(ids), list(flags), list(texts)]
     return hashlib.blake2b(repr(made_of).encode(), digest_size=20).hexdigest()
 
 
@@ -154,6 +152,8 @@ def _save(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _prune(path.parent)
+        import tempfile
+
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as stream:

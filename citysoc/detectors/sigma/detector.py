@@ -17,6 +17,7 @@ from citysoc.detectors.sigma.rule import Rule, Told, findings_of
 from citysoc.detectors.sigma.trial import by_runner
 from citysoc.detectors.sigma.view import View, with_plain_names
 from citysoc.detectors.sigma.words import Words
+from citysoc.detectors.sigma.written import written
 from citysoc.flow import UNKNOWN_AGENCY
 
 if TYPE_CHECKING:
@@ -50,37 +51,17 @@ class SigmaDetector:
         self.plans = tuple(sorted(plans, key=lambda plan: str(plan["id"])))
         self._cache_dir = cache_dir
         self._store = Databases(cache_dir and cache_dir / "sigma" / "databases")
-        self._rules = tuple(Rule(plan) for plan in self.plans)
+        self._rules: dict[int, Rule] = {}
         self._memory = Memory()
         self._bytes: Bytes | None = None
         self._words = Words(self._store)
-        self._fields = tuple(
-            sorted(
-                {"event.code"}
-                | {name for plan in self.plans for part in plan["sees"] for other in part for name in other}
-            )
-        )
         self._routes: dict[tuple[Any, ...], Route | Literal[False]] = {}
         self._shared: dict[int, Route] = {}
-        self._sights: list[tuple[_Parts, int]] = []
         self._sights_of: dict[Kind, Sight | Literal[False]] = {}
-        self._coded: dict[str, int] = {}
-        self._uncoded = 0
-        self._prepare_routes()
-
-    def _prepare_routes(self) -> None:
-        """Gather the rules that see the same events, and those that ask for the same event codes."""
-        sights: dict[str, tuple[_Parts, int]] = {}
-        for place, rule in enumerate(self._rules):
-            bit = 1 << place
-            parts = rule.plan["sees"]
-            key = repr(parts)
-            sights[key] = (parts, sights.get(key, (parts, 0))[1] | bit)
-            if rule.codes is None:
-                self._uncoded |= bit
-            for code in rule.codes or ():
-                self._coded[code] = self._coded.get(code, 0) | bit
-        self._sights = list(sights.values())
+        self._sights = _sights(self.plans)
+        self._coded, self._uncoded = _codes(self.plans)
+        names = {name for parts, _rules in self._sights for part in parts for other in part for name in other}
+        self._fields = tuple(sorted({"event.code", *names}))
 
     def __reduce__(self) -> tuple[type[SigmaDetector], tuple[Any, ...]]:
         """Travel to another process as plans; predicates are made anew there."""
@@ -89,7 +70,7 @@ class SigmaDetector:
     @property
     def rules(self) -> int:
         """The number of rules."""
-        return len(self._rules)
+        return len(self.plans)
 
     def detect(self, events: Sequence[Event]) -> list[Finding]:
         """Return the findings of a batch, ordered by event, then rule id. Never raises."""
@@ -199,10 +180,16 @@ class SigmaDetector:
                 self._routes.clear()
             shared = self._shared.get(routed)
             if shared is None and routed:
-                rules = [self._rules[place] for place in places(routed)]
+                rules = [self._rule(place) for place in places(routed)]
                 shared = self._shared[routed] = Route(rules, self._memory, self._store)
             found = self._routes[key] = shared or False
         return found
+
+    def _rule(self, place: int) -> Rule:
+        rule = self._rules.get(place)
+        if rule is None:
+            rule = self._rules[place] = Rule(self.plans[place])
+        return rule
 
     def _find(self, key: tuple[Any, ...]) -> int:
         facts = {name: folded(value) for name, value in zip(self._fields, key, strict=True)}
@@ -214,6 +201,34 @@ class SigmaDetector:
             if rules & asked and sees(parts, facts):
                 seen |= rules
         return seen & asked
+
+
+def _sights(plans: Sequence[Mapping[str, Any]]) -> list[tuple[_Parts, int]]:
+    """Return which events rules see, and of each the rules that see the same, one bit each."""
+    seen: dict[int, tuple[_Parts, bytearray]] = {}
+    alike: dict[bytes, bytearray] = {}
+    length = len(plans) // 8 + 1
+    for place, plan in enumerate(plans):
+        parts = plan["sees"]
+        one = seen.get(id(parts))  # plans that were kept share what says it
+        if one is None:
+            one = seen[id(parts)] = parts, alike.setdefault(written(parts), bytearray(length))
+        one[1][place >> 3] |= 1 << (place & 7)
+    rules = {id(bits): (parts, bits) for parts, bits in seen.values()}
+    return [(parts, int.from_bytes(bits, "little")) for parts, bits in rules.values()]
+
+
+def _codes(plans: Sequence[Mapping[str, Any]]) -> tuple[dict[str, int], int]:
+    """Return the rules that ask for each event code, and those that ask for none, one bit each."""
+    coded: dict[str, int] = {}
+    uncoded = bytearray(len(plans) // 8 + 1)
+    for place, plan in enumerate(plans):
+        codes = plan["codes"]
+        if codes is None:
+            uncoded[place >> 3] |= 1 << (place & 7)
+        for code in codes or ():
+            coded[code] = coded.get(code, 0) | 1 << place
+    return coded, int.from_bytes(uncoded, "little")
 
 
 def _findings(route: Route, candidates: Candidates, event: Mapping[str, Any]) -> list[Finding]:

@@ -13,7 +13,7 @@ from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.expressions import as_written
 from citysoc.detectors.sigma.filters import fits, joined
 from citysoc.detectors.sigma.match import predicate
-from citysoc.detectors.sigma.nodes import DEFAULT_ZONE, field_of, in_zone
+from citysoc.detectors.sigma.nodes import DEFAULT_ZONE, field_of, in_zone, node_of
 from citysoc.detectors.sigma.plan import compile_document
 from citysoc.detectors.sigma.selections import NO_PLACEHOLDERS, selections
 from citysoc.detectors.sigma.view import View
@@ -85,7 +85,7 @@ def explain(
     named = {name: in_zone(node, timezone) for name, node in selections(document, placeholders).items()}
     truths = {name: predicate(node)(view) for name, node in named.items()}
     condition = _text(document["detection"].get("condition", ""))
-    holds = predicate(plan["test"])(view)
+    holds = predicate(node_of(plan))(view)
     decisive = set(deciding(_joined(document["detection"].get("condition", "")), truths)) if seen else set()
     source = document.get("logsource", {})
     wanted = ", ".join(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import clock
 from citysoc.detectors.sigma.correlation import kept
-from citysoc.detectors.sigma.nodes import DEFAULT_ZONE, Node, in_zone, simplify
+from citysoc.detectors.sigma.nodes import DEFAULT_ZONE, Node, in_zone, node_of, simplify
 from citysoc.detectors.sigma.parse import parse
 from citysoc.detectors.sigma.selections import NO_PLACEHOLDERS, condition, tested
 from citysoc.detectors.text import fold
@@ -173,5 +173,5 @@ def _after(day: str) -> Node:
 
 def filtered(rule: Mapping[str, Any], filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a rule's plan with filters joined to its test."""
-    whole = simplify(["all", [rule["test"], *(joined(one, rule["logsource"]) for one in filters)]])
+    whole = simplify(["all", [node_of(rule), *(joined(one, rule["logsource"]) for one in filters)]])
     return {**rule, **tested(whole)}

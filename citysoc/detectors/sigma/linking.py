@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from citysoc.detectors.sigma import anomalous, mapping
+from citysoc.detectors.sigma.nodes import node_of
 from citysoc.errors import RuleError
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class _Link:
         for feed in ready["feeds"]:
             below = self.plans[feed["place"]]
             said.append([feed["rule"], feed["slot"], feed["group"], feed["value"]])
-            said.append([below.get("sees"), below.get("test")])
+            said.append([below.get("sees"), node_of(below) if "test" in below else None])
         for child in ready["children"]:
             below = self.ready[child["place"]]
             said.append([below["fingerprint"], child["slot"], child["takes"], child["places"]])
@@ -276,12 +277,12 @@ class _Link:
 
     def _filters(self) -> dict[int, list[Mapping[str, Any]]]:
         """Return the filters of each rule, by the rule's place."""
-        from citysoc.detectors.sigma.filters import fits, is_expired
-
         found: dict[int, list[Mapping[str, Any]]] = {}
         for place, plan in enumerate(self.plans):
             if plan["kind"] != "filter" or plan["status"] == "refused" or not self.usable[place]:
                 continue
+            from citysoc.detectors.sigma.filters import fits, is_expired  # they need more of us than rules do
+
             if is_expired(plan):
                 self.found.off[place] = (
                     f"expired: its last day was {plan['expires']}; it works on events up to then only"
@@ -313,10 +314,12 @@ class _Link:
         self.found.noted.setdefault(place, []).append(text)
 
     def _filtered(self, place: int, filters: Mapping[int, list[Mapping[str, Any]]]) -> dict[str, Any]:
+        plan = dict(self.plans[place])
+        if place not in filters:
+            return plan
         from citysoc.detectors.sigma.filters import filtered
 
-        plan = dict(self.plans[place])
-        return filtered(plan, filters[place]) if place in filters else plan
+        return filtered(plan, filters[place])
 
 
 class _OffError(Exception):

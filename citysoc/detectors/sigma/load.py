@@ -7,7 +7,6 @@ import os
 import stat
 from dataclasses import dataclass
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -16,6 +15,7 @@ from citysoc.detectors.sigma.states import OVERRIDES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 MAX_BYTES = 2 << 20
 MAX_NODES = 200_000
@@ -57,38 +57,45 @@ def rule_files(paths: Sequence[Path]) -> list[RuleFile]:
 
     What is hidden, and what lies in a folder of overrides (see ``states``), holds no rules.
     """
-    found: dict[Path, None] = {}
+    found: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():
-            found.update((Path(name), None) for name in _below(str(path)))
+            for one in _below(path):
+                found.setdefault(str(one), one)
         else:
-            found[path] = None
-    return [_read(path) for path in found]
+            found.setdefault(str(path), path)
+    return [_read(path, name) for name, path in found.items()]
 
 
-def _below(folder: str) -> Iterator[str]:
+def _below(folder: Path) -> Iterator[Path]:
     """Yield what may hold rules in a folder and those below it, in the order of their paths.
 
-    By names and not by ``Path``, which takes a third of a start with thousands of files. Links to folders are not
-    followed: they may form a ring.
+    Folders are told by what the listing says of them: to ask of each file takes a third of a start with thousands of
+    files. Links to folders are not followed: they may form a ring.
     """
     try:
         with os.scandir(folder) as entries:
-            children = sorted(entries, key=_NAME)
+            folders = {
+                entry.name
+                for entry in entries
+                if entry.name != OVERRIDES and entry.is_dir(follow_symlinks=False)
+            }
+        children = sorted(folder.iterdir(), key=_NAME)  # the quickest way to paths
     except OSError:  # what cannot be looked into holds nothing for us
         return
     for child in children:
-        if child.name[0] == ".":
+        name = child.name
+        if name[0] == ".":
             continue
-        if child.name.endswith((".yml", ".yaml")):
-            yield child.path
-        if child.name != OVERRIDES and child.is_dir(follow_symlinks=False):
-            yield from _below(child.path)
+        if name.endswith((".yml", ".yaml")):
+            yield child
+        if name in folders:
+            yield from _below(child)
 
 
-def _read(path: Path) -> RuleFile:
+def _read(path: Path, name: str) -> RuleFile:
     try:
-        content = _content(str(path))
+        content = _content(name)
     except OSError as error:
         return RuleFile(path, b"", "", f"the file cannot be read: {error.strerror or error}")
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()

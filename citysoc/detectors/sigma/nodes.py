@@ -18,8 +18,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from citysoc.detectors.sigma.written import read, written
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Node: TypeAlias = list[Any]
 
@@ -29,6 +31,17 @@ MAX_LOOK_CHARS = 16_384
 """A value's first so many characters are what an expression with look-around or references sees."""
 _FIELD_AT = {"text": 3, "like": 2, "keyword": 0, "keyword_re": 0}
 """Where a leaf has its field; second where it is not said here, and none for keywords."""
+
+
+def kept(test: Node) -> str:
+    """Return a test as a rule's plan keeps it: most rules are never asked for theirs, so it is read when it is needed."""
+    return written(test).decode()
+
+
+def node_of(plan: Mapping[str, Any]) -> Node:
+    """Return the test of a rule's plan."""
+    found: Node = read(plan["test"].encode())
+    return found
 
 
 def field_of(node: Node) -> str:

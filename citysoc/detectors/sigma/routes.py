@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.detectors.sigma.index import Index
 from citysoc.detectors.sigma.index_plan import kept_plan
-from citysoc.detectors.sigma.written import written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ class Route:
 
     def __init__(self, rules: Sequence[Rule], memory: Memory, store: Databases) -> None:
         self.rules = rules
-        plan = kept_plan([written(rule.plan["test"]) for rule in rules], store)
+        plan = kept_plan([rule.plan["test"].encode() for rule in rules], store)
         self._asked = plan.asks
         self.index = Index(plan, memory, store=store)
 

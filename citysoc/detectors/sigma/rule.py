@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from citysoc.detectors.sigma.match import predicate
 from citysoc.detectors.sigma.needs import undecided
-from citysoc.detectors.sigma.nodes import fields_of
+from citysoc.detectors.sigma.nodes import fields_of, node_of
 from citysoc.detectors.sigma.tell import teller
 from citysoc.flow import Finding
 
@@ -46,7 +46,6 @@ class Rule:
         "_tell",
         "_test",
         "_undecided",
-        "codes",
         "entity",
         "group_by",
         "plan",
@@ -54,8 +53,6 @@ class Rule:
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self.plan = plan
-        codes = plan["codes"]
-        self.codes: frozenset[str] | None = None if codes is None else frozenset(codes)
         self.entity: tuple[str, ...] = (plan["entity"],) if plan["entity"] else _ENTITIES
         self.group_by: tuple[str, ...] = tuple(plan["group_by"])
         self._head = plan["id"], plan["title"], plan["level"]
@@ -69,25 +66,25 @@ class Rule:
     def asks(self) -> frozenset[str]:
         """Return the fields that a finding of it takes; the empty name stands for all that an event says."""
         if self._asks is None:
-            self._asks = frozenset({*fields_of(self.plan["test"]), *self.entity, *self.group_by})
+            self._asks = frozenset({*fields_of(node_of(self.plan)), *self.entity, *self.group_by})
         return self._asks
 
     def asks_first(self) -> frozenset[str]:
         """Return the fields that a finding takes of an event that has ``FIRST``."""
         others = _ENTITIES if self.entity is _ENTITIES else ()
-        return self.asks().difference(others).union(fields_of(self.plan["test"]), self.group_by, others[:1])
+        return self.asks().difference(others).union(fields_of(node_of(self.plan)), self.group_by, others[:1])
 
     def matches(self, view: View) -> bool:
         """Return whether an event matches."""
         test = self._test
         if test is None:
-            test = self._test = predicate(self.plan["test"])
+            test = self._test = predicate(node_of(self.plan))
         return test(view)
 
     def undecided(self) -> list[Node]:
         """Return what is left to be asked of an event that fulfils the needs of the rule."""
         if self._undecided is None:
-            self._undecided = undecided(self.plan["test"])
+            self._undecided = undecided(node_of(self.plan))
         return self._undecided
 
     def asks_rest(self) -> set[str]:
@@ -105,7 +102,7 @@ class Rule:
         """Return field to value of what made an event match."""
         tell = self._tell
         if tell is None:
-            tell = self._tell = teller(self.plan["test"])
+            tell = self._tell = teller(node_of(self.plan))
         found: dict[str, Any] = {}
         tell(view, found)
         return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from citysoc.detectors.sigma import mapping
 from citysoc.detectors.sigma.absence import mend
 from citysoc.detectors.sigma.convert import convert
-from citysoc.detectors.sigma.nodes import Node, necessary, simplify
+from citysoc.detectors.sigma.nodes import Node, kept, necessary, simplify
 from citysoc.detectors.sigma.ordering import mark_cased
 from citysoc.detectors.sigma.parse import parse, taken_on_trust
 from citysoc.detectors.sigma.placeholders import fill
@@ -65,7 +65,7 @@ def spelt(node: Node, document: Mapping[str, Any]) -> Node:
 
 def tested(test: Node) -> dict[str, Any]:
     """Return the part of a plan that follows from its test, and the test."""
-    return {"test": test, "codes": necessary(test, "event.code")}
+    return {"test": kept(test), "codes": necessary(test, "event.code")}
 
 
 def _apply_names(rule: Any, placeholders: Mapping[str, Sequence[str]]) -> None:

@@ -1,31 +1,22 @@
-"""From rule files to a detector and a verdict on every rule; compiled rules are kept in a cache.
-
-The cache is one file for a set of paths: a JSON object from the hash of a file's content to its rules' plans. A
-changed rule, pipeline or engine changes a hash, so nothing in it can be stale; a broken cache is made anew.
-"""
+"""From rule files to a detector and a verdict on every rule; compiled rules are kept (``compiled_rules``)."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
-
-from citysoc import clock, telemetry
-from citysoc.detectors.sigma import anomalous, mapping, states
+from citysoc import clock
+from citysoc.detectors.sigma import anomalous, states
+from citysoc.detectors.sigma.compiled_rules import CompiledRules
 from citysoc.detectors.sigma.detector import SigmaDetector
 from citysoc.detectors.sigma.linking import link
-from citysoc.detectors.sigma.load import documents, rule_files
+from citysoc.detectors.sigma.load import rule_files
 from citysoc.detectors.sigma.nodes import DEFAULT_ZONE
 from citysoc.flow import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
 
     from citysoc.detectors.sigma.linking import Linked
     from citysoc.detectors.sigma.load import RuleFile
@@ -121,7 +112,7 @@ def load(
     off = {*(rule for rule in disabled if rule not in decided or not decided[rule].state)}
     off |= {rule for rule, one in decided.items() if one.state == states.DISABLED}
     files = rule_files(paths)
-    cache = _Cache(cache_dir, paths, placeholders or {}, timezone)
+    cache = CompiledRules(cache_dir, paths, placeholders or {}, timezone)
     plans: list[Mapping[str, Any]] = []
     checks: list[Check] = []
     owners: dict[str, Path] = {}
@@ -131,8 +122,7 @@ def load(
             override = decided.get(plan["id"])
             if override and override.level:
                 plan = {**plan, "level": override.level, "own_level": plan["level"]}
-            check = _decided(_check(file, plan, owners, off, lowest), plan, override)
-            checks.append(check)
+            checks.append(_check(file, plan, owners, off, lowest, override=override))
             plans.append(plan)
     families = _families(files, cache)
     cache.save()
@@ -148,25 +138,12 @@ def load(
     )
 
 
-def _families(files: Sequence[RuleFile], cache: _Cache) -> list[dict[str, Any]]:
+def _families(files: Sequence[RuleFile], cache: CompiledRules) -> list[dict[str, Any]]:
     """Return the plans of the rules that stand for families of anomalies, where a file may name one."""
     if not anomalous.are_named(file.content for file in files):
         return []
     (file,) = rule_files([anomalous.FILE])
     return cache.plans(file)
-
-
-def _decided(check: Check, plan: Mapping[str, Any], override: Override | None) -> Check:
-    """Return the verdict on a rule with what the house decided about it."""
-    disabled = check.reason == _DISABLED
-    return replace(
-        check,
-        kind=plan.get("kind", "rule"),
-        state=states.DISABLED if disabled else (override.state if override else "") or states.ACTIVE,
-        reason=f"disabled: {override.reason}" if disabled and override and override.state else check.reason,
-        own_level=plan.get("own_level", ""),
-        tags=tuple(plan["tags"]),
-    )
 
 
 def _after_linking(check: Check, linked: Linked, place: int) -> Check:
@@ -182,8 +159,16 @@ def _after_linking(check: Check, linked: Linked, place: int) -> Check:
 
 
 def _check(
-    file: RuleFile, plan: Mapping[str, Any], owners: dict[str, Path], disabled: Collection[str], lowest: int
+    file: RuleFile,
+    plan: Mapping[str, Any],
+    owners: dict[str, Path],
+    disabled: Collection[str],
+    lowest: int,
+    *,
+    override: Override | None,
 ) -> Check:
+    """Return the verdict on a rule, with what the house decided about it."""
+    is_disabled = False
     rule, status, reason = plan["id"], plan["status"], plan["reason"]
     in_use = status != "refused"
     if in_use and rule in owners:
@@ -192,7 +177,8 @@ def _check(
     elif in_use:
         owners[rule] = file.path
         if rule in disabled:
-            in_use, reason = False, _DISABLED
+            in_use, is_disabled = False, True
+            reason = f"disabled: {override.reason}" if override and override.state else _DISABLED
         elif LEVELS.index(plan["level"]) < lowest:
             in_use, reason = False, f"below the level {LEVELS[lowest]}"
     return Check(
@@ -207,101 +193,12 @@ def _check(
         title_vi=plan.get("title_vi", ""),
         note=plan.get("note", ""),
         note_vi=plan.get("note_vi", ""),
+        kind=plan.get("kind", "rule"),
+        state=states.DISABLED if is_disabled else (override.state if override else "") or states.ACTIVE,
+        own_level=plan.get("own_level", ""),
+        tags=tuple(plan["tags"]),
         expires=plan.get("expires", ""),
     )
 
 
 _DISABLED = "disabled by the configuration"
-
-
-class _Cache:
-    """Plans by the hash of their file's content."""
-
-    def __init__(
-        self,
-        directory: Path | None,
-        paths: Iterable[Path],
-        placeholders: Mapping[str, Sequence[str]],
-        timezone: str,
-    ) -> None:
-        self._placeholders = placeholders
-        self._timezone = timezone
-        known = orjson.dumps(placeholders, default=list, option=orjson.OPT_SORT_KEYS)
-        self._filled = hashlib.blake2b(known, digest_size=8).hexdigest()
-        self._old: dict[str, list[dict[str, Any]]] = {}
-        self._new: dict[str, list[dict[str, Any]]] = {}
-        self._path: Path | None = None
-        if directory is not None:
-            names = "\0".join(str(path.absolute()) for path in paths)
-            basis = f"{names}\0{timezone}\0{mapping.fingerprint()}"
-            key = hashlib.blake2b(basis.encode(), digest_size=16).hexdigest()
-            self._path = directory / "sigma" / f"{key}.json"
-            self._old = _read(self._path)
-
-    def plans(self, file: RuleFile) -> list[dict[str, Any]]:
-        """Return the plans of a file's rules, compiled now if the cache has them not."""
-        if file.problem:
-            return [_unreadable(file.path.stem, file.problem, 1)]
-        key = f"{file.digest}.{file.path.stem}"
-        if b"expand" in file.content:
-            key = f"{key}.{self._filled}"
-        found = self._new.get(key) or self._old.get(key)
-        if found is None:
-            found = _compile(file, self._placeholders, self._timezone)
-        self._new[key] = found
-        return found
-
-    def save(self) -> None:
-        """Write the cache if it changed; a cache that cannot be written is only slow."""
-        if self._path is None or self._new.keys() == self._old.keys():
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._path.parent, suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(orjson.dumps(self._new))
-                Path(name).replace(self._path)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    Path(name).unlink()
-                raise
-        except OSError as error:
-            telemetry.logger("sigma").warning("cache.not_written", path=str(self._path), error=str(error))
-
-
-def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
-    try:
-        found = orjson.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _compile(
-    file: RuleFile, placeholders: Mapping[str, Sequence[str]], timezone: str
-) -> list[dict[str, Any]]:
-    from citysoc.detectors.sigma.plan import compile_document
-
-    plans = []
-    for document in documents(file.content):
-        if document.problem:
-            plans.append(_unreadable(file.path.stem, document.problem, document.line))
-        else:
-            plan = compile_document(document.value, file.path.stem, placeholders, timezone)
-            plans.append(plan | {"line": document.line})
-    return plans
-
-
-def _unreadable(stem: str, problem: str, line: int) -> dict[str, Any]:
-    return {
-        "kind": "rule",
-        "name": "",
-        "id": stem,
-        "title": stem,
-        "level": "medium",
-        "tags": [],
-        "line": line,
-        "status": "refused",
-        "reason": problem,
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import orjson
@@ -16,9 +15,15 @@ def written(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
+        import json
+
         return _OTHERWISE + json.dumps(value).encode()
 
 
 def read(line: bytes) -> Any:
     """Return what ``written`` made a line of."""
-    return json.loads(line) if line.startswith(_OTHERWISE) else orjson.loads(line)
+    if not line.startswith(_OTHERWISE):
+        return orjson.loads(line)
+    import json
+
+    return json.loads(line)

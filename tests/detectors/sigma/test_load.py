@@ -171,7 +171,7 @@ def test_a_changed_rule_is_compiled_again_and_a_broken_cache_is_no_harm(rules, t
     assert load([rules], cache_dir=cache).checks[0].level == "low"
     write(rules, RULE.format(n=1, level="high"))
     assert load([rules], cache_dir=cache).checks[0].level == "high"
-    for path in cache.rglob("*.json"):
+    for path in cache.rglob("*.rules"):
         path.write_bytes(b"{")
     assert load([rules], cache_dir=cache).detector.detect([EVENT])
 

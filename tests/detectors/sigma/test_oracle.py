@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from citysoc.detectors.sigma import SigmaDetector, databases, load
 from citysoc.detectors.sigma.match import predicate
+from citysoc.detectors.sigma.nodes import node_of
 from citysoc.detectors.sigma.plan import compile_document
 from citysoc.detectors.sigma.routes import folded, sees
 from citysoc.detectors.sigma.tell import matched
@@ -35,7 +36,7 @@ class Plain:
     """Evaluates every rule that sees an event."""
 
     def __init__(self, plans):
-        self.rules = [(plan, predicate(plan["test"])) for plan in sorted(plans, key=lambda p: p["id"])]
+        self.rules = [(plan, predicate(node_of(plan))) for plan in sorted(plans, key=lambda p: p["id"])]
         self.fields = {"event.code"} | {
             name for plan in plans for part in plan["sees"] for other in part for name in other
         }
@@ -44,7 +45,7 @@ class Plain:
         facts = {name: folded(event.get(name)) for name in self.fields}
         view = View(event)
         return [
-            (plan["id"], event.get("event.id", ""), matched(plan["test"], view))
+            (plan["id"], event.get("event.id", ""), matched(node_of(plan), view))
             for plan, test in self.rules
             if sees(plan["sees"], facts)
             and (plan["codes"] is None or set(plan["codes"]) & set(facts["event.code"]))
