@@ -197,7 +197,8 @@ class Finding:
 
 def position_id(stream: str, identity: str, offset: int) -> str:
     """Return the id of the record at a place: the same record read twice has the same id."""
-    return position_ids(stream, identity, (offset,))[0]
+    place = _place(stream, identity)
+    return f"{place}{offset:010x}" if 0 <= offset < _OFFSETS else _far_id(place, offset)
 
 
 def position_ids(stream: str, identity: str, offsets: Iterable[int]) -> list[str]:

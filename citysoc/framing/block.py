@@ -46,4 +46,4 @@ class Lines:
 
     def offset(self, number: int) -> int:
         """Return where a line begins in the content."""
-        return self._block.begin + int(self._places[number])
+        return self._block.begin + self._places[number]

@@ -259,7 +259,7 @@ def rough_of(batch: Batch, block: Block, forms: Forms, *, longest: int) -> Rough
     lines = sheet.lines
     if (lines[1:] - lines[:-1]).max() > longest + 1:
         return None
-    return Rough(batch, batch.parser, Lines(block, lines), forms, (block.data, sheet))
+    return Rough(batch, batch.parser, Lines(block, lines.tolist()), forms, (block.data, sheet))
 
 
 def _nobody(_glance: Glance) -> Sequence[int]:
