@@ -112,11 +112,7 @@ class Finder:
         found = self._block(block, _MATCHES + _MATCHES_A_VALUE * len(values))
         if found is None:
             return None
-        own: dict[int, list[int]] = {}
-        if found:
-            ends = list(accumulate([len(one) + 1 for one in values]))
-            for end, place in found:
-                own.setdefault(bisect_left(ends, end - 1), []).append(place)
+        own = _by_value(found, values) if found else {}
         hits: Hits = dict(own)
         if self._look is not None:
             for number, more in enumerate(map(self._look, values)):
@@ -168,6 +164,22 @@ class Finder:
             return found
 
         return search
+
+
+def _by_value(found: Sequence[tuple[int, int]], values: Sequence[str]) -> dict[int, list[int]]:
+    """Return what was found in a block by the number of the value that it was found in."""
+    own: dict[int, list[int]] = {}
+    ends = list(accumulate([len(one) + 1 for one in values]))
+    add: Callable[[int], None] = [].append
+    begin, last = 1, 0
+    for end, place in found:
+        if not begin < end <= last:  # as a rule the next value's: what is found comes in the order of its ends
+            number = bisect_left(ends, end - 1)
+            last = ends[number] + 1
+            begin = last - len(values[number]) - 1
+            add = own.setdefault(number, []).append
+        add(place)
+    return own
 
 
 def _scanner(database: Any) -> _Search:
