@@ -170,15 +170,16 @@ def _by_value(found: Sequence[tuple[int, int]], values: Sequence[str]) -> dict[i
     """Return what was found in a block by the number of the value that it was found in."""
     own: dict[int, list[int]] = {}
     ends = list(accumulate([len(one) + 1 for one in values]))
-    add: Callable[[int], None] = [].append
+    current: list[int] = []
     begin, last = 1, 0
     for end, place in found:
-        if not begin < end <= last:  # as a rule the next value's: what is found comes in the order of its ends
+        # What is found comes in the order of its ends, as a rule: then it is this value's, or one's that comes later.
+        if not begin < end <= last:
             number = bisect_left(ends, end - 1)
             last = ends[number] + 1
             begin = last - len(values[number]) - 1
-            add = own.setdefault(number, []).append
-        add(place)
+            current = own.setdefault(number, [])
+        current.append(place)
     return own
 
 
