@@ -95,6 +95,7 @@ def command(
         _say_degraded(app, ruling.correlations)
         is_idle = bool(ruling.refused) and ruling.is_idle
 
+    tell = partial(rows.told, title_vi=app.lang == "vi" and is_table(format_))
     found = findings(
         batches_of(
             paths,
@@ -105,7 +106,8 @@ def command(
         ),
         work,
         workers=None if small or workers == 1 else workers,
-        tell=partial(rows.told, title_vi=app.lang == "vi" and is_table(format_)),
+        tell=tell,
+        tell_found=tell,
         on_refused=on_refused,
     )
     worst = -1

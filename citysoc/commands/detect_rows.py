@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from citysoc.commands import output
+from citysoc.detectors.sigma.hit import Hit
 from citysoc.flow import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from citysoc.detectors.sigma.rule import Rule
     from citysoc.flow import Finding
 
 _TIMES = ("@timestamp", "last")
@@ -40,13 +43,41 @@ class Told(NamedTuple):
     worst: int
 
 
-def told(findings: Sequence[Finding], *, title_vi: bool) -> Told:
-    """Return findings as lines; with ``title_vi`` under their Vietnamese titles."""
-    if not findings:
-        return Told(b"", -1)
-    lines = [output.to_json(_row(finding, title_vi=title_vi)) for finding in findings]
-    lines.append(b"")
-    return Told(b"\n".join(lines), max(_PLACES[finding.level] for finding in findings))
+def told(found: Sequence[Hit | Finding], *, title_vi: bool) -> Told:
+    """Return what was found as lines, one a finding; with ``title_vi`` under their Vietnamese titles."""
+    lines: list[bytes] = []
+    levels: set[str] = set()
+    for one in found:
+        if isinstance(one, Hit):
+            _tell(lines, one, title_vi=title_vi)
+            levels.update([rule.level for rule in one.rules])
+        else:
+            lines += output.to_json(_row(one, title_vi=title_vi)), b"\n"
+            levels.add(one.level)
+    return Told(b"".join(lines), max((_PLACES[level] for level in levels), default=-1))
+
+
+def _tell(lines: list[bytes], hit: Hit, *, title_vi: bool) -> None:
+    """Add a line for each rule of a hit: what ``_row`` makes of its findings, put together of what is the same for many."""
+    time = b'{"@timestamp":%b' % output.to_json(hit.timestamp)
+    place = b'%b,"log.offset":%d,"matched":' % (_origin(hit.agency, hit.path), hit.offset)
+    view = hit.view
+    for rule in hit.rules:
+        lines += time, _head(rule, title_vi), place, output.to_json(rule.telling().matched(view)), b"}\n"
+
+
+@functools.lru_cache(maxsize=8192)
+def _head(rule: Rule, title_vi: bool) -> bytes:
+    """Return what lines say of a rule: the middle of an object."""
+    title = (title_vi and rule.plan["title_vi"]) or rule.plan["title"]
+    said = {"rule.id": rule.plan["id"], "rule.title": title, "rule.level": rule.level}
+    return b"," + output.to_json(said)[1:-1]
+
+
+@functools.lru_cache(maxsize=256)
+def _origin(agency: str, path: str) -> bytes:
+    """Return what lines say of where records come from: the middle of an object."""
+    return b"," + output.to_json({"agency.id": agency, "log.file.path": path})[1:-1]
 
 
 def emit(lines: Iterable[bytes], format_: str | None) -> int:

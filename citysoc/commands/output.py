@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 FORMATS = ("table", "json", "ndjson", "csv")
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 _EXCERPT = 60
 """Characters of a long text that a table shows."""
 LEVEL_STYLES = {
@@ -102,13 +103,12 @@ def printable(text: str) -> str:
     )
 
 
-def to_json(row: Mapping[str, Any]) -> bytes:
-    """Return one JSON object: times in RFC 3339 UTC, lone surrogates replaced, numbers beyond 64 bits as text."""
-    options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+def to_json(row: Any) -> bytes:
+    """Return JSON, an object as a rule: times in RFC 3339 UTC, lone surrogates replaced, numbers beyond 64 bits as text."""
     try:
-        return orjson.dumps(row, default=str, option=options)
+        return orjson.dumps(row, str, _OPTIONS)
     except TypeError:  # text that is no valid Unicode, a huge number: rare, so paid for only then
-        return orjson.dumps(_clean(row), default=str, option=options)
+        return orjson.dumps(_clean(row), str, _OPTIONS)
 
 
 def local_time(moment: dt.datetime) -> str:

@@ -87,15 +87,15 @@ def named(text: str, zone: ZoneInfo, arrived: dt.datetime) -> dt.datetime | None
 
 def guess(value: Any, zone: ZoneInfo, arrived: dt.datetime) -> dt.datetime | None:
     """Return the moment of a value whose form is not known, in UTC."""
-    if isinstance(value, bool):
+    if isinstance(value, str):
+        if not 8 <= len(value) <= 64:
+            return None
+        if value[-1] == "Z" and value[:4].isdecimal() and (moment := iso(value, zone)):
+            return moment  # what most shippers write, and quickest to read
+        return _text(value.strip(), zone, arrived)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if isinstance(value, int | float):
-        return epoch(value) if value > 1e8 else None
-    if not isinstance(value, str) or not 8 <= len(value) <= 64:
-        return None
-    if value[-1] == "Z" and value[:4].isdecimal() and (moment := iso(value, zone)):
-        return moment  # what most shippers write, and quickest to read
-    return _text(value.strip(), zone, arrived)
+    return epoch(value) if value > 1e8 else None
 
 
 def _text(value: str, zone: ZoneInfo, arrived: dt.datetime) -> dt.datetime | None:

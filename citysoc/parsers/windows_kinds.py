@@ -108,14 +108,16 @@ class Part:
     ``kept`` is the type of values that the only field has as they are, where there is such.
     """
 
-    __slots__ = ("_absent", "_get", "_make", "kept", "places")
+    __slots__ = ("_any_empty", "_complete", "_get", "_targets", "kept", "places")
 
     def __init__(self, recipe: Recipe, places: Sequence[int], *, any_empty: bool) -> None:
         self.places = tuple(places)
         self.kept: type | None = None
-        self._make = recipe.make
-        self._absent = (None, "") if any_empty else (None,)
+        self._any_empty = any_empty
         self._get = _getter(self.places)
+        self._targets = recipe.targets
+        is_plain = not (recipe.read or recipe.copies or recipe.same or recipe.lists or recipe.paths)
+        self._complete = None if is_plain and NOWHERE not in recipe.targets else recipe.complete
 
     def make(self, row: Row) -> Event | None:
         """Return the fields; None where the event must be made as a whole to know."""
@@ -123,10 +125,12 @@ class Part:
 
     def make_of(self, found: Sequence[Any]) -> Event | None:
         """Return the fields by the values at ``places``; None where the event must be made as a whole to know."""
-        for absent in self._absent:
-            if absent in found:
-                return None
-        return self._make(found)
+        if None in found or (self._any_empty and "" in found):
+            return None
+        event: Event = dict(zip(self._targets, found))  # noqa: B905  they are as many, and to ask costs as much again
+        if self._complete is not None:
+            self._complete(event, found)
+        return event
 
 
 def _getter(places: Sequence[int]) -> Any:

@@ -96,6 +96,11 @@ class Recipe:
     def make(self, found: Sequence[Any]) -> Event:
         """Return the event of a record's values."""
         event: Event = dict(zip(self.targets, found, strict=True))
+        self.complete(event, found)
+        return event
+
+    def complete(self, event: Event, found: Sequence[Any]) -> None:
+        """Make an event of a record's values under their names: read them, and fill in what there is besides."""
         event.pop(NOWHERE, None)
         for name, kept, read in self.read:
             value = event[name]
@@ -110,7 +115,6 @@ class Recipe:
             executable = event[path]
             if name not in event and type(executable) is str:
                 event[name] = executable.rpartition("\\")[2]
-        return event
 
 
 class Narrow(NamedTuple):

@@ -13,10 +13,11 @@ from citysoc.pipeline.worker import Worker
 
 if TYPE_CHECKING:
     import concurrent.futures as cf
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from citysoc.detectors.correlate import Match
     from citysoc.detectors.sigma import Loaded
+    from citysoc.detectors.sigma.hit import Hit
     from citysoc.flow import Batch, Finding
     from citysoc.pipeline.work import Processed, Work
 
@@ -128,10 +129,10 @@ def process(batches: list[Batch]) -> Processed:
     return _ready().process(batches)
 
 
-def judged(tell: Callable[[list[Finding]], T], batch: Batch) -> tuple[T, list[Match]]:
-    """Return what to tell of the findings of one batch, and what correlations need of it, inside a worker process."""
-    findings, matches = _ready().judged(batch)
-    return tell(findings), matches
+def judged(tell: Callable[[Sequence[Hit | Finding]], T], batch: Batch) -> tuple[T, list[Match]]:
+    """Return what to tell of what is found in one batch, and what correlations need of it, inside a worker process."""
+    found, matches = _ready().found(batch)
+    return tell(found), matches
 
 
 def _ready() -> Worker:

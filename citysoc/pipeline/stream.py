@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from citysoc.detectors.correlate import Correlator
+from citysoc.detectors.sigma.hit import findings as made_findings
 from citysoc.errors import InputError
 from citysoc.i18n import _
 from citysoc.pipeline import pool
@@ -15,10 +16,11 @@ from citysoc.pipeline.worker import Worker
 
 if TYPE_CHECKING:
     import concurrent.futures as cf
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from citysoc.detectors.correlate import Match
     from citysoc.detectors.sigma import Loaded
+    from citysoc.detectors.sigma.hit import Hit
     from citysoc.flow import Batch, Finding
     from citysoc.pipeline.loaded import Ruling
     from citysoc.pipeline.work import Work
@@ -35,6 +37,7 @@ def findings(
     *,
     workers: int | None,
     tell: Callable[[list[Finding]], T],
+    tell_found: Callable[[Sequence[Hit | Finding]], T] | None = None,
     on_refused: Callable[[Ruling], None] = lambda _ruling: None,
 ) -> Iterator[T]:
     """Yield what to tell of the findings of each batch, in the order of the batches; of correlations at the end.
@@ -46,6 +49,7 @@ def findings(
         work: the rules.
         workers: processes, 0 for one a core; None works in this one.
         tell: makes of findings what is wanted of them, where they are found; travels to workers.
+        tell_found: makes the same of what is found, quicker, before it is made into findings.
         on_refused: is told what is to be known of the rules before anything is judged.
 
     Raises:
@@ -55,10 +59,11 @@ def findings(
     loaded = loaded_of(work)
     rules = ruling_of(loaded)
     on_refused(rules)
+    say = tell_found or partial(_made, tell)
     if workers is None:
-        judged = _alone(batches, Worker(work, loaded), tell)
+        judged = _alone(batches, Worker(work, loaded), say)
     else:
-        judged = _ordered(batches, work, workers, loaded, tell)
+        judged = _ordered(batches, work, workers, loaded, say)
     correlator = Correlator(rules.correlations, lateness_seconds=None)
     for told, matches in judged:
         yield told
@@ -68,16 +73,24 @@ def findings(
         yield tell(rest)
 
 
+def _made(tell: Callable[[list[Finding]], T], found: Sequence[Hit | Finding]) -> T:
+    return tell(made_findings(found))
+
+
 def _alone(
-    batches: Iterable[Batch], worker: Worker, tell: Callable[[list[Finding]], T]
+    batches: Iterable[Batch], worker: Worker, tell: Callable[[Sequence[Hit | Finding]], T]
 ) -> Iterator[tuple[T, list[Match]]]:
     for batch in batches:
-        own, matches = worker.judged(batch)
+        own, matches = worker.found(batch)
         yield tell(own), matches
 
 
 def _ordered(
-    batches: Iterable[Batch], work: Work, workers: int, loaded: Loaded, tell: Callable[[list[Finding]], T]
+    batches: Iterable[Batch],
+    work: Work,
+    workers: int,
+    loaded: Loaded,
+    tell: Callable[[Sequence[Hit | Finding]], T],
 ) -> Iterator[tuple[T, list[Match]]]:
     """Yield the results of workers in order, with a bounded number of them under way."""
     import concurrent.futures as cf

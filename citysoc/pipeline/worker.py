@@ -12,6 +12,7 @@ from citysoc import compiled, telemetry
 from citysoc.collectors.spans import block_of, cut
 from citysoc.detectors.correlate import Clock, Feeds, lane_of
 from citysoc.detectors.sigma.costs import Costs
+from citysoc.detectors.sigma.hit import findings as findings_of
 from citysoc.ecs.schema import to_table
 from citysoc.flow import LEVELS
 from citysoc.framing.base import Limits
@@ -25,12 +26,13 @@ from citysoc.state.values import micros
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
 
     from citysoc.detectors import sigma
     from citysoc.detectors.correlate import Match
+    from citysoc.detectors.sigma.hit import Hit
     from citysoc.enrich.own import Own
     from citysoc.flow import Batch, Event, Finding
     from citysoc.parsers.rough import Rough
@@ -82,33 +84,38 @@ class Worker:
         Raises:
             SourceError: its lines are still to be read, and cannot be.
         """
-        findings: list[Finding] = []
+        found, matches = self.found(batch)
+        return findings_of(found), matches
+
+    def found(self, batch: Batch) -> tuple[list[Hit | Finding], list[Match]]:
+        """Return the same as ``judged``, where most of what is found is not made into findings yet."""
+        found: list[Hit | Finding] = []
         matches: list[Match] = []
         for own, fed in self._parts(batch):
-            findings += own
+            found += own
             matches += fed
-        return findings, matches
+        return found, matches
 
-    def _parts(self, batch: Batch) -> Iterator[tuple[list[Finding], list[Match]]]:
+    def _parts(self, batch: Batch) -> Iterator[tuple[Sequence[Hit | Finding], list[Match]]]:
         forms = None if self._intel else self._forms  # intelligence is met by all that an event says
         if forms is not None and (block := block_of(batch)) is not None:
             told = rough_of(batch, block, forms, longest=Limits().max_record_bytes)
             if told is not None:
                 try:
-                    yield self._judged_by_kind(told, batch.stream)
+                    yield self._found_by_kind(told, batch.stream)
                 except Exception:  # noqa: BLE001  around one component: events are judged whole then
                     _log.exception("detector.failed", records=told.count)
                 else:
                     return
-        yield from map(self._judged, cut(batch))
+        yield from map(self._found, cut(batch))
 
-    def _judged(self, batch: Batch) -> tuple[list[Finding], list[Match]]:
+    def _found(self, batch: Batch) -> tuple[Sequence[Hit | Finding], list[Match]]:
         told = (
             None if self._intel else rough(batch, self._forms)
         )  # intelligence is met by all that an event says
         if told is not None:
             try:
-                return self._judged_by_kind(told, batch.stream)
+                return self._found_by_kind(told, batch.stream)
             except Exception:  # noqa: BLE001  around one component: events are judged whole then
                 _log.exception("detector.failed", records=len(batch.records))
         events = _good(self.events(batch))
@@ -116,28 +123,29 @@ class Worker:
         found.sort(key=attrgetter("offset"))
         return self._feeds.split(found, events, batch.stream)
 
-    def _judged_by_kind(self, told: Rough, stream: str) -> tuple[list[Finding], list[Match]]:
+    def _found_by_kind(self, told: Rough, stream: str) -> tuple[list[Hit], list[Match]]:
         """Judge records that become events only where that is needed to know, or to correlate."""
-        found: list[tuple[int, list[Finding]]] = []
+        hits: list[Hit] = []
         for groups, whole in told.parts(_AT_ONCE):
             own, left = self.detector.of_kinds(groups, told)
-            found += own
+            hits += own
             if whole or left:
-                found += self._judged_whole(told, sorted([*whole, *left]))
-        found.sort(key=itemgetter(0))
-        findings = [finding for _number, own in found for finding in own]
-        fed = self._feeds.rules
-        needed = (
-            [number for number, own in found if any(finding.rule in fed for finding in own)] if fed else []
-        )
-        return self._feeds.split(findings, self.events(told.only(needed)) if needed else [], stream)
+                hits += self._found_whole(told, sorted([*whole, *left]))
+        hits.sort(key=itemgetter(0))
+        fed, quiet = self._feeds.rules, self._feeds.quiet
+        needed = [hit for hit in hits if any(rule.plan["id"] in fed for rule in hit.rules)] if fed else []
+        if not needed:
+            return hits, []
+        events = self.events(told.only([hit.number for hit in needed]))
+        _own, matches = self._feeds.split(findings_of(needed), events, stream)
+        return [rest for hit in hits if (rest := hit.without(quiet)) is not None], matches
 
-    def _judged_whole(self, told: Rough, numbers: list[int]) -> list[tuple[int, list[Finding]]]:
-        """Return the findings of records that are made into events, by their numbers."""
+    def _found_whole(self, told: Rough, numbers: list[int]) -> list[Hit]:
+        """Return what rules find in records that are made into events, by their numbers."""
         events = zip(numbers, self.events(told.only(numbers)), strict=True)
         good = [(number, event) for number, event in events if "citysoc.unparsed" not in event]
-        judged = self.detector.numbered([event for _number, event in good])
-        return [(good[place][0], own) for place, own in judged]
+        hits = self.detector.hits([event for _number, event in good])
+        return [hit._replace(number=good[hit.number][0]) for hit in hits]
 
     def _classify(self, events: list[Event]) -> None:
         """Say of each event which case it is; the tables of names are read when there is the first event to ask about."""

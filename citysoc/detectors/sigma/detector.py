@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from citysoc.clock import UTC
 from citysoc.detectors.sigma.databases import Databases
 from citysoc.detectors.sigma.field import Memory
+from citysoc.detectors.sigma.hit import Hit
 from citysoc.detectors.sigma.index import places
 from citysoc.detectors.sigma.kinds import Sight, matches
 from citysoc.detectors.sigma.moments import moment_of
 from citysoc.detectors.sigma.routes import Route, folded, sees
-from citysoc.detectors.sigma.rule import Rule, Told, findings_of
+from citysoc.detectors.sigma.rule import Rule
 from citysoc.detectors.sigma.trial import by_runner
 from citysoc.detectors.sigma.view import View, with_plain_names
 from citysoc.detectors.sigma.words import Words
@@ -74,33 +75,31 @@ class SigmaDetector:
 
     def detect(self, events: Sequence[Event]) -> list[Finding]:
         """Return the findings of a batch, ordered by event, then rule id. Never raises."""
-        return [finding for _number, own in self.numbered(events) for finding in own]
+        return [finding for hit in self.hits(events) for finding in hit.findings()]
 
-    def numbered(self, events: Sequence[Event]) -> list[tuple[int, list[Finding]]]:
-        """Return the findings of each event that has any, with its number, in order."""
+    def hits(self, events: Sequence[Event]) -> list[Hit]:
+        """Return what rules found in each event that matches any, in order."""
         groups: dict[int, tuple[Route, list[int]]] = {}
         for number, route in enumerate(self._routes_of(events)):
             if route:
                 groups.setdefault(id(route), (route, []))[1].append(number)
-        found: list[tuple[int, list[Finding]]] = []
+        found: list[Hit] = []
         for route, numbers in groups.values():
             plain = [with_plain_names(events[number]) for number in numbers]
             for number, event, candidates in zip(numbers, plain, route.index.candidates(plain), strict=True):
-                if candidates and (own := _findings(route, candidates, event)):
-                    found.append((number, own))
+                if candidates and (hit := _hit(number, route, candidates, event)) is not None:
+                    found.append(hit)
         found.sort(key=itemgetter(0))
         return found
 
-    def of_kinds(
-        self, groups: Sequence[Group], origin: Origin
-    ) -> tuple[list[tuple[int, list[Finding]]], list[int]]:
-        """Return the findings of records that are not events yet, and the numbers of those that must be made so.
+    def of_kinds(self, groups: Sequence[Group], origin: Origin) -> tuple[list[Hit], list[int]]:
+        """Return what rules found in records that are not events yet, and the numbers of those that must be made so.
 
         Args:
             groups: the records by their kinds.
             origin: where they come from.
         """
-        found: list[tuple[int, list[Finding]]] = []
+        found: list[Hit] = []
         whole: list[int] = []
         for group in groups:
             kind = group.kind
@@ -114,14 +113,13 @@ class SigmaDetector:
             whole += [int(group.numbers[place]) for place in left]
             for place, rules, view in matched:
                 number = int(group.numbers[place])
-                told = Told(
-                    origin.agency or UNKNOWN_AGENCY,
-                    origin.event_id(number),
-                    origin.moment(kind, group.rows[place]),
-                    origin.path,
-                    origin.offset(number),
+                moment = origin.moment(kind, group.rows[place])
+                found.append(
+                    Hit(
+                        *(number, rules, view, origin.agency or UNKNOWN_AGENCY, origin.event_id(number)),
+                        *(moment, origin.path, origin.offset(number)),
+                    )
                 )
-                found.append((number, findings_of(rules, view, told)))
         return found, whole
 
     def _by_bytes(self, group: Group) -> Bytes | None:
@@ -231,8 +229,8 @@ def _codes(plans: Sequence[Mapping[str, Any]]) -> tuple[dict[str, int], int]:
     return coded, int.from_bytes(uncoded, "little")
 
 
-def _findings(route: Route, candidates: Candidates, event: Mapping[str, Any]) -> list[Finding]:
-    """Return the findings of those candidates that an event matches."""
+def _hit(number: int, route: Route, candidates: Candidates, event: Mapping[str, Any]) -> Hit | None:
+    """Return those candidates that an event matches; None where there are none."""
     view = View(event, plain=True)
     rules = [
         route.rules[~place if place < 0 else place]
@@ -240,16 +238,18 @@ def _findings(route: Route, candidates: Candidates, event: Mapping[str, Any]) ->
         if place < 0 or route.rules[place].matches(view)
     ]
     if not rules:
-        return []
+        return None
     offset = event.get("log.offset")
-    told = Told(
+    return Hit(
+        number,
+        rules,
+        view,
         str(event.get("agency.id") or UNKNOWN_AGENCY),
         str(event.get("event.id") or ""),
         moment_of(event.get("@timestamp")) or moment_of(event.get("event.ingested")) or _NEVER,
         str(event.get("log.file.path") or ""),
         offset if isinstance(offset, int) else 0,
     )
-    return findings_of(rules, view, told)
 
 
 def _hashable(value: Any) -> Any:

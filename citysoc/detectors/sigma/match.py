@@ -6,7 +6,6 @@ easy to read. What makes it fast enough is that it is asked seldom (``detector``
 
 from __future__ import annotations
 
-import operator
 import zoneinfo
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -75,31 +74,33 @@ def cost(node: Node) -> int:
 
 
 def _text(how: str, cased: bool, field: str, wanted: Sequence[str]) -> Predicate:
-    values = View.cased if cased else View.folded
     if how == "is":
         known = frozenset(wanted)
-        return lambda view: not known.isdisjoint(values(view, field))
+        return lambda view: not known.isdisjoint(view.cased(field) if cased else view[field])
     if how == "has":
-        return _has(values, field, tuple(wanted))
-    edges = tuple(wanted)
-    fits = operator.methodcaller("startswith" if how == "starts" else "endswith", edges)
-    return lambda view: any(map(fits, values(view, field)))
+        return _has(tuple(wanted), field, cased=cased)
+    return _edge(tuple(wanted), field, cased=cased, ends=how == "ends")
 
 
-def _has(values: Callable[[View, str], tuple[str, ...]], field: str, wanted: tuple[str, ...]) -> Predicate:
-    if len(wanted) == 1:
-        only = wanted[0]
+def _edge(edges: tuple[str, ...], field: str, *, cased: bool, ends: bool) -> Predicate:
+    def starts(view: View) -> bool:
+        for text in view.cased(field) if cased else view[field]:  # noqa: SIM110  as above
+            if text.startswith(edges):
+                return True
+        return False
 
-        def test_one(view: View) -> bool:
-            for text in values(view, field):  # noqa: SIM110  as above
-                if only in text:
-                    return True
-            return False
+    def finishes(view: View) -> bool:
+        for text in view.cased(field) if cased else view[field]:  # noqa: SIM110  as above
+            if text.endswith(edges):
+                return True
+        return False
 
-        return test_one
+    return finishes if ends else starts
 
+
+def _has(wanted: tuple[str, ...], field: str, *, cased: bool) -> Predicate:
     def test(view: View) -> bool:
-        for text in values(view, field):
+        for text in view.cased(field) if cased else view[field]:
             for part in wanted:
                 if part in text:
                     return True
@@ -109,9 +110,8 @@ def _has(values: Callable[[View, str], tuple[str, ...]], field: str, wanted: tup
 
 
 def _like(cased: bool, field: str, pieces: Sequence[Any]) -> Predicate:
-    values = View.cased if cased else View.folded
     fits = glob(pieces)
-    return lambda view: any(map(fits, values(view, field)))
+    return lambda view: any(map(fits, view.cased(field) if cased else view[field]))
 
 
 def _re(field: str, pattern: str, flags: str) -> Predicate:
@@ -121,7 +121,7 @@ def _re(field: str, pattern: str, flags: str) -> Predicate:
 
 def _cidr(field: str, networks: Sequence[str]) -> Predicate:
     inside = within(networks)
-    return lambda view: any(map(inside, view.folded(field)))
+    return lambda view: any(map(inside, view[field]))
 
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -141,7 +141,7 @@ def _number(field: str, sign: str, bound: float) -> Predicate:
         number = _as_number(text)
         return number is not None and compare(number, bound)
 
-    return lambda view: any(map(fits, view.folded(field)))
+    return lambda view: any(map(fits, view[field]))
 
 
 def _as_number(text: str) -> float | int | None:
@@ -184,7 +184,7 @@ _RELATE: dict[str, Callable[[str, str], bool]] = {
 
 
 def _ref(field: str, how: str, cased: bool, other: str) -> Predicate:
-    values = View.cased if cased else View.folded
+    values = View.cased if cased else View.__getitem__
     compare = _RELATE[how]
     return lambda view: any(compare(a, b) for a in values(view, field) for b in values(view, other))
 

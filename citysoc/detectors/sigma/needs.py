@@ -31,7 +31,7 @@ MAX_NEEDS = 8
 _MAX_PRODUCT = 8
 """So many needs an alternative is written out to."""
 ANYWHERE = ""
-_VARIED = frozenset(
+SELDOM_AGAIN = frozenset(
     {
         "process.command_line",
         "process.parent.command_line",
@@ -92,13 +92,14 @@ def undecided(test: Node) -> list[Node]:
 def _is_worth(need: Need) -> bool:
     """Return whether it is cheaper to decide a need on new values than to evaluate the rule more often."""
     return all(
-        field not in _VARIED or sum(map(asked, expressions)) <= _USEFUL for field, expressions in need.items()
+        field not in SELDOM_AGAIN or sum(map(asked, expressions)) <= _USEFUL
+        for field, expressions in need.items()
     )
 
 
 def _is_possible(need: Need) -> bool:
     return all(
-        field not in _VARIED or sum(map(asked, expressions)) < 1.0 for field, expressions in need.items()
+        field not in SELDOM_AGAIN or sum(map(asked, expressions)) < 1.0 for field, expressions in need.items()
     )
 
 
@@ -201,7 +202,7 @@ def _either(parts: Sequence[Node], *, holds: bool) -> tuple[list[Need], bool]:
         return found, all(exact for _needs, exact in each)
     # The best of each; the best among fields whose values come again; and what is said of one field by all.
     found = [_merged([min(needs, key=chance) for needs in alternatives])]
-    again = [[need for need in needs if _VARIED.isdisjoint(need)] for needs in alternatives]
+    again = [[need for need in needs if SELDOM_AGAIN.isdisjoint(need)] for needs in alternatives]
     if all(again):
         found.append(_merged([min(needs, key=chance) for needs in again]))
     common = set.intersection(*({f for n in needs if len(n) == 1 for f in n} for needs in alternatives))

@@ -88,7 +88,7 @@ class Trial:
         if len(self._telling) >= _MAX_TELLING:
             self._telling.clear()
         first = FIRST in self._kind.names
-        asked = {name for rule in rules for name in (rule.asks_first() if first else rule.asks())}
+        asked = {name for rule in rules for name in rule.asks_told(has_first=first)}
         make = _maker(self._kind, frozenset(asked))
         made = self._telling[rules] = _with_first(make) if first else make
         return made

@@ -25,31 +25,29 @@ _plain_names: set[str] = set()
 """Names seen that have no space: most events hold nothing else, and this is how that is seen in one step."""
 
 
-class View:
+class View(dict[str, tuple[str, ...]]):
     """One event as rules look at it: values as folded text, made when first asked for.
+
+    A dictionary of the fields' folded texts, none where a field is absent: that is what is asked again and again.
 
     Args:
         event: the event.
         plain: its names have no spaces, or are written without them already.
     """
 
-    __slots__ = ("_folded", "_said", "event")
+    __slots__ = ("_said", "event")
 
     def __init__(self, event: Mapping[str, Any], *, plain: bool = False) -> None:
         self.event = event if plain else with_plain_names(event)
-        self._folded: dict[str, tuple[str, ...]] = {}
-        self._said: dict[tuple[bool, bool], Any] = {}
+        self._said: dict[bool, tuple[tuple[str, ...], str]] | None = None
 
-    def folded(self, field: str) -> tuple[str, ...]:
-        """Return the folded texts of a field; none where it is absent."""
-        found = self._folded.get(field)
-        if found is None:
-            value = self.event.get(field)
-            if type(value) is str:  # most are, and of ASCII
-                found = (value.lower() if value.isascii() else fold(value),)
-            else:
-                found = tuple([fold(text) for text in texts(value)])
-            self._folded[field] = found
+    def __missing__(self, field: str) -> tuple[str, ...]:
+        value = self.event.get(field)
+        if type(value) is str:  # most are, and of ASCII
+            found: tuple[str, ...] = (value.lower() if value.isascii() else fold(value),)
+        else:
+            found = tuple([fold(text) for text in texts(value)])
+        self[field] = found
         return found
 
     def cased(self, field: str) -> tuple[str, ...]:
@@ -58,17 +56,20 @@ class View:
 
     def said(self, *, cased: bool) -> tuple[str, ...]:
         """Return every text that the record itself says: its values, and its original line."""
-        found: tuple[str, ...] | None = self._said.get((cased, False))
-        if found is None:
-            shape = compose if cased else fold
-            found = self._said[cased, False] = tuple([shape(text) for text in _said(self.event)])
-        return found
+        return self._shaped(cased)[0]
 
     def all_said(self, *, cased: bool) -> str:
         """Return what the record says as one text, for words that are looked for anywhere."""
-        found: str | None = self._said.get((cased, True))
+        return self._shaped(cased)[1]
+
+    def _shaped(self, cased: bool) -> tuple[tuple[str, ...], str]:
+        if self._said is None:
+            self._said = {}
+        found = self._said.get(cased)
         if found is None:
-            found = self._said[cased, True] = _BETWEEN.join(self.said(cased=cased))
+            shape = compose if cased else fold
+            said = tuple([shape(text) for text in _said(self.event)])
+            found = self._said[cased] = said, _BETWEEN.join(said)
         return found
 
 

@@ -17,7 +17,9 @@ from citysoc.detectors.sigma.glob import glob
 from citysoc.detectors.sigma.index import Index
 from citysoc.detectors.sigma.match import predicate
 from citysoc.detectors.sigma.needs import undecided
+from citysoc.detectors.sigma.nodes import field_of
 from citysoc.detectors.sigma.plan import compile_document
+from citysoc.detectors.sigma.tell import Telling
 from citysoc.detectors.sigma.view import View
 from citysoc.detectors.text import fold
 
@@ -77,6 +79,7 @@ LEAVES = st.one_of(
     ),
 )
 NAM = ["text", "is", False, "user.name", ["nam"]]
+HOST = ["text", "is", False, "host.name", ["pc"]]
 NODES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
@@ -139,6 +142,31 @@ def test_what_needs_say_is_not_asked_again():
         ["keyword", False, [["*"], "x", ["*"]]]
     ]
     assert undecided(["all", [NAM, either]]) in ([], [either])
+
+
+def told(node, event, found):
+    """Add to a mapping what made a node hold: the slow reference of what findings tell."""
+    kind = node[0]
+    if kind in {"all", "any"}:
+        fields = {None if part[0] in {"all", "any", "not", "null"} else field_of(part) for part in node[1]}
+        for part in node[1]:
+            if kind == "all" or (len(fields) == 1 and None not in fields) or predicate(part)(View(event)):
+                told(part, event, found)
+    elif kind not in {"not", "null"} and field_of(node) in event:
+        found[field_of(node)] = event[field_of(node)]
+    return found
+
+
+@settings(max_examples=300)
+@given(NODES, st.lists(EVENTS, min_size=1, max_size=4))
+@example(
+    ["all", [["any", [NAM, HOST]], ["text", "has", False, "file.path", ["a"]]]],
+    [{"user.name": "nam"}, {"user.name": "nam", "file.path": "a"}],
+)
+def test_what_findings_tell_is_remembered_for_what_it_depends_on(node, events):
+    telling = Telling(node)
+    for event in [*events, *events]:
+        assert list(telling.matched(View(event)).items()) == list(told(node, event, {}).items())
 
 
 NETWORKS = st.lists(
