@@ -10,7 +10,6 @@ import functools
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from citysoc.detectors.sigma.fulfilled import Rules
 from citysoc.detectors.sigma.match import predicate
 from citysoc.detectors.sigma.needs import ANYWHERE
 from citysoc.detectors.sigma.outline import BETWEEN, Form
@@ -25,10 +24,8 @@ if TYPE_CHECKING:
 
     from citysoc.detectors.sigma.chances import Expression
     from citysoc.detectors.sigma.databases import Databases
-    from citysoc.detectors.sigma.fulfilled import Bits
     from citysoc.detectors.sigma.match import Predicate
     from citysoc.detectors.sigma.nodes import Node
-    from citysoc.detectors.sigma.outline import Outline
     from citysoc.detectors.sigma.values import Decide
 
 NOTHING = 1
@@ -64,15 +61,15 @@ class Classifier:
     """The conditions on one field, and the class of each value: the set of those that it fulfils.
 
     Args:
-        asked: the conditions.
+        name: the field's name.
+        form: the conditions, see ``outline.Outline``.
         fast: use Hyperscan if it is there.
         store: where databases are kept.
     """
 
-    def __init__(self, asked: Outline, *, fast: bool, store: Databases | None) -> None:
-        self.name = asked.name
-        self._form = Form(asked.form)
-        self._rules = Rules(asked.rules)
+    def __init__(self, name: str, form: bytes, *, fast: bool, store: Databases | None) -> None:
+        self.name = name
+        self._form = Form(form)
         self._on_text: dict[int, Decide] = {}
         self._on_view: dict[int, Predicate] = {}
         self._always = self._form.always
@@ -86,7 +83,6 @@ class Classifier:
         self._classes: list[tuple[int, ...]] = [(), (), ()]
         # A value that fulfils all conditions, which are often one, has a class of its own: of that one all is known.
         self._numbers: dict[tuple[int, ...], int] = {(): NOTHING}
-        self._bits: list[Bits | None] = [None, None, None]
 
     @property
     def wanted(self) -> list[tuple[str, str]]:
@@ -102,14 +98,9 @@ class Classifier:
     def _searched(self) -> frozenset[tuple[str, str]]:
         return frozenset(one for one in self.wanted if one[1] and BETWEEN not in one[1])
 
-    def bits(self, number: int) -> Bits:
-        """Return what a class fulfils."""
-        bits = self._bits[number]
-        if bits is None:
-            held = self._classes[number]
-            bits = self._rules.all() if number == EVERYTHING else self._rules.fulfilled(held)
-            self._bits[number] = bits
-        return bits
+    def held(self, number: int) -> tuple[int, ...]:
+        """Return the numbers of the conditions that the values of a class fulfil."""
+        return self._classes[number]
 
     def of_texts(self, values: Sequence[str]) -> list[int]:
         """Return the classes of texts, by looking at them."""
@@ -258,7 +249,6 @@ class Classifier:
                 return EVERYTHING
             number = self._numbers[key] = len(self._classes)
             self._classes.append(key)
-            self._bits.append(None)
         return number
 
 

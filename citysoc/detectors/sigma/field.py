@@ -9,13 +9,15 @@ from itertools import compress
 from operator import not_
 from typing import TYPE_CHECKING, Any
 
-from citysoc.detectors.sigma.classifier import MAX_CHARS, Classifier
+from citysoc.detectors.sigma.classifier import EVERYTHING, MAX_CHARS, Classifier
+from citysoc.detectors.sigma.fulfilled import Rules
 from citysoc.detectors.text import is_only_null
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from citysoc.detectors.sigma.databases import Databases
+    from citysoc.detectors.sigma.fulfilled import Bits
     from citysoc.detectors.sigma.outline import Outline
 
 _MAX_REMEMBERED_BYTES = 24 << 20
@@ -30,15 +32,24 @@ _ASK_AGAIN = 128
 class Memory:
     """How much is remembered in all fields together, and what to do when it is too much."""
 
-    __slots__ = ("_fields", "_left")
+    __slots__ = ("_classifiers", "_fields", "_left")
 
     def __init__(self) -> None:
+        self._classifiers: dict[tuple[str, bytes, bool], Classifier] = {}
         self._fields: list[Field] = []
         self._left = _MAX_REMEMBERED_BYTES
 
     def join(self, field: Field) -> None:
         """Let a field be one of those that forget."""
         self._fields.append(field)
+
+    def classifier(self, asked: Outline, *, fast: bool, store: Databases | None) -> Classifier:
+        """Return what says the classes of a field's values: one for all that ask the same, whatever rules they have."""
+        key = asked.name, asked.form, fast
+        found = self._classifiers.get(key)
+        if found is None:
+            found = self._classifiers[key] = Classifier(asked.name, asked.form, fast=fast, store=store)
+        return found
 
     def take(self, values: Sequence[str]) -> None:
         """Count values that are remembered; where they are too many, every field forgets what was not seen lately."""
@@ -82,8 +93,10 @@ class Field:
 
     def __init__(self, asked: Outline, memory: Memory, *, fast: bool, store: Databases | None) -> None:
         self.name = asked.name
-        self.classifier = Classifier(asked, fast=fast, store=store)
+        self.classifier = memory.classifier(asked, fast=fast, store=store)
         """What says the class of a value that is not remembered."""
+        self._rules = Rules(asked.rules)
+        self._bits: dict[int, Bits] = {}
         self._known: dict[Any, int] = {}
         self._earlier: dict[Any, int] = {}
         self._mixed = False
@@ -92,6 +105,16 @@ class Field:
         """How often nearly all values were new: where it is often, they are not remembered."""
         self._memory = memory
         memory.join(self)
+
+    def bits(self, number: int) -> Bits:
+        """Return what the values of a class fulfil."""
+        bits = self._bits.get(number)
+        if bits is None:
+            held = self.classifier.held(number)
+            bits = self._bits[number] = (
+                self._rules.all() if number == EVERYTHING else self._rules.fulfilled(held)
+            )
+        return bits
 
     def classes(self, column: Sequence[Any]) -> list[int]:
         """Return the class of each value of a column."""

@@ -77,9 +77,7 @@ class Combinations:
             is_known = EVERYTHING not in key
             if self._known is not None and not (self._known and is_known):
                 return UNSURE
-            fulfilled = [
-                field.classifier.bits(number) for field, number in zip(self._fields, key, strict=True)
-            ]
+            fulfilled = [field.bits(number) for field, number in zip(self._fields, key, strict=True)]
             exact = self._exact if is_known else 0
             found = self._found[key] = tuple(
                 ~place if exact >> place & 1 else place
@@ -160,7 +158,7 @@ class Index:
         """
         fixed = [field for name, field in self.fields.items() if name not in varied]
         classes = [field.class_of(same.get(field.name)) for field in fixed]
-        told = [one.classifier.bits(own) for one, own in zip(fixed, classes, strict=True)]
+        told = [one.bits(own) for one, own in zip(fixed, classes, strict=True)]
         fields = [self.fields[name] for name in varied]
         return Combinations(_with(self._free, told), fields, self._exact, known=EVERYTHING not in classes)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from citysoc.detectors.sigma.classifier import Classifier
+from citysoc.detectors.sigma.field import Field, Memory
 from citysoc.detectors.sigma.outline import outline
 from citysoc.detectors.sigma.remainder import remainder
 from citysoc.detectors.sigma.values import decider
@@ -82,14 +82,11 @@ def test_the_same_leads_give_the_right_class_each_time_they_come():
         ["test", tests[1], ["or", [["text", "ends", ".ps1"], ["re", r"-enc\s", "", None]]]],
         ["test", tests[2], ["text", "has", "whoami"]],
     ]
-    classifier = Classifier(
-        outline(NAME, [(one, [[0, place]], []) for place, one in enumerate(expressions)]),
-        fast=True,
-        store=None,
-    )
+    asked = outline(NAME, [(one, [[0, place]], []) for place, one in enumerate(expressions)])
+    field = Field(asked, Memory(), fast=True, store=None)
     values = ["whoami /all", "WHOAMI /priv", "x.ps1", "y -enc z", "whoami -enc a.ps1", "whoami", "nothing"]
     for _time in range(4):
-        for value, number in zip(values, classifier.of_texts(values), strict=True):
-            rules = classifier.bits(number)[0]
+        for value, number in zip(values, field.classifier.of_texts(values), strict=True):
+            rules = field.bits(number)[0]
             expected = [bool(decider(test, NAME)(value.lower(), value)) for test in tests]
             assert [bool(rules >> place & 1) for place in range(3)] == expected, value
