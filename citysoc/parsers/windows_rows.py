@@ -74,7 +74,7 @@ def by_recipe(records: Sequence[bytes], block: bytes) -> tuple[list[Found], list
     try:
         return _sorted_out(map(load, records), records, odd)
     except ValueError:
-        return _sorted_out(map(_loaded, records), records, odd)
+        return _sorted_out(map(_loaded, records), records, odd, is_sound=False)
 
 
 def _expected(records: Sequence[bytes]) -> tuple[int, int]:
@@ -122,7 +122,7 @@ def _all_of(record: dict[str, Any]) -> Row:
 
 
 def _sorted_out(
-    loaded: Iterable[Any], records: Sequence[bytes], odd: Collection[int]
+    loaded: Iterable[Any], records: Sequence[bytes], odd: Collection[int], *, is_sound: bool = True
 ) -> tuple[list[Found], list[int]]:
     """Return records by their recipes, and the numbers of those that have none.
 
@@ -130,11 +130,12 @@ def _sorted_out(
         loaded: what the records say.
         records: the records.
         odd: the numbers of those that may not be flat.
+        is_sound: all of them say something.
     """
     flat = _Flat()
     rest: list[int] = []
     found: list[tuple[Recipe | None, list[int], Sequence[Row]]] = []
-    if not odd and all(map(_is_object, records)):
+    if is_sound and not odd and all(map(_is_object, records)):
         flat.take(enumerate(loaded))
     else:
         found += windows.nested_kinds(_others(loaded, records, frozenset(odd), flat, rest))
