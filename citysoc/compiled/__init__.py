@@ -1,30 +1,29 @@
-"""Loops over bytes and numbers, compiled to machine code (numba): for what Python has no quick way for.
+"""Loops over bytes and numbers in machine code: for what Python has no quick way for.
 
-The modules of this room load the compiler, which takes a fifth of a second: ask ``ready`` first, and import them in
-the functions that need them. What is compiled is kept by the compiler beside the sources, or in the user's cache.
-Everything compiled here has another way that gives the same, for machines on which the compiler cannot be had.
+How they are written is said in ``marks``, how they are kept and loaded in ``machine``. Ask ``ready`` before anything of
+``cells``, ``memory`` or ``combine`` is called. Whatever is compiled has another way that gives the same, for machines on
+which the compiler cannot be had.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from citysoc import telemetry
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-@functools.cache
-def ready() -> bool:
-    """Load the compiler and what it has compiled; return whether both are there."""
+def ready(cache_dir: Path | None = None) -> bool:
+    """Load what is compiled; return whether all of it can be had.
+
+    Args:
+        cache_dir: where it is kept; None keeps nothing, and compiles it for some seconds in each process.
+    """
     if "numpy" not in sys.modules:  # its algebra would start a thread for every core, and none is wanted
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    try:
-        from citysoc.compiled import cells, combine, memory
-    except (ImportError, RuntimeError) as error:  # not installed, or no folder to keep what is compiled
-        telemetry.logger("compiled").info("compiler.absent", why=str(error))
-        return False
-    cells.warm()
-    memory.warm()
-    combine.warm()
-    return True
+    from citysoc.compiled import cells, combine, memory
+
+    directory = cache_dir and cache_dir / "compiled"
+    return all(module.load(directory) for module in (cells, memory, combine))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from citysoc.compiled.machine import Loops
+
+_LOOPS = Loops("citysoc.compiled.loops.combine")
+load = _LOOPS.load
 _LEAST = 1024
 
 
@@ -48,42 +51,8 @@ class Combinations:
             self._room(size)
             if len(known):
                 out = np.empty(len(known), np.int32)
-                _number(np.ascontiguousarray(known.T), self.keys, self._slots, 0, out)
+                _LOOPS.number(np.ascontiguousarray(known.T), self.keys, self._slots, 0, out)
         out = np.empty(columns.shape[1], np.int32)
         begin = self.count
-        self.count = _number(columns, self.keys, self._slots, begin, out)
+        self.count = _LOOPS.number(columns, self.keys, self._slots, begin, out)
         return out, begin
-
-
-@njit(cache=True)
-def _number(columns: Any, keys: Any, slots: Any, count: Any, out: Any) -> Any:
-    width, rows = columns.shape
-    last = len(slots) - 1
-    for row in range(rows):
-        code = np.uint64(width)
-        for place in range(width):
-            code = (code ^ np.uint64(columns[place, row])) * np.uint64(0x9E3779B97F4A7C15)
-            code ^= code >> np.uint64(29)
-        slot = np.int64(code & np.uint64(last))
-        while True:
-            entry = slots[slot] - 1
-            if entry < 0:
-                for place in range(width):
-                    keys[count, place] = columns[place, row]
-                slots[slot] = count + 1
-                out[row] = count
-                count += 1
-                break
-            differ = 0
-            for place in range(width):
-                differ |= keys[entry, place] ^ columns[place, row]
-            if differ == 0:
-                out[row] = entry
-                break
-            slot = (slot + 1) & last
-    return count
-
-
-def warm() -> None:
-    """Load or compile what this module needs."""
-    Combinations(1, _LEAST).numbers(np.ones((1, 1), np.int32))

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from citysoc import compiled
 from citysoc.pipeline.loaded import settle
 from citysoc.pipeline.worker import Worker
 
@@ -89,6 +90,8 @@ def open_copies(work: Work, workers: int, loaded: Loaded) -> cf.Executor:
     import concurrent.futures as cf
     import multiprocessing
 
+    if work.much:
+        compiled.ready(work.cache_dir)  # or each copy would compile it for itself
     if not _is_alone():
         return open_pool(work, workers)
     settle()

@@ -59,7 +59,7 @@ class Worker:
         self._levels = frozenset(LEVELS[LEVELS.index(work.min_level) :])
         self._names = work.names
         self._own: Own | None = None
-        self._forms = Forms() if work.much and compiled.ready() else None
+        self._forms = Forms() if work.much and compiled.ready(work.cache_dir) else None
         loaded = loaded or loaded_of(work)
         self.detector = loaded.detector
         self._feeds = Feeds(loaded.correlations)

@@ -1,7 +1,8 @@
 """Eight bytes at a time: what compiled loops over bytes are built of.
 
 Bytes are taken as one number, the first of them lowest (little endian), wherever they begin. Whoever reads eight bytes
-sees to it that they are there: arrays end with ``SPARE`` bytes that belong to nothing.
+sees to it that they are there: arrays end with ``SPARE`` bytes that belong to nothing
+(``citysoc.compiled.cells``).
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-SPARE = 8
+from citysoc.compiled.marks import inlined
+
 _LITTLE = sys.byteorder == "little"
 _ONES = np.uint64(0x0101010101010101)
 _HIGH = np.uint64(0x8080808080808080)
@@ -70,30 +72,30 @@ store: Any = intrinsic(_store)
 zeros_below: Any = intrinsic(_zeros_below)
 
 
-@njit(inline="always")
-def equal_bytes(word: Any, pattern: Any) -> Any:
+@inlined
+def equal_bytes(word, pattern):
     """Return a bit for bytes that are those of a pattern; the lowest bit is right, others above it may not be."""
     differ = word ^ pattern
     return (differ - _ONES) & ~differ & _HIGH
 
 
-@njit(inline="always")
-def least_bytes(size: Any) -> Any:
+@inlined
+def least_bytes(size):
     """Return what keeps the first bytes of eight: from none to eight of them."""
     if size >= 8:
         return ~np.uint64(0)
     return (np.uint64(1) << np.uint64(size << 3)) - np.uint64(1)
 
 
-@njit(inline="always")
-def mixed(code: Any, word: Any) -> Any:
+@inlined
+def mixed(code, word):
     """Return a hash with eight more bytes in it."""
     code = (code ^ word) * _MIX
     return code ^ (code >> np.uint64(32))
 
 
-@njit(inline="always")
-def same(one: Any, place: Any, other: Any, at: Any, size: Any) -> Any:
+@inlined
+def same(one, place, other, at, size):
     """Return whether so many bytes of two arrays are the same."""
     while size > 8:
         if load(one, place) != load(other, at):
@@ -104,8 +106,8 @@ def same(one: Any, place: Any, other: Any, at: Any, size: Any) -> Any:
     return (load(one, place) ^ load(other, at)) & least_bytes(size) == 0
 
 
-@njit(inline="always")
-def copy(one: Any, place: Any, other: Any, at: Any, size: Any) -> Any:
+@inlined
+def copy(one, place, other, at, size):
     """Copy so many bytes, and up to seven more, from one array into another."""
     while size > 0:
         store(other, at, load(one, place))

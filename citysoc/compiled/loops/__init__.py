@@ -1,0 +1,1 @@
+"""Loops as they are written; only the compiler reads them (``citysoc.compiled.marks``)."""
