@@ -12,7 +12,7 @@ from citysoc.flow import position_id
 from citysoc.framing.block import Lines
 from citysoc.parsers.run import FUTURE, clean, context_of, decode, is_believable, parser_name
 from citysoc.parsers.times import guess
-from citysoc.parsers.windows_cells import Forms, Rows
+from citysoc.parsers.windows_cells import Forms, Found, Rows
 from citysoc.parsers.windows_kinds import Kind
 from citysoc.parsers.windows_narrow import keep
 from citysoc.parsers.windows_rows import block_of, by_recipe, ends_of
@@ -167,11 +167,12 @@ class Rough:
     ) -> tuple[list[Group], list[int]]:
         """Return records by their kinds, where they stand in a sheet; the first has the number ``begin``."""
         groups, rest = [], []
-        for kind, some in forms.kinds(sheet, read):
-            if kind is None:
-                rest += [begin + number for number in some.tolist()]
+        for found in forms.kinds(sheet, read):
+            if isinstance(found, Found):
+                kind, some, values = found
+                groups.append(Group(kind, some + begin, Rows(read, some, values), sheet, some))
             else:
-                groups.append(Group(kind, some + begin, Rows(read, some), sheet, some))
+                rest += [begin + number for number in found.tolist()]
         rest = [number for number in sorted(rest) if self._records[number].strip()]
         if not rest:
             return groups, []

@@ -13,7 +13,7 @@ from citysoc.flow import Unparsed
 from citysoc.parsers import envelope, jsontext, ndjson, values
 from citysoc.parsers.base import Context, Parser
 from citysoc.parsers.times import guess
-from citysoc.parsers.windows_beats import Beats
+from citysoc.parsers.windows_beats import Beats, Standing
 from citysoc.parsers.windows_fields import complete
 from citysoc.parsers.windows_heads import copy_level, keywords
 from citysoc.parsers.windows_shapes import Shapes, is_data, zone_of
@@ -119,10 +119,25 @@ def telling(names: tuple[str, ...]) -> Sequence[int] | None:
     return _SHAPES.telling(names)
 
 
-def recipe(names: tuple[str, ...], row: Row) -> Recipe | None:
-    """Return the recipe of a flat record of some names, by its values; None where it must be read."""
-    found = [made for made, _numbers, _rows in _SHAPES.recipes(names, [0], [row], None)]
-    return found[0]
+def flat_recipe(record: Mapping[str, Any]) -> Recipe | None:
+    """Return the recipe of a flat record; None where it must be read."""
+    rows = [tuple(record.values())]
+    return next(made for made, _numbers, _rows in _SHAPES.recipes(tuple(record), [0], rows, None))
+
+
+def standing(record: dict[str, Any]) -> Standing | None:
+    """Return where the values of nested records like one stand; None where they must be read."""
+    return _BEATS.standing(record) if "winlog" in record else None
+
+
+def nested_row(record: dict[str, Any]) -> Row:
+    """Return the values of a nested record in the order of its recipe."""
+    return _BEATS.row(record)
+
+
+def nested_recipe(record: dict[str, Any]) -> Recipe | None:
+    """Return the recipe of a nested record; None where it must be read."""
+    return _BEATS.recipe(record)
 
 
 def kinds(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from citysoc.ecs.windows import EVENT_DATA
 from citysoc.parsers.windows_fields import COPY, DEFENDER, name_kind, plan_of
@@ -58,7 +58,7 @@ class _Shape:
         objects: those of the first such record, the record itself before them.
     """
 
-    __slots__ = ("asked", "data", "kind", "leaves", "names", "narrow", "recipes", "telling")
+    __slots__ = ("asked", "data", "head", "kind", "leaves", "names", "narrow", "paths", "recipes", "telling")
 
     def __init__(self, layout: _Layout, objects: Sequence[Mapping[str, Any]]) -> None:
         paths: list[tuple[str, ...]] = [()]
@@ -73,14 +73,16 @@ class _Shape:
             path[2]: place for place, path in enumerate(names) if path[:2] == _DATA and len(path) == 3
         }
         self.names = {".".join(path): place for place, path in enumerate(names) if path[:2] != _DATA}
+        self.paths = names
         self.recipes: dict[tuple[Any, ...], Recipe | None] = {}
         self.asked: dict[tuple[Any, ...], frozenset[str]] = {}
         self.narrow: Narrow | None = None
         self.telling: Sequence[int] = ()
         self.kind: Callable[[Row], tuple[Any, ...]] | None = None
-        kind = [self.names.get(f"winlog.{name}") for name in _KIND]
+        self.head: tuple[Sequence[int], int] = (), 0
+        kind = [self.names.get(f"winlog.{name}", -1) for name in _KIND]
         if (
-            None not in kind
+            -1 not in kind
             and _DATA in inner
             and len(self.names) + len(self.data) == len(names) <= _MAX_LEAVES
             and not _OTHER_FORMS.intersection(path[0] for path in every)
@@ -90,6 +92,7 @@ class _Shape:
             and max(map(len, chain(self.names, self.data)), default=0) <= _MAX_LEAVES
         ):
             self.kind = itemgetter(*kind)
+            self.head = kind[:-1], kind[-1]
 
     def narrowed(self, places: Sequence[int]) -> tuple[Callable[[Any], Row], Sequence[int | None]]:
         """Return what takes some values of all; what tells the kind is seen before."""
@@ -155,6 +158,22 @@ class _Shape:
         return recipe
 
 
+class Standing(NamedTuple):
+    """Where the values of nested records stand.
+
+    Args:
+        cells: for each value, which it is in the order in which they are written.
+        lists: the places of those that are lists.
+        telling: the places of what tells the kind.
+        text: the place of what must be a text.
+    """
+
+    cells: Sequence[int]
+    lists: frozenset[int]
+    telling: Sequence[int]
+    text: int
+
+
 class Beats:
     """The shapes seen."""
 
@@ -195,6 +214,35 @@ class Beats:
         for numbers, rows, recipe, _pick in kinds.values():
             yield recipe, numbers, rows
 
+    def standing(self, record: dict[str, Any]) -> Standing | None:
+        """Return where the values of such records stand; None where they must be read."""
+        shape, _objects = self._shape(record)
+        if shape is None or shape.kind is None:
+            return None
+        written = {path: place for place, (path, _value) in enumerate(_leaves(record))}
+        cells = [written[path] for path in shape.paths]
+        lists = frozenset(
+            cells.index(place)
+            for place, (_path, value) in enumerate(_leaves(record))
+            if type(value) is list
+        )
+        if not lists.isdisjoint(shape.data.values()):
+            return None
+        return Standing(cells, lists, *shape.head)
+
+    def row(self, record: dict[str, Any]) -> Row:
+        """Return the values of the leaves of a record."""
+        shape, objects = self._shape(record)
+        return () if shape is None else shape.leaves(list(chain.from_iterable(map(dict.values, objects))))
+
+    def recipe(self, record: dict[str, Any]) -> Recipe | None:
+        """Return the recipe of a record for all of its values; None where it has none."""
+        shape, _objects = self._shape(record)
+        if shape is None or shape.kind is None:
+            return None
+        code, provider, channel, _computer = shape.kind(self.row(record))
+        return self._whole(shape, (code, provider, channel)) if type(code) in _CODES else None
+
     def _shape(self, record: dict[str, Any]) -> tuple[_Shape | None, Sequence[dict[str, Any]]]:
         """Return the shape of a record and its objects."""
         layouts = self._layouts.get(tuple(record), ())
@@ -233,8 +281,12 @@ class Beats:
         narrow = shape.narrow
         if narrow is not None and kind in narrow.recipes:
             return narrow.recipes[kind], narrow.pick
+        return self._whole(shape, kind), None
+
+    def _whole(self, shape: _Shape, kind: tuple[Any, ...]) -> Recipe | None:
+        """Return the recipe of a kind for all values of its records."""
         if kind in shape.recipes:
-            return shape.recipes[kind], None
+            return shape.recipes[kind]
         self._recipes += 1
         if self._recipes > _MAX_RECIPES:
             self._layouts.clear()
@@ -243,7 +295,7 @@ class Beats:
         recipe = shape.recipes[kind] = shape.recipe(*kind)
         if recipe is not None:
             recipe.shape = shape, kind
-        return recipe, None
+        return recipe
 
 
 def _objects(record: dict[str, Any], layout: _Layout) -> list[dict[str, Any]] | None:
@@ -269,6 +321,15 @@ def _layout(record: dict[str, Any]) -> _Layout | None:
                 found.append((holder, name))
                 objects.append((depth + 1, value))
     return tuple(found)
+
+
+def _leaves(record: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the values of a record that has a shape, in the order in which they are written, with their names."""
+    for name, value in record.items():
+        if type(value) is dict:
+            yield from _leaves(value, (*above, name))
+        else:
+            yield (*above, name), value
 
 
 def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], Row]:

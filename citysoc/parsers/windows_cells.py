@@ -1,4 +1,4 @@
-"""Flat Windows records by their kind without reading them: by where their values stand (``compiled.cells``).
+"""Windows records by their kind without reading them: by where their values stand (``compiled.cells``).
 
 Records with the same text around their values have the same names. Of each such text, and of each id, provider and
 channel that come with it, it is worked out once which recipe (``windows_shapes``) makes their events.
@@ -14,11 +14,14 @@ from citysoc.parsers import windows
 from citysoc.parsers.windows_kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from citysoc.compiled.cells import Frame, Sheet
-    from citysoc.parsers.windows_shapes import Row
+    from citysoc.parsers.windows_beats import Standing
+    from citysoc.parsers.windows_shapes import Recipe, Row
 
+_QUOTE = ord('"')
+_NESTED = (dict, list)
 _MAX_FORMS = 1024
 _MAX_KINDS = 4096
 _MAX_AT_ONCE = 128
@@ -38,11 +41,13 @@ class Rows:
     Args:
         records: all of them.
         some: the numbers of those that are meant.
+        read: returns the values of one.
     """
 
-    def __init__(self, records: Records, some: Any) -> None:
+    def __init__(self, records: Records, some: Any, read: Callable[[dict[str, Any]], Row]) -> None:
         self._records = records
         self._some = some
+        self._from = read
         self._read: dict[int, Row] = {}
 
     def __len__(self) -> int:
@@ -51,7 +56,7 @@ class Rows:
     def __getitem__(self, place: int) -> Row:
         row = self._read.get(place)
         if row is None:
-            row = self._read[place] = tuple(orjson.loads(self._records[int(self._some[place])]).values())
+            row = self._read[place] = self._from(orjson.loads(self._records[int(self._some[place])]))
         return row
 
 
@@ -59,16 +64,36 @@ class _Form(NamedTuple):
     """Records with the same text around their values.
 
     Args:
-        names: of the values.
         frame: the text.
-        telling: the places of what tells the kind; None where no recipe is to be had.
+        telling: which values tell the kind; None where no recipe is to be had.
         column: of these values.
+        text: which value must be a text; None where none must.
+        read: returns the values of a record.
+        recipe: returns the recipe of a record.
+        standing: where nested values stand; None where all stand in their order.
     """
 
-    names: tuple[str, ...]
     frame: Frame
     telling: Any
     column: int
+    text: int | None
+    read: Callable[[dict[str, Any]], Row]
+    recipe: Callable[[dict[str, Any]], Recipe | None]
+    standing: Standing | None
+
+
+class Found(NamedTuple):
+    """Records of one kind.
+
+    Args:
+        kind: the kind.
+        some: the numbers of the records.
+        read: returns the values of one.
+    """
+
+    kind: Kind
+    some: Any
+    read: Callable[[dict[str, Any]], Row]
 
 
 class Forms:
@@ -81,8 +106,8 @@ class Forms:
         self._forms: dict[int, _Form] = {}
         self._kinds: list[Kind] = []
 
-    def kinds(self, sheet: Sheet, records: Records) -> Iterator[tuple[Kind | None, Any]]:
-        """Yield kinds and the numbers of the records of each; None for those that must be read.
+    def kinds(self, sheet: Sheet, records: Records) -> Iterator[Found | Any]:
+        """Yield the records of each kind; of those that must be read, their numbers.
 
         Args:
             sheet: the records.
@@ -102,16 +127,18 @@ class Forms:
         for place, code in enumerate(codes.tolist()):
             some = order[ends[place] - counts[place] : ends[place]]
             if not code or place > _MAX_AT_ONCE:
-                yield None, some
+                yield some
                 continue
             form = self._forms.get(code) or self._new(code, sheet, int(some[0]), records)
             same = alike(sheet, some, form.frame)
-            if not same.all():
-                yield None, some[~same]
-                some = some[same]
             if form.telling is None:
-                yield None, some
-            elif len(some):
+                same[:] = False
+            elif form.text is not None:
+                same &= sheet.block[sheet.begin[sheet.first[some] + form.text]] == _QUOTE
+            if not same.all():
+                yield some[~same]
+                some = some[same]
+            if len(some):
                 yield from self._of_form(form, sheet, some, records)
 
     def _new(self, code: int, sheet: Sheet, number: int, records: Records) -> _Form:
@@ -119,32 +146,48 @@ class Forms:
 
         from citysoc.compiled.cells import frame
 
-        names = tuple(orjson.loads(records[number]))
-        telling = windows.telling(names)
-        if telling is not None and len(names) != int(sheet.first[number + 1] - sheet.first[number]):
-            telling = None  # a name twice
+        record = orjson.loads(records[number])
+        standing = windows.standing(record)
+        cells = int(sheet.first[number + 1] - sheet.first[number])
+        telling: Sequence[int] | None = None
+        if standing is not None and len(standing.cells) == cells:  # less where a name comes twice
+            telling = [standing.cells[place] for place in standing.telling]
+        elif len(record) == cells and not any(type(value) in _NESTED for value in record.values()):
+            telling = windows.telling(tuple(record))
         places = None if telling is None else np.array(telling, np.int32)
-        form = _Form(names, frame(sheet, number), places, self._memory.column())
+        column = self._memory.column()
+        known = frame(sheet, number)
+        if standing is None:
+            form = _Form(known, places, column, None, _values, windows.flat_recipe, None)
+        else:
+            text = standing.cells[standing.text]
+            read, recipe = windows.nested_row, windows.nested_recipe
+            form = _Form(known, places, column, text, read, recipe, standing)
         self._forms[code] = form
         return form
 
-    def _of_form(
-        self, form: _Form, sheet: Sheet, some: Any, records: Records
-    ) -> Iterator[tuple[Kind | None, Any]]:
+    def _of_form(self, form: _Form, sheet: Sheet, some: Any, records: Records) -> Iterator[Found | Any]:
         import numpy as np
 
         found = self._memory.look(sheet, some, form.telling, form.column)
         fresh = [self._number(form, records[number]) for number in some[found.fresh].tolist()]
         told = self._memory.learn(found, np.array(fresh, np.int32))
         for number in np.unique(told).tolist():
-            yield self._kinds[number - 1] if number else None, some[told == number]
+            own = some[told == number]
+            yield Found(self._kinds[number - 1], own, form.read) if number else own
 
     def _number(self, form: _Form, record: bytes) -> int:
         """Return the number of the kind of a record, 0 where it has none."""
-        row = tuple(orjson.loads(record).values())
-        recipe = windows.recipe(form.names, row)
-        kind = None if recipe is None else Kind(recipe)
-        if kind is None or not kind.is_plain:
+        recipe = form.recipe(orjson.loads(record))
+        if recipe is None:
+            return 0
+        standing = form.standing
+        kind = Kind(recipe) if standing is None else Kind(recipe, standing.cells, standing.lists)
+        if not kind.is_plain:
             return 0
         self._kinds.append(kind)
         return len(self._kinds)
+
+
+def _values(record: dict[str, Any]) -> Row:
+    return tuple(record.values())

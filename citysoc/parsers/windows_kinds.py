@@ -27,10 +27,16 @@ class Kind:
 
     Args:
         recipe: how their events are made.
+        cells: which of a record's values, as they are written, those of the recipe are; None: in their order.
+        lists: the places of those that are lists.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(
+        self, recipe: Recipe, cells: Sequence[int] | None = None, lists: Collection[int] = ()
+    ) -> None:
         self.recipe = recipe
+        self._cells = cells
+        self._lists = lists
         self.times = recipe.times
         """The places of what may hold the time, and the zones that it promises."""
         self.same: Event = {
@@ -62,6 +68,11 @@ class Kind:
         if name in self._made or self.recipe.targets.count(name) != 1:
             return None
         return self.recipe.targets.index(name)
+
+    def cells(self, places: Sequence[int]) -> list[tuple[int, bool]]:
+        """Return which of a record's values, as they are written, some of the recipe's are, and whether they are lists."""
+        written = self._cells
+        return [(place if written is None else written[place], place in self._lists) for place in places]
 
     def _sources(self, wanted: Collection[str]) -> tuple[set[str], list[int]]:
         """Return some fields with those that they are told from, and the places of the values they are made of."""

@@ -23,23 +23,24 @@ class Column:
 
     Args:
         memory: remembers the classes.
-        places: which of a record's values make the field.
+        cells: which of a record's values make the field, and whether they are lists.
         judge: returns the classes of some fields by the values that make each.
     """
 
-    __slots__ = ("_judge", "_memory", "_number", "_places")
+    __slots__ = ("_cells", "_judge", "_memory", "_number", "_places")
 
     def __init__(
         self,
         memory: Memory,
-        places: Sequence[int],
+        cells: Sequence[tuple[int, bool]],
         judge: Callable[[list[tuple[Any, ...]]], Sequence[int]],
     ) -> None:
         import numpy as np
 
         self._memory = memory
         self._number = memory.column()
-        self._places = np.array(places, np.int32)
+        self._cells = cells
+        self._places = np.array([place for place, _is_list in cells], np.int32)
         self._judge = judge
 
     def classes(self, sheet: Sheet, some: Any) -> Any:
@@ -58,15 +59,22 @@ class Column:
         return self._memory.learn(found, np.array(told, np.int32))
 
     def _told(self, sheet: Sheet, some: Any) -> Sequence[int]:
-        from citysoc.compiled.memory import tokens
-
         try:
-            columns = [orjson.loads(tokens(sheet, some, int(place))) for place in self._places]
+            columns = [_values(sheet, some, *cell) for cell in self._cells]
         except orjson.JSONDecodeError:  # a text that is none, such as half a letter
             if len(some) == 1:
                 return [UNKNOWN]
             return [self._told(sheet, some[place : place + 1])[0] for place in range(len(some))]
         return self._judge(list(zip(*columns, strict=True)))
+
+
+def _values(sheet: Sheet, some: Any, place: int, is_list: bool) -> list[Any]:
+    from citysoc.compiled.memory import tokens
+
+    if is_list:  # seldom asked for, and seldom new: what stands between the brackets is an array, one by one
+        return [orjson.loads(tokens(sheet, some[at : at + 1], place)) for at in range(len(some))]
+    values: list[Any] = orjson.loads(tokens(sheet, some, place))
+    return values
 
 
 class Columns:

@@ -91,11 +91,12 @@ class Sight:
             memory: remembers the classes of values.
         """
         if self._columns is None:
+            cells = self._kind.cells
             plain = [
-                Column(memory, [place], partial(_of_values, field))
+                Column(memory, cells([place]), partial(_of_values, field))
                 for place, field in zip(self._places, self._fields, strict=True)
             ]
-            made = [Column(memory, one.places, one.of_values) for one in self._made]
+            made = [Column(memory, cells(one.places), one.of_values) for one in self._made]
             self._columns = Columns([*plain, *made], self._combinations)
         return self._columns.candidates(sheet, some)
 

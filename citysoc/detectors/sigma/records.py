@@ -46,6 +46,9 @@ class Kind(Hashable, Protocol):
     def source(self, name: str) -> int | None:
         """Return the place of the value that a field has as it is; None where it is made of something."""
 
+    def cells(self, places: Sequence[int]) -> list[tuple[int, bool]]:
+        """Return which of a record's values, as they are written, stand at some places, and whether they are lists."""
+
     def part(self, wanted: Iterable[str]) -> Part:
         """Return what makes some fields."""
 
