@@ -29,12 +29,14 @@ class Parent(NamedTuple):
         slot: the other's place in it.
         takes: what it takes from the other as value: ``metric``, places in its group, or nothing.
         places: where the values of its own group are in the other's.
+        alone: a group of it is made of one group of the other and nothing else, so that no two entries are of one time.
     """
 
     number: int
     slot: int
     takes: str
     places: tuple[int, ...]
+    alone: bool
 
 
 @dataclass(slots=True)
@@ -100,5 +102,13 @@ def arranged(plans: Sequence[Mapping[str, Any]]) -> list[Correlation]:
     for one in found:
         for child in one.plan["children"]:
             below = found[numbers[child["correlation"]]]
-            below.parents.append(Parent(one.number, child["slot"], child["takes"], tuple(child["places"])))
+            places = tuple(child["places"])
+            alone = (
+                len(one.plan["children"]) + len(one.plan["feeds"]) == 1
+                and one.across == below.across
+                and not one.windows.absences
+                and not below.windows.absences
+                and {*places} == {*range(len(below.plan["group_by"]))}
+            )
+            below.parents.append(Parent(one.number, child["slot"], child["takes"], places, alone))
     return found

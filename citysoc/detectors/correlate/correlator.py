@@ -17,7 +17,7 @@ state into rows of which only what changed is written.
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from citysoc.detectors.correlate.absences import Deadlines
 from citysoc.detectors.correlate.arranged import arranged
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from citysoc.detectors.correlate.lanes import Clock
     from citysoc.detectors.correlate.losses import Loss
     from citysoc.detectors.correlate.measures import Entry
-    from citysoc.detectors.correlate.waiting import Place
+    from citysoc.detectors.correlate.waiting import Names, Place
     from citysoc.detectors.correlate.windows import Hit
     from citysoc.flow import Finding
 
@@ -49,6 +49,22 @@ MAX_GROUPS = 1_000_000
 MAX_EVENTS = 10_000
 _SWEEP_SECONDS = 60
 _IN_ORDER = itemgetter(0, 1)
+
+
+class _Turn(NamedTuple):
+    """What is put to the groups of a level and scope in one go.
+
+    Args:
+        decided: absences are decided whose deadline lies before it.
+        before: what correlations hand up from before it need not wait.
+        awaited: correlations of which something waits.
+        found: what the world is told.
+    """
+
+    decided: int
+    before: int
+    awaited: frozenset[int]
+    found: list[Told]
 
 
 class Correlator:
@@ -189,33 +205,37 @@ class Correlator:
         again: set[tuple[Key, int]] = set()
         due = self._handed.pop((level, scope), None) or Due()
         self._waiting.release((level, scope), mark, due)
-        before = -FOREVER if forced else mark
+        turn = _Turn(decided, -FOREVER if forced else mark, self._waiting.awaited(scope), found)
         for key, items in due.in_order():
             one = self._correlations[key[0]]
             if forced:
                 self._losses.add("forced", rule=one.id, number=len(items))
-            group, hits, undecided = self._put(one, key, items, decided, due)
-            if hits:
-                found += self._qualified(one, key, group, hits, before)
-                if one.windows.absences:
-                    again.update((key, hit[0]) for hit in hits)
-            self._settle(one, key, group, items, undecided)
-        return found + self._decide(level, scope, decided, again, before)
+            hits = self._let_in(one, key, items, due.shown(key), turn)
+            if hits and one.windows.absences:
+                again.update((key, hit[0]) for hit in hits)
+        self._decide(level, scope, again, turn)
+        return found
 
     # -- groups ------------------------------------------------------------------------------------------------
 
-    def _put(
-        self, one: Correlation, key: Key, items: list[Entry], decided: int, due: Due
-    ) -> tuple[Group, list[Hit], int]:
-        """Let a group's matches in; return the group, what qualifies, from when on absence is to be decided."""
+    def _let_in(
+        self, one: Correlation, key: Key, items: list[Entry], shown: Names | None, turn: _Turn
+    ) -> list[Hit]:
+        """Let a group's matches in; return what qualifies."""
         now = self._lanes.arrived
         group = self._groups.by_key.get(key)
         if group is None:
-            group = self._groups.open(key, due.shown(key), now)
+            group = self._groups.open(key, shown, now)
         group.touched = now
         if group.entries and items[0][0] <= group.entries[-1][0]:
-            return group, group.put_behind(one, items, decided), decided - one.windows.span
-        return group, group.put(one, items), items[0][0]
+            hits, undecided = group.put_behind(one, items, turn.decided), turn.decided - one.windows.span
+        else:
+            hits, undecided = group.put(one, items), items[0][0]
+        above = self._qualified(one, key, group, hits, turn) if hits else ()
+        self._settle(one, key, group, items, undecided)
+        for taker, target, entries, written in above:
+            self._let_in(taker, target, entries, written if written != target[2:] else None, turn)
+        return hits
 
     def _settle(
         self, one: Correlation, key: Key, group: Group, items: Sequence[Entry], undecided: int
@@ -227,23 +247,21 @@ class Correlator:
             self._deadlines.note(one.level, key, one.windows, group.entries, undecided)
             # What is not decided yet must stay.
             front = min(front, self._passed.get(key[1], -FOREVER), undecided + span)
-        front -= one.keeps
-        if group.entries[0][0] < front - span or len(group.entries) > self._max_events:
-            lost = group.prune(front, span, self._max_events)
+        oldest, entries = front - one.keeps - span, group.entries
+        if entries[0][0] < oldest or len(entries) > self._max_events:
+            lost = group.prune(oldest, span, self._max_events)
             if lost:
                 self._losses.add("truncated", rule=one.id, number=lost)
         if self._ledger is not None:
             self._ledger.changed.add(key)
 
-    def _decide(
-        self, level: int, scope: str, decided: int, again: set[tuple[Key, int]], before: int
-    ) -> list[Told]:
+    def _decide(self, level: int, scope: str, again: set[tuple[Key, int]], turn: _Turn) -> None:
         """Decide the absences whose deadline lies before a watermark.
 
         A window that ends and an absence that is certain may fall on the same moment: one of them is enough, so what
         was told already is in ``again``.
         """
-        found: list[Told] = []
+        decided = turn.decided
         for deadline, key in list(self._deadlines.passed((level, scope), decided)):
             one = self._correlations[key[0]]
             group = self._groups.by_key.get(key)
@@ -254,28 +272,36 @@ class Correlator:
             if again:
                 hits = [hit for hit in hits if (key, hit[0]) not in again]
             if hits:
-                found += self._qualified(one, key, group, hits, before)
+                self._qualified(one, key, group, hits, turn)
             self._deadlines.note(level, key, one.windows, group.entries, decided - span)
-        return found
 
     def _qualified(
-        self, one: Correlation, key: Key, group: Group, hits: Sequence[Hit], before: int
-    ) -> Iterable[Told]:
-        """Hand windows that qualify to the correlations above; return what the world is told of them.
+        self, one: Correlation, key: Key, group: Group, hits: Sequence[Hit], turn: _Turn
+    ) -> list[tuple[Correlation, Key, list[Entry], Names]]:
+        """Tell the world of windows that qualify, and hand them to the correlations above.
 
         What lies before the watermark that is worked on comes to the levels above in the same turn, and need not wait.
+
+        Returns:
+            What goes into groups above at once, while it is at hand: nothing else comes to them.
         """
+        if not one.quiet:
+            turn.found.extend(self._tellers[one.number].told(key, group, hits))
+        at_once = []
         for parent in one.parents:
             above = self._correlations[parent.number]
             target, entries, written = handed_up(one, above, parent, key=key, group=group, hits=hits)
-            if target[1] == key[1] and hits[-1][0] < before:
+            if target[1] == key[1] and hits[-1][0] < turn.before:
+                if parent.alone and parent.number not in turn.awaited:
+                    at_once.append((above, target, entries, written))
+                    continue
                 due = self._handed.setdefault((above.level, key[1]), Due())
                 due.add(target, entries)
                 if written != target[2:]:
                     due.spell(target, [(entries[0], written)])
             else:
                 self._waiting.add(above.level, target, entries, written)
-        return () if one.quiet else self._tellers[one.number].told(key, group, hits)
+        return at_once
 
     # -- state -------------------------------------------------------------------------------------------------
 

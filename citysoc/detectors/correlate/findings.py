@@ -90,21 +90,22 @@ class Teller:
     def _told(self, key: Key, group: Group, hits: Sequence[Hit]) -> Told:
         one, entries = self._one, group.entries
         plan = one.plan
-        time, low, high, metric = hits[0]
+        time, low, high, metric = one.windows.sought(entries, hits[0])
         written = group.shown or key[2:]
-        grouped = dict(zip(self._names, written, strict=True))
+        grouped: dict[str, Any] = dict(zip(self._names, written))  # noqa: B905  as many, and asked of each finding
         window = entries[low if high - low <= _SAMPLE else high - _SAMPLE : high]
-        events = [entry[1] for entry in window]
         number = len(hits)
         sampled: Sequence[Hit] = () if number == 1 else hits
         if number > 2 * _SAMPLE:
             sampled = [*hits[:_SAMPLE], *hits[-_SAMPLE:]]
-        samples = [entries[hit[2] - 1][1] for hit in sampled]
         if one.chained:
-            events = [event.partition("#")[0] for event in events]
-            samples = [event.partition("#")[0] for event in samples]
-        whole = int(metric)
-        matched: dict[str, Any] = {**grouped, one.windows.kind: whole if whole == metric else metric}
+            events = [entry[1].partition("#")[0] for entry in window]
+            samples = [entries[hit[2] - 1][1].partition("#")[0] for hit in sampled]
+        else:
+            events = [entry[1] for entry in window]
+            samples = [entries[hit[2] - 1][1] for hit in sampled]
+        matched = grouped.copy()
+        matched[one.windows.kind] = whole if (whole := int(metric)) == metric else metric
         if self._counted:
             matched[self._counted] = sorted({"/".join(entry[3]) for entry in window if entry[3]})
         matched["citysoc.events"] = events
@@ -125,7 +126,7 @@ class Teller:
             number,
             _moment(hits[-1][0]) if number > 1 else None,
             tuple(samples),
-            _agencies(entries, hits) if one.across else (),
+            _agencies(one, entries, hits) if one.across else (),
         )
         return time, key, finding
 
@@ -146,11 +147,12 @@ def _bare(event: str) -> str:
     return event.partition("#")[0]
 
 
-def _agencies(entries: Sequence[Entry], hits: Sequence[Hit]) -> tuple[str, ...]:
+def _agencies(one: Correlation, entries: Sequence[Entry], hits: Sequence[Hit]) -> tuple[str, ...]:
     """Return whose events the windows hold."""
     found: set[str] = set()
     seen = 0
-    for _time, low, high, _metric in hits:
+    for hit in hits:
+        _time, low, high, _metric = one.windows.sought(entries, hit)
         for place in range(max(low, seen), high):
             found.add(entries[place][4])
         seen = max(seen, high)
@@ -183,25 +185,26 @@ def handed_up(
     of_group: Value = (
         () if parent.takes in {"", "metric"} else tuple(key[2 + int(p)] for p in parent.takes.split(","))
     )
-    head, end = f"#{one.number}.", f".{'/'.join(key[1:])}"
+    # Several correlations, and several groups of one, may hand up the same event at the same time.
+    end = "" if parent.alone else f"#{one.number}.{'/'.join(key[1:])}"
     if not one.across and not one.chained and parent.takes != "metric":
         # Most are, and there is one for each event where most events qualify.
         rest = (slot, of_group, agency) if above.across else (slot, of_group)
         return (
             target,
-            [(time, f"{entries[high - 1][1]}{head}{time}{end}", *rest) for time, _low, high, _metric in hits],
+            [(time, entries[high - 1][1] + end, *rest) for time, _low, high, _metric in hits],
             written,
         )
     found: list[Entry] = []
     for hit in hits:
-        time, _low, high, metric = hit
+        time, _low, high, metric = one.windows.sought(entries, hit)
         value: Value = of_group
         if parent.takes == "metric":
             value = (str(metric),) if above.plan["type"] == "value_count" else (metric,)
         if one.across:
-            agency = ",".join(_agencies(entries, (hit,)))
+            agency = ",".join(_agencies(one, entries, (hit,)))
         event = entries[high - 1][1]
-        name = f"{_bare(event) if one.chained else event}{head}{time}{end}"
+        name = f"{_bare(event) if one.chained else event}{end}"
         found.append((time, name, slot, value, agency) if above.across else (time, name, slot, value))
     return target, found, written
 

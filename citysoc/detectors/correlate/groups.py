@@ -5,8 +5,6 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING
 
-from citysoc.detectors.correlate.measures import COUNTED
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -58,11 +56,13 @@ class Group:
             self.entries = entries = items[:]
         if not windows.looks_back:
             return []
+        if windows.counts:
+            return windows.full(entries, first)
         measure, low = self.measure, self.low
         if measure is None:
             measure, low = windows.fresh(entries, first)
         hits, self.low = windows.slide(entries, first, measure, low)
-        self.measure = measure if len(entries) > 1 or measure is COUNTED else None
+        self.measure = measure if len(entries) > 1 else None
         return hits
 
     def put_behind(self, one: Correlation, items: Sequence[Entry], decided: int) -> list[Hit]:
@@ -99,11 +99,11 @@ class Group:
         if self.pages is not None:
             self.pages = (self.pages[0], max(min(self.pages[1], place // PAGE), self.pages[0]))
 
-    def prune(self, front: int, span: int, max_events: int) -> int:
+    def prune(self, oldest: int, span: int, max_events: int) -> int:
         """Forget the entries that no window can reach, even of items that come behind by one span.
 
         Args:
-            front: where windows begin now: a file that is read late goes through its own past.
+            oldest: the time before which none can: a file that is read late goes through its own past.
             span: of a window, microseconds.
             max_events: so many entries are kept; beyond, the oldest quarter is given up.
 
@@ -115,9 +115,8 @@ class Group:
         if len(entries) > max_events:
             gone = len(entries) - max_events * 3 // 4
             lost = max(gone - bisect.bisect_left(entries, (entries[-1][0] - span,)), 0)
-        oldest = front - span
-        if entries[0][0] < oldest:
-            gone = max(gone, bisect.bisect_left(entries, (oldest,)))
+        while entries[gone][0] < oldest:  # they are few, and let go of anyway: nothing else is fetched
+            gone += 1
         if gone:
             if gone > self.low:
                 self.measure, self.low = None, 0

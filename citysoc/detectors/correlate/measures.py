@@ -31,50 +31,43 @@ class Measure(Protocol):
 
 
 class _Count:
-    __slots__ = ()
+    __slots__ = ("number",)
 
-    def add(self, entry: Entry) -> None:
-        pass
+    def __init__(self) -> None:
+        self.number = 0
 
-    def drop(self, entry: Entry) -> None:
-        pass
+    def add(self, entry: Entry) -> None:  # noqa: ARG002  the protocol's
+        self.number += 1
+
+    def drop(self, entry: Entry) -> None:  # noqa: ARG002  the protocol's
+        self.number -= 1
 
     def metric(self, low: int) -> float | None:  # noqa: ARG002  the protocol's
-        return None
-
-
-COUNTED: Measure = _Count()
-"""Stands for the measure of counts, which need none: the places of a window's ends say it."""
+        return self.number
 
 
 class Distinct:
     """How many different values there are."""
 
-    __slots__ = ("seen",)
+    __slots__ = ("latest",)
 
     def __init__(self) -> None:
-        self.seen: dict[Value, int] = {}
-        """How often each value is there."""
+        self.latest: dict[Value, Entry] = {}
+        """The last entry of each value."""
 
     def add(self, entry: Entry) -> None:
         """Let an entry in."""
-        value = entry[3]
-        if value:
-            self.seen[value] = self.seen.get(value, 0) + 1
+        if entry[3]:
+            self.latest[entry[3]] = entry
 
     def drop(self, entry: Entry) -> None:
         """Let an entry go."""
-        value = entry[3]
-        if value:
-            left = self.seen[value] - 1
-            if left:
-                self.seen[value] = left
-            else:
-                del self.seen[value]
+        if entry[3] and self.latest[entry[3]] is entry:
+            del self.latest[entry[3]]
 
     def metric(self, low: int) -> float | None:  # noqa: ARG002  the protocol's
         """Return how many values there are."""
-        return len(self.seen)
+        return len(self.latest)
 
 
 class _Sum:
@@ -118,35 +111,40 @@ class _Average(_Sum):
         return _real(Fraction(self.total, self.number))
 
 
-class _Percentile:
-    """Linear interpolation at rank (n - 1) * p / 100."""
+class Ranked:
+    """The value at a percentile: linear interpolation at rank (n - 1) * p / 100.
+
+    Args:
+        percent: p, from 0 to 100.
+    """
 
     __slots__ = ("percent", "values")
 
     def __init__(self, percent: float) -> None:
         self.percent = percent
         self.values: list[Any] = []
+        """In order of size."""
 
     def add(self, entry: Entry) -> None:
+        """Let an entry in."""
         value = entry[3]
         if value:
             insort(self.values, value[0])
 
     def drop(self, entry: Entry) -> None:
+        """Let an entry go."""
         value = entry[3]
         if value:
             values = self.values
             del values[bisect_left(values, value[0])]
 
     def metric(self, low: int) -> float | None:  # noqa: ARG002  the protocol's
+        """Return the value; None where there is none."""
         values = self.values
         if not values:
             return None
-        last = len(values) - 1
-        rank = last * self.percent / 100
+        rank = (len(values) - 1) * self.percent / 100
         below = int(rank)
-        if below >= last:
-            return float(values[last])
         rest = rank - below
         if not rest:
             return float(values[below])
@@ -230,7 +228,7 @@ class _Ordered:
 
 
 _MEASURES: Mapping[str, Callable[[], Measure]] = {
-    "event_count": lambda: COUNTED,
+    "event_count": _Count,
     "value_count": Distinct,
     "value_sum": _Sum,
     "value_avg": _Average,
@@ -251,7 +249,7 @@ def empty(
     if kind in _MEASURES:
         return _MEASURES[kind]()
     if kind in {"value_percentile", "value_median"}:
-        return _Percentile(percent)
+        return Ranked(percent)
     return _Ordered(chains) if kind == "temporal_ordered" else _Slots(clauses)
 
 

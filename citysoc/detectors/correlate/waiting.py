@@ -15,7 +15,7 @@ from citysoc.detectors.correlate.arranged import CITY
 from citysoc.detectors.correlate.lanes import FOREVER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from citysoc.detectors.correlate.arranged import Correlation, Key
     from citysoc.detectors.correlate.feed import Match
@@ -118,12 +118,9 @@ class Lot:
             for group, pairs in spelled.items():
                 due.spell((number, scope, *group), pairs)
 
-    def times(self) -> Iterator[int]:
-        """Yield the times of all entries."""
-        for groups in self.groups.values():
-            for entries in groups.values():
-                for entry in entries:
-                    yield entry[0]
+    def times(self) -> list[int]:
+        """Return the times of all entries."""
+        return [entry[0] for groups in self.groups.values() for some in groups.values() for entry in some]
 
 
 class Due:
@@ -211,7 +208,7 @@ class Waiting:
     @property
     def latest(self) -> int:
         """The latest time of a match that waits."""
-        return max((time for lots in self._lots.values() for lot in lots for time in lot.times()), default=0)
+        return max((max(lot.times()) for lots in self._lots.values() for lot in lots), default=0)
 
     def take(
         self, matches: Iterable[Match], correlations: Mapping[str, Correlation], lanes: Lanes, losses: Losses
@@ -332,6 +329,11 @@ class Waiting:
             self._lots[place] = kept
         else:
             self._lots.pop(place, None)
+
+    def awaited(self, scope: str) -> frozenset[int]:
+        """Return the correlations of which something waits in a scope."""
+        lots = (lot for (_level, at), some in self._lots.items() if at == scope for lot in some)
+        return frozenset(number for lot in lots for number, groups in lot.groups.items() if groups)
 
     def middle(self, place: Place) -> int:
         """Return the time up to which the older half of what waits at a place lies."""

@@ -7,14 +7,14 @@ at [t, t + span], and is decided when its deadline t + span has passed.
 
 from __future__ import annotations
 
-import bisect
 import itertools
 import math
 import operator
+from bisect import bisect_left, insort
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from citysoc.detectors.correlate.measures import COUNTED, Distinct, empty
+from citysoc.detectors.correlate.measures import Distinct, Ranked, empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 Hit: TypeAlias = "tuple[int, int, int, float]"
 """A window that qualifies: when (its end), the place of its first entry, the place behind its last, what was measured.
 
-A plain tuple: where most events qualify, there is one of them for each."""
+A plain tuple: where most events qualify, there is one of them for each. Nobody asks where most of them begin, so of counts
+it is not sought beforehand (``UNSOUGHT``): see ``Windows.sought``."""
+UNSOUGHT = -1
 
 MAX_CHAINS = 500
 """So many ordered choices of rules a correlation may ask for: m of n in order are n over m."""
@@ -69,6 +71,8 @@ class Windows:
             self._chains = self._together if self._together is not None else list(chains_of(plan))
         self._least = _least(plan["compare"])
         self._only_least = all(name in {"gt", "gte"} for name, _number in plan["compare"])
+        self.counts = self.kind == "event_count" and self._only_least
+        """Whether windows qualify by how many entries they hold, so that none needs a measure."""
         self.looks_back = self._together is None or bool(self._together)
 
     def measure(self) -> Measure:
@@ -77,20 +81,44 @@ class Windows:
 
     def fresh(self, entries: Sequence[Entry], first: int) -> tuple[Measure, int]:
         """Return the measure over the entries before ``first`` that its window may reach, and where it begins."""
-        low = bisect.bisect_left(entries, (entries[first][0] - self.span,))
+        low = bisect_left(entries, (entries[first][0] - self.span,))
         measure = self.measure()
-        for place in range(low, first) if measure is not COUNTED else ():
+        for place in range(low, first):
             measure.add(entries[place])
         return measure, low
+
+    def sought(self, entries: Sequence[Entry], hit: Hit) -> Hit:
+        """Return a window with the place of its first entry and how many it holds, where that was not sought yet."""
+        time, low, place, _metric = hit
+        if low != UNSOUGHT:
+            return hit
+        low = bisect_left(entries, (time - self.span,), 0, place)
+        return time, low, place, place - low
+
+    def full(self, entries: Sequence[Entry], first: int) -> list[Hit]:
+        """Return the windows that end at entries from ``first`` on and hold so many as are asked for.
+
+        Only for where ``counts``. The last entry that is needed says it: it lies in the window, or it is too old.
+        """
+        hits: list[Hit] = []
+        span, least, later = self.span, max(self._least, 1), None
+        for place in range(len(entries), max(first, least - 1), -1):
+            time = entries[place - 1][0]
+            # Seen from behind, the first entry of a time has all others of it in its window.
+            if time != later and time - entries[place - least][0] <= span:
+                hits.append((time, UNSOUGHT, place, 0))
+            later = time
+        hits.reverse()
+        return hits
 
     def slide(
         self, entries: Sequence[Entry], first: int, measure: Measure, low: int
     ) -> tuple[list[Hit], int]:
         """Take in the entries from ``first`` on; return the windows that qualify, and where the last begins."""
-        if measure is COUNTED:
-            return self._slide_count(entries, first, low)
         if isinstance(measure, Distinct):
-            return self._slide_distinct(entries, first, measure.seen, low)
+            return self._slide_distinct(entries, first, measure.latest, low)
+        if isinstance(measure, Ranked):
+            return self._slide_ranked(entries, first, measure, low)
         hits: list[Hit] = []
         span, end, place = self.span, len(entries), first
         add, drop, measured, meets = measure.add, measure.drop, measure.metric, self._meets
@@ -108,51 +136,57 @@ class Windows:
                 hits.append((time, low, place, metric))
         return hits, low
 
-    def _slide_count(self, entries: Sequence[Entry], first: int, low: int) -> tuple[list[Hit], int]:
-        """Count without a measure: most correlations are counts, and most windows are far from enough."""
+    def _slide_distinct(
+        self, entries: Sequence[Entry], first: int, latest: dict[Value, Entry], low: int
+    ) -> tuple[list[Hit], int]:
+        """Count values in place: what ``Distinct`` does, without a call for each entry."""
         hits: list[Hit] = []
-        span, place, least, only_least = self.span, first, self._least, self._only_least
-        before, edge = None, entries[low][0]
-        for time in [entry[0] for entry in (entries[first:] if first else entries)]:
+        span, least, only_least, place = self.span, self._least, self._only_least, first
+        before, edge = None, entries[low]
+        for entry in entries[first:]:
             place += 1
+            time, value = entry[0], entry[3]
+            if value:
+                latest[value] = entry
+            start = time - span
+            while edge[0] < start:
+                value = edge[3]
+                if value and latest[value] is edge:
+                    del latest[value]
+                low += 1
+                edge = entries[low]
             if time == before and hits and hits[-1][0] == time:
                 del hits[-1]  # all entries of one time are looked at together
-            before, start = time, time - span
-            while edge < start:
-                low += 1
-                edge = entries[low][0]
-            number = place - low
+            before, number = time, len(latest)
             if number >= least and (only_least or self.meets(number)):
                 hits.append((time, low, place, number))
         return hits, low
 
-    def _slide_distinct(
-        self, entries: Sequence[Entry], first: int, seen: dict[Value, int], low: int
+    def _slide_ranked(
+        self, entries: Sequence[Entry], first: int, measure: Ranked, low: int
     ) -> tuple[list[Hit], int]:
-        """Count values in place: what ``Distinct`` does, without a call for each entry."""
+        """Rank values in place: what ``Ranked`` does, with fewer calls for each entry."""
         hits: list[Hit] = []
-        span, end, place, least, only_least = self.span, len(entries), first, self._least, self._only_least
-        get = seen.get
-        while place < end:
-            time = entries[place][0]
-            while place < end and entries[place][0] == time:
-                value = entries[place][3]
-                if value:
-                    seen[value] = get(value, 0) + 1
-                place += 1
+        span, values, measured, meets, place = self.span, measure.values, measure.metric, self._meets, first
+        before, edge = None, entries[low]
+        for entry in entries[first:]:
+            place += 1
+            time, value = entry[0], entry[3]
+            if value:
+                insort(values, value[0])
             start = time - span
-            while entries[low][0] < start:
-                value = entries[low][3]
+            while edge[0] < start:
+                value = edge[3]
                 if value:
-                    left = seen[value] - 1
-                    if left:
-                        seen[value] = left
-                    else:
-                        del seen[value]
+                    del values[bisect_left(values, value[0])]
                 low += 1
-            number = len(seen)
-            if number >= least and (only_least or self.meets(number)):
-                hits.append((time, low, place, number))
+                edge = entries[low]
+            if time == before and hits and hits[-1][0] == time:
+                del hits[-1]  # all entries of one time are looked at together
+            before = time
+            metric = measured(start)
+            if metric is not None and meets(metric):
+                hits.append((time, low, place, metric))
         return hits, low
 
     def meets(self, metric: float) -> bool:
@@ -164,19 +198,20 @@ class Windows:
 
     def hits(self, entries: Sequence[Entry], since: int, until: int) -> list[Hit]:
         """Return the windows that qualify at times from ``since`` to ``until``, both included."""
-        first = bisect.bisect_left(entries, (since,))
-        last = bisect.bisect_left(entries, (until + 1,))
+        first = bisect_left(entries, (since,))
+        last = bisect_left(entries, (until + 1,))
         if first >= last or not self.looks_back:
             return []
         part = entries[:last] if last < len(entries) else entries
-        measure, low = self.fresh(part, first)
-        return self.slide(part, first, measure, low)[0]
+        if self.counts:
+            return self.full(part, first)
+        return self.slide(part, first, *self.fresh(part, first))[0]
 
     def absent(self, entries: Sequence[Entry], since: int, until: int) -> list[Hit]:
         """Return the forward windows that qualify and whose first entry lies from ``since`` to ``until``."""
         found: dict[int, Hit] = {}
-        first = bisect.bisect_left(entries, (since,))
-        last = bisect.bisect_left(entries, (until + 1,))
+        first = bisect_left(entries, (since,))
+        last = bisect_left(entries, (until + 1,))
         for pos, neg in self.absences if first < last else ():
             for hit in self._forward(entries, first, last, pos, neg):
                 found.setdefault(hit[0], hit)
@@ -187,7 +222,7 @@ class Windows:
     ) -> Iterator[Hit]:
         """Yield the windows that begin at an entry of one of ``pos``, hold all of them and none of ``neg``."""
         span, end = self.span, len(entries)
-        low = high = bisect.bisect_left(entries, (entries[first][0],))
+        low = high = bisect_left(entries, (entries[first][0],))
         present: dict[int, int] = {}
         before = None
         for place in range(first, last):

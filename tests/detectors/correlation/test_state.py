@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from workbench import clock, correlation, correlator, event, load, matches, numbered, qualifying
 
@@ -129,6 +129,36 @@ def test_shuffled_and_cut(events, delays, cuts):
 def test_saved_and_restored(events, delays, cuts):
     found, _one = in_batches(delayed(events, delays), cuts, restarts=True)
     assert found == whole(events)
+
+
+CHAINS = (
+    correlation(name="below", rules=["b"], **BY_USER, condition={"gte": 2}, timespan="5s"),
+    correlation(name="alone", rules=["below"], **BY_USER, condition={"gte": 3}, timespan="20s"),
+    correlation(name="alone_above", rules=["alone"], **BY_USER, condition={"gte": 2}, timespan="20s"),
+    correlation(name="shared", rules=["below", "c"], **BY_USER, condition={"gte": 3}, timespan="20s"),
+    correlation(name="shared_above", rules=["shared", "c"], **BY_USER, condition={"gte": 2}, timespan="20s"),
+)
+chains = functools.cache(lambda: load(*CHAINS))
+
+
+@settings(max_examples=60, deadline=None)
+@given(EVENTS, DELAYS, CUTS, st.sampled_from([5, 250_000]))
+@example([event(n, "2", user="an") for n in range(12)], [0.0] * 12, [], 5)
+def test_a_chain_that_nothing_else_feeds_says_what_one_of_several_feeds_says(events, delays, cuts, waiting):
+    """The one takes in what comes from below at once, the other with all else; also where too much waits."""
+    arriving = delayed([e for e in events if e["event.code"] != "3"], delays)
+    one = correlator(chains(), lateness_seconds=LATE, max_waiting=waiting, each=False)
+    found, bounds = [], [0, *sorted(cut % (len(arriving) + 1) for cut in cuts), len(arriving)]
+    for start, end in itertools.pairwise(bounds):
+        batch = arriving[start:end]
+        found += one.feed(matches(chains(), batch)[0], [clock(batch)] if batch else [])
+    found += one.finish()
+
+    def said(rule):
+        return [(f.timestamp, f.last, f.count, f.events, f.matched) for f in found if f.rule == rule]
+
+    assert said("alone") == said("shared")
+    assert said("alone_above") == said("shared_above")
 
 
 def test_many_wait_and_are_saved_and_restored():
