@@ -82,7 +82,7 @@ def _load(module: str, directory: Path | None) -> dict[str, Any]:
     found = directory and kept.read(directory, key)
     if not found:
         found = _compile(module)
-        if directory:
+        if directory and _key(module) == key:  # the sources are still those that were compiled
             kept.keep(directory, key, *found)
     return _entries(module, *found)
 
@@ -94,8 +94,9 @@ def _compile(module: str) -> tuple[list[str], bytes]:
 
     try:
         return compile_module(module)
-    except NumbaError as error:
-        raise RuntimeError(str(error)) from error
+    except (NumbaError, AttributeError, TypeError, LookupError, AssertionError) as error:
+        # Doors are built of the compiler's inner parts, which another version may have changed.
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 def _key(module: str) -> str:

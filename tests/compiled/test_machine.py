@@ -136,6 +136,16 @@ def test_where_the_compiler_is_not_there_loops_are_not(tmp_path, names):
     assert not (tmp_path / "none").exists()
 
 
+def test_where_the_compiler_is_turned_off_loops_are_not(tmp_path):
+    program = "import os\nos.environ['NUMBA_DISABLE_JIT'] = '1'\n" + TOTAL.format(
+        module=MODULE, directory=str(tmp_path / "none")
+    )
+    out, log = said(start(program))
+    assert out == "False None True"
+    assert "loops.absent" in log
+    assert not (tmp_path / "none").exists()
+
+
 _RAISING = """
 from __future__ import annotations
 from citysoc.compiled.marks import Int, entry
