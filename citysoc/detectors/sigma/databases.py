@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc import telemetry
 from citysoc.detectors.sigma.mapping import fingerprint
+from citysoc.detectors.sigma.written import written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,8 +101,8 @@ def _made_by() -> str:
 
 
 def _key(texts: Sequence[str], ids: Sequence[int], flags: Sequence[int]) -> str:
-    made_of = [hyperscan.__version__, os.uname().machine, list(ids), list(flags), list(texts)]
-    return hashlib.blake2b(repr(made_of).encode(), digest_size=20).hexdigest()
+    made_of = written([hyperscan.__version__, os.uname().machine, list(ids), list(flags), list(texts)])
+    return hashlib.blake2b(made_of, digest_size=20).hexdigest()
 
 
 def _escaped(text: str) -> bytes:

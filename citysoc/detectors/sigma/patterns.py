@@ -39,8 +39,13 @@ NUMERIC = frozenset("0123456789.-+:tzeinfa")
 """The letters of numbers and times: JSON may write those otherwise than rules read them."""
 _ADDRESS = frozenset("0123456789abcdef.:")
 """The letters of addresses: events may write those otherwise than records."""
-_BEFORE = frozenset({"is", "starts"})
-_AFTER = frozenset({"is", "ends"})
+_EDGES: Mapping[str, Callable[[str], str]] = {
+    "is": "\0{}\0".format,
+    "starts": "\0{}".format,
+    "ends": "{}\0".format,
+    "has": str,
+}
+"""From how a text must stand in a value to the text that is looked for."""
 _CODED = tuple(f"\\u{digit}" for digit in "0123456789abcdefABCDEF")
 """How a letter begins that JSON writes by its number."""
 _BACKSLASH = ord("\\")
@@ -72,17 +77,14 @@ class Finder:
     def __init__(
         self, wanted: Sequence[tuple[str, str]], *, fast: bool = True, store: Databases | None = None
     ) -> None:
-        texts = [(place, how, text) for place, (how, text) in enumerate(wanted) if not how.startswith("re")]
-        patterns = [
-            (place, how[2:], text) for place, (how, text) in enumerate(wanted) if how.startswith("re")
-        ]
-        self._ids = [place for place, _how, _text in texts]
-        self._texts = [
-            ("\0" if how in _BEFORE else "") + text + ("\0" if how in _AFTER else "")
-            for _place, how, text in texts
-        ]
+        self._ids = [place for place, (how, _text) in enumerate(wanted) if how in _EDGES]
+        self._texts = [text if how == "has" else _EDGES[how](text) for how, text in wanted if how in _EDGES]
+        patterns = []
+        if len(self._ids) < len(wanted):
+            patterns = [
+                (place, how[2:], text) for place, (how, text) in enumerate(wanted) if how not in _EDGES
+            ]
         self._store = store or Databases()
-        self._patterns = [place for place, _flags, _pattern in patterns]
         self._fast = fast and databases.hyperscan is not None
         self._block = self._scan_block() if self._fast else None
         self._look = _re2_patterns(patterns) if patterns else None
