@@ -111,9 +111,9 @@ class SigmaDetector:
                 continue
             matched, left = matches(sight, group, origin, self._by_bytes(group))
             whole += [int(group.numbers[place]) for place in left]
-            for place, rules, view in matched:
+            for place, rules, view, times in matched:
                 number = int(group.numbers[place])
-                moment = origin.moment(kind, group.rows[place])
+                moment = origin.moment(kind, times)
                 found.append(
                     Hit(
                         *(number, rules, view, origin.agency or UNKNOWN_AGENCY, origin.event_id(number)),

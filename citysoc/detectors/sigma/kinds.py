@@ -17,7 +17,7 @@ from citysoc.detectors.sigma.index import UNSURE
 from citysoc.detectors.sigma.trial import NOTHING, Trial, by_runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from citysoc.compiled.cells import Sheet
     from citysoc.compiled.memory import Memory
@@ -197,10 +197,11 @@ class _Made:
 
 def matches(
     sight: Sight, group: Group, origin: Origin, memory: Memory | None = None
-) -> tuple[list[tuple[int, tuple[Rule, ...], View]], list[int]]:
+) -> tuple[list[tuple[int, tuple[Rule, ...], View, Mapping[int, Any]]], list[int]]:
     """Return what of a group matches, and the places of the records that must be made into events.
 
-    What matches is the place of a record in its group, the rules, and its fields so far as their findings take them.
+    What matches is the place of a record in its group, the rules, its fields so far as their findings take them, and
+    the values that may hold its time, by their places.
     """
     rows = group.rows
     candidates: Iterable[tuple[int, Candidates]]
@@ -217,13 +218,33 @@ def matches(
     whole += sight.spoken(origin, group.numbers)
     left_out = frozenset(whole)
     whole = sorted(left_out)
-    found = []
+    places = []
+    trials = []
     for place, own in candidates:
         if place in left_out:
             continue
-        judged = None if own is UNSURE else sight.trial(own).judge(rows[place])
+        if own is UNSURE:
+            whole.append(place)
+        else:
+            places.append(place)
+            trials.append(sight.trial(own))
+    found = []
+    for place, trial, values in zip(places, trials, _values(group, places, trials), strict=True):
+        judged = trial.judge(values)
         if judged is None:
             whole.append(place)
         elif judged is not NOTHING:
             found.append((place, *judged))
     return found, whole
+
+
+def _values(group: Group, places: Sequence[int], trials: Sequence[Trial]) -> Sequence[Sequence[Any]]:
+    """Return of some records what their trials look at."""
+    if group.sheet is not None:
+        from citysoc.compiled.pick import picked
+
+        values = picked(group.sheet, group.some[places], [trial.cells for trial in trials])
+        if values is not None:
+            return values
+    rows = group.rows
+    return [trial.pick(rows[place]) for place, trial in zip(places, trials, strict=True)]

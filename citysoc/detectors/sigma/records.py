@@ -40,6 +40,8 @@ class Kind(Hashable, Protocol):
     """Fields that events may have besides."""
     words: Event
     """Texts that events may have and records not."""
+    times: Sequence[tuple[int, Any]]
+    """The places of the values that may hold the time, and what is to be known of each."""
     dropped: frozenset[str]
     """Fields that events may have, and of which nothing was kept."""
 
