@@ -1,7 +1,8 @@
-"""Flat records of JSON cut into cells: where each value of each record stands in a block.
+"""Records of JSON cut into cells: where each value of each record stands in a block.
 
-A record is cut only if it is an object of texts, whole numbers, true, false and null, written as JSON asks; all others
-are *odd*, and left to a reader of any JSON. The grammar is RFC 8259.
+A record is cut only if it is an object of texts, whole numbers, true, false and null, lists of texts and such objects,
+written as JSON asks; all others are *odd*, and left to a reader of any JSON. The cells are in the order in which the
+values are written, those of objects within where these stand. The grammar is RFC 8259.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Sheet(NamedTuple):
         block: the records, a line feed after each, and some more bytes that belong to none.
         lines: where each record begins, and the end of the last with its line feed.
         first: for each record the number of its first cell, and one more for the end.
-        begin: for each cell where its value begins; a text with its quotes.
+        begin: for each cell where its value begins; a text with its quotes, a list without its brackets.
         end: where it ends.
         names: for each record a number that is the same where names are, and seldom otherwise; 0 where it is odd.
     """

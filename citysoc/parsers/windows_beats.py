@@ -217,17 +217,11 @@ class Beats:
     def standing(self, record: dict[str, Any]) -> Standing | None:
         """Return where the values of such records stand; None where they must be read."""
         shape, _objects = self._shape(record)
-        if shape is None or shape.kind is None:
+        if shape is None or shape.kind is None or not shape.plain(self.row(record)):
             return None
-        written = {path: place for place, (path, _value) in enumerate(_leaves(record))}
+        written = {path: place for place, path in enumerate(_leaves(record))}
         cells = [written[path] for path in shape.paths]
-        lists = frozenset(
-            cells.index(place)
-            for place, (_path, value) in enumerate(_leaves(record))
-            if type(value) is list
-        )
-        if not lists.isdisjoint(shape.data.values()):
-            return None
+        lists = frozenset(place for place, value in enumerate(self.row(record)) if type(value) is list)
         return Standing(cells, lists, *shape.head)
 
     def row(self, record: dict[str, Any]) -> Row:
@@ -323,13 +317,13 @@ def _layout(record: dict[str, Any]) -> _Layout | None:
     return tuple(found)
 
 
-def _leaves(record: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield the values of a record that has a shape, in the order in which they are written, with their names."""
+def _leaves(record: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the names of the values of a record that has a shape, in the order in which they are written."""
     for name, value in record.items():
         if type(value) is dict:
             yield from _leaves(value, (*above, name))
         else:
-            yield (*above, name), value
+            yield *above, name
 
 
 def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], Row]:

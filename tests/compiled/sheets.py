@@ -51,11 +51,29 @@ def check(records: Sequence[bytes]) -> list[bool]:
             assert sheet.first[number] == sheet.first[number + 1]
             continue
         assert type(orjson.loads(record)) is dict
-        pairs = json.loads(record, object_pairs_hook=list)
+        leaves = list(leaves_of(json.loads(record, object_pairs_hook=Pairs)))
         cut = values(sheet, number)
-        assert [typed(orjson.loads(one)) for one in cut] == [typed(value) for _name, value in pairs]
+        assert [read(one, leaf) for one, leaf in zip(cut, leaves, strict=True)] == list(map(typed, leaves))
         assert b"".join(mixed(pieces(sheet, number), cut)) == record
     return [bool(names) for names in sheet.names.tolist()]
+
+
+class Pairs(list):
+    """The names and values of an object as they are written, also where a name comes twice."""
+
+
+def leaves_of(pairs: Pairs) -> Iterable[Any]:
+    """Yield the values that are no objects, in the order in which they are written."""
+    for _name, value in pairs:
+        if isinstance(value, Pairs):
+            yield from leaves_of(value)
+        else:
+            yield value
+
+
+def read(cell: bytes, leaf: Any) -> tuple[type, Any]:
+    """Return what a cell says; of a list it is what stands between the brackets."""
+    return typed(orjson.loads(b"[%b]" % cell if type(leaf) is list else cell))
 
 
 def mixed(parts: Sequence[bytes], cut: Sequence[bytes]) -> Iterable[bytes]:

@@ -107,10 +107,17 @@ BLANKS = st.sampled_from(
 )
 
 
+NESTED = st.recursive(
+    st.one_of(JSON, st.lists(st.text(max_size=3), max_size=3), st.lists(JSON, max_size=2)),
+    lambda inner: st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+
+
 @st.composite
 def written(draw):
     """Write an object with blanks of all kinds between its parts."""
-    pairs = draw(st.lists(st.tuples(NAMES, st.one_of(JSON, st.just([1]), st.just({"a": 1}))), max_size=5))
+    pairs = draw(st.lists(st.tuples(NAMES, NESTED), max_size=5))
     ascii_too = draw(st.booleans())
     out = draw(BLANKS) + "{"
     for number, pair in enumerate(pairs):

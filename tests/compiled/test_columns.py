@@ -35,7 +35,7 @@ def of_values(values):
 
 def test_combinations_that_could_not_be_worked_out_are_worked_out_later():
     combinations = Combinations()
-    columns = Columns([Column(memory.Memory(), [0], of_values)], combinations)
+    columns = Columns([Column(memory.Memory(), [(0, False)], of_values)], combinations)
 
     def candidates(numbers):
         some = np.arange(len(numbers), dtype=np.int32)
@@ -58,7 +58,7 @@ def test_values_that_could_not_be_judged_are_judged_later():
             raise OddError
         return of_values(values)
 
-    column = Column(memory.Memory(), [0], judge)
+    column = Column(memory.Memory(), [(0, False)], judge)
     sheet = sheet_of(records([1, 2, 1]))
     some = np.arange(3, dtype=np.int32)
     with pytest.raises(OddError):
@@ -79,5 +79,5 @@ def test_records_whose_kinds_could_not_be_worked_out_have_them_later(monkeypatch
         list(forms.kinds(sheet, rows))
     monkeypatch.setattr(forms, "_number", make)
     for _time in range(2):
-        found = [(kind.same["event.code"], some.tolist()) for kind, some in forms.kinds(sheet, rows)]
+        found = [(kind.same["event.code"], some.tolist()) for kind, some, _read in forms.kinds(sheet, rows)]
         assert sorted(found) == [(str(code), [code, code + 3, code + 6]) for code in range(3)]

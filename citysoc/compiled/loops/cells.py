@@ -1,4 +1,4 @@
-"""How flat records of JSON are cut (``citysoc.compiled.cells``)."""
+"""How records of JSON are cut (``citysoc.compiled.cells``)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from citysoc.compiled.loops.eight import equal_bytes, load, same, zeros_below
 from citysoc.compiled.marks import I32, U8, Int, OutBools, OutI32, OutU64, entry, inlined, loop
 
 _QUOTE, _BACKSLASH, _COMMA, _COLON, _OPEN, _CLOSE, _LINE = (ord(letter) for letter in '"\\,:{}\n')
+_LIST, _LIST_END = (ord(letter) for letter in "[]")
 _MINUS, _ZERO, _NINE = (ord(letter) for letter in "-09")
 _LETTER_U, _LETTER_D = ord("u"), ord("d")
 _SPACE = ord(" ")
@@ -19,6 +20,8 @@ _QUOTES, _BACKSLASHES, _SPACES, _LINES, _HIGH = (
 )
 _MAX_CELLS = 200
 """Records with more values are odd."""
+_MAX_DEPTH = 5
+"""Records with objects within objects further down are odd."""
 _MAX_DIGITS = 18
 """Longer numbers are odd: they may not fit 64 bits."""
 
@@ -128,47 +131,93 @@ def _after_value(block, place):
 
 
 @loop
+def _after_texts(block, place):
+    """Return the place of the end of a list of texts, one at least; -1 where it is none."""
+    while True:
+        place = _after_blanks(block, place + 1)
+        if block[place] != _QUOTE:
+            return -1
+        place = _after_text(block, place)
+        if place < 0:
+            return -1
+        place = _after_blanks(block, place)
+        if block[place] == _LIST_END:
+            return place
+        if block[place] != _COMMA:
+            return -1
+
+
+@inlined
+def _mixed(names, word):
+    names = (names ^ word) * np.uint64(0x9E3779B97F4A7C15)
+    return names ^ (names >> np.uint64(29))
+
+
+@inlined
+def _named(block, name, end):
+    """Return what tells a name from most others."""
+    return (
+        np.uint64(end - name) << np.uint64(32)
+        | np.uint64(block[name]) << np.uint64(16)
+        | np.uint64(block[end - 1]) << np.uint64(8)
+        | np.uint64(block[(name + end) >> 1])
+    )
+
+
+@loop
 def _cut_one(block, place, end, cell, begins, ends):
     """Cut one record; return the number of cells so far and what its names make, 0 where it is odd."""
-    names = np.uint64(end - end)
+    odd = cell, np.uint64(0)
+    names = np.uint64(1)
     if block[place] != _OPEN:
-        return cell, names
+        return odd
+    depth = 1
     most = cell + _MAX_CELLS
     place = _after_blanks(block, place + 1)
     while True:
         if cell == most or block[place] != _QUOTE:
-            return cell, np.uint64(0)
+            return odd
         name = place + 1
-        place = name
-        place = _after_plain(block, place)
+        place = _after_plain(block, name)
         if block[place] != _QUOTE:
-            return cell, np.uint64(0)
-        size = np.uint64(place - name)
-        made = (
-            size << np.uint64(32)
-            | np.uint64(block[name]) << np.uint64(16)
-            | np.uint64(block[place - 1]) << np.uint64(8)
-            | np.uint64(block[(name + place) >> 1])
-        )
-        names = (names ^ made) * np.uint64(0x9E3779B97F4A7C15)
-        names ^= names >> np.uint64(29)
+            return odd
+        names = _mixed(names, _named(block, name, place))
         place = _after_blanks(block, place + 1)
         if block[place] != _COLON:
-            return cell, np.uint64(0)
+            return odd
         place = _after_blanks(block, place + 1)
-        begins[cell] = place
-        place = _after_value(block, place)
+        if block[place] == _OPEN:
+            depth += 1
+            if depth > _MAX_DEPTH:
+                return odd
+            names = _mixed(names, np.uint64(_OPEN))
+            place = _after_blanks(block, place + 1)
+            continue
+        if block[place] == _LIST:
+            begins[cell] = place + 1
+            place = _after_texts(block, place)
+            ends[cell] = place
+            names = _mixed(names, np.uint64(_LIST))
+            place += place >= 0
+        else:
+            begins[cell] = place
+            place = _after_value(block, place)
+            ends[cell] = place
         if place < 0:
-            return cell, np.uint64(0)
-        ends[cell] = place
+            return odd
         cell += 1
         place = _after_blanks(block, place)
+        while block[place] == _CLOSE:
+            depth -= 1
+            if depth == 0:
+                if _after_blanks(block, place + 1) != end:
+                    return odd
+                return cell, names | np.uint64(1)
+            names = _mixed(names, np.uint64(_CLOSE))
+            place = _after_blanks(block, place + 1)
         if block[place] != _COMMA:
-            break
+            return odd
         place = _after_blanks(block, place + 1)
-    if block[place] != _CLOSE or _after_blanks(block, place + 1) != end:
-        return cell, np.uint64(0)
-    return cell, names | np.uint64(1)
 
 
 @entry
