@@ -67,7 +67,7 @@ class Teller:
         self._tags = tuple(plan["tags"])
         self._parts: Sequence[str] = plan["rules"] if plan.get("is_late") else ()
 
-    def told(self, key: Key, group: Group, hits: Sequence[Hit]) -> list[Told]:
+    def told(self, key: Key, group: Group, hits: Sequence[Hit]) -> Sequence[Told]:
         """Return the findings of windows that qualify: one for those that follow each other.
 
         Windows follow each other while no more than the rule's ``window_seconds`` lies between them: they are one alert
@@ -79,7 +79,7 @@ class Teller:
             hits: in order of time.
         """
         if hits[-1][0] - hits[0][0] <= self._reach:
-            return [self._told(key, group, hits)]
+            return (self._told(key, group, hits),)
         found, start = [], 0
         for place in range(1, len(hits) + 1):
             if place == len(hits) or hits[place][0] - hits[place - 1][0] > self._reach:

@@ -15,7 +15,7 @@ from citysoc.detectors.correlate.arranged import CITY
 from citysoc.detectors.correlate.lanes import FOREVER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from citysoc.detectors.correlate.arranged import Correlation, Key
     from citysoc.detectors.correlate.feed import Match
@@ -88,7 +88,8 @@ class Lot:
         """Hand out what is from before a watermark, and keep the rest."""
         gone, scope = 0, self.place[1]
         for number, groups in self.groups.items():
-            for group, entries in list(groups.items()):
+            emptied = []
+            for group, entries in groups.items():
                 if len(entries) > 1:
                     entries.sort()
                 if entries[0][0] >= mark:
@@ -97,10 +98,12 @@ class Lot:
                 gone += place
                 if place == len(entries):
                     due.add((number, scope, *group), entries)
-                    del groups[group]
+                    emptied.append(group)
                 else:
                     due.add((number, scope, *group), entries[:place])
                     groups[group] = entries[place:]
+            for group in emptied:
+                del groups[group]
         for number, spelled in self.written.items():
             for group, pairs in list(spelled.items()):
                 due.spell((number, scope, *group), [pair for pair in pairs if pair[0][0] < mark])
@@ -143,12 +146,15 @@ class Due:
         if pairs:
             self.written.setdefault(key, []).extend(pairs)
 
-    def in_order(self) -> list[tuple[Key, list[Entry]]]:
-        """Return the groups with their entries, each in order and once; the groups by their first entry."""
-        for entries in self.groups.values():
+    def in_order(self) -> Iterator[tuple[Key, list[Entry]]]:
+        """Yield the groups with their entries, each in order and once; the groups by the entry that came first.
+
+        One after the other: what was looked at here is still at hand when its group takes it in.
+        """
+        for key, entries in sorted(self.groups.items(), key=_first_time):
             if len(entries) > 1 and not all(map(lt, entries, islice(entries, 1, None))):
                 _put_in_order(entries)
-        return sorted(self.groups.items(), key=_first_time)
+            yield key, entries
 
     def shown(self, key: Key) -> Names | None:
         """Return how the first event of a group writes it; None where that is how its key writes it."""
