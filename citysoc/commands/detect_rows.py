@@ -60,7 +60,8 @@ def told(found: Sequence[Hit | Finding], *, title_vi: bool) -> Told:
 def _tell(lines: list[bytes], hit: Hit, *, title_vi: bool) -> None:
     """Add a line for each rule of a hit: what ``_row`` makes of its findings, put together of what is the same for many."""
     time = b'{"@timestamp":%b' % output.to_json(hit.timestamp)
-    place = b'%b,"log.offset":%d,"matched":' % (_origin(hit.agency, hit.path), hit.offset)
+    origin = hit.place
+    place = b'%b,"log.offset":%d,"matched":' % (_origin(hit.agency, origin.path), origin.offset(hit.own))
     view = hit.view
     for rule in hit.rules:
         lines += time, _head(rule, title_vi), place, output.to_json(rule.telling().matched(view)), b"}\n"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from citysoc.parsers import values
 from citysoc.parsers.windows_heads import KEYWORDS, keywords
-from citysoc.parsers.windows_shapes import NOWHERE, Recipe
+from citysoc.parsers.windows_shapes import NOWHERE, Recipe, copy_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -93,15 +93,24 @@ class Kind:
         """Return what makes some fields of events."""
         names, places = self._sources(wanted)
         copies = [copy for copy in self.recipe.copies if not names.isdisjoint(_written(copy[1], copy[3]))]
-        targets = [self.recipe.targets[place] for place in places]
+        texts = [(place, name) for place, name, copy, _form in copies if copy is copy_name]
+        if len({name for _place, name in texts}.difference(self.recipe.targets)) == len(texts):
+            copies = [copy for copy in copies if copy[2] is not copy_name]
+        else:  # fields that are filled twice
+            texts = []
+        own = {place for place, *_rest in copies}
+        places = [place for place in places if place in own or self.recipe.targets[place] in names]
+        targets = [self.recipe.targets[place] for place in places] + [name for _place, name in texts]
+        places += [place for place, _name in texts]
         recipe = Recipe([target if target in names else NOWHERE for target in targets])
         recipe.read = [read for read in self.recipe.read if read[0] in names and read[0] in targets]
+        recipe.read += [(name, str, values.text) for _place, name in texts]
         recipe.copies = [(places.index(place), *rest) for place, *rest in copies]  # type: ignore[misc]  # three remain
         lists = {name for name, _only in self.recipe.lists}
         recipe.same = {n: value for n, value in self.same.items() if n in names and n not in lists}
         recipe.lists = [(name, only) for name, only in self.recipe.lists if name in names]
         recipe.paths = [(path, name) for path, name in self.recipe.paths if name in names]
-        empty = frozenset(self.recipe.system) & set(targets)
+        empty = frozenset(self.recipe.system).intersection(self.recipe.targets[place] for place in places)
         part = Part(recipe, places, any_empty=bool(empty))
         if len(places) == len(names) == len(recipe.read) == 1 and not copies and not recipe.paths:
             part.kept = recipe.read[0][1]
@@ -119,7 +128,7 @@ class Part:
     ``kept`` is the type of values that the only field has as they are, where there is such.
     """
 
-    __slots__ = ("_any_empty", "_complete", "_get", "_targets", "kept", "places")
+    __slots__ = ("_any_empty", "_complete", "_get", "_read", "_targets", "kept", "places")
 
     def __init__(self, recipe: Recipe, places: Sequence[int], *, any_empty: bool) -> None:
         self.places = tuple(places)
@@ -127,7 +136,8 @@ class Part:
         self._any_empty = any_empty
         self._get = _getter(self.places)
         self._targets = recipe.targets
-        is_plain = not (recipe.read or recipe.copies or recipe.same or recipe.lists or recipe.paths)
+        self._read = recipe.read
+        is_plain = not (recipe.copies or recipe.same or recipe.lists or recipe.paths)
         self._complete = None if is_plain and NOWHERE not in recipe.targets else recipe.complete
 
     def make(self, row: Row) -> Event | None:
@@ -141,6 +151,11 @@ class Part:
         event: Event = dict(zip(self._targets, found))  # noqa: B905  they are as many, and to ask costs as much again
         if self._complete is not None:
             self._complete(event, found)
+            return event
+        for name, kept, read in self._read:
+            value = event[name]
+            if type(value) is not kept:
+                event[name] = read(value)
         return event
 
 

@@ -19,7 +19,6 @@ from citysoc.detectors.sigma.trial import by_runner
 from citysoc.detectors.sigma.view import View, with_plain_names
 from citysoc.detectors.sigma.words import Words
 from citysoc.detectors.sigma.written import written
-from citysoc.flow import UNKNOWN_AGENCY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,13 +112,7 @@ class SigmaDetector:
             whole += [int(group.numbers[place]) for place in left]
             for place, rules, view, times in matched:
                 number = int(group.numbers[place])
-                moment = origin.moment(kind, times)
-                found.append(
-                    Hit(
-                        *(number, rules, view, origin.agency or UNKNOWN_AGENCY, origin.event_id(number)),
-                        *(moment, origin.path, origin.offset(number)),
-                    )
-                )
+                found.append(Hit(number, rules, view, origin.moment(kind, times), origin, number))
         return found, whole
 
     def _by_bytes(self, group: Group) -> Bytes | None:
@@ -239,17 +232,26 @@ def _hit(number: int, route: Route, candidates: Candidates, event: Mapping[str, 
     ]
     if not rules:
         return None
-    offset = event.get("log.offset")
-    return Hit(
-        number,
-        rules,
-        view,
-        str(event.get("agency.id") or UNKNOWN_AGENCY),
-        str(event.get("event.id") or ""),
-        moment_of(event.get("@timestamp")) or moment_of(event.get("event.ingested")) or _NEVER,
-        str(event.get("log.file.path") or ""),
-        offset if isinstance(offset, int) else 0,
-    )
+    moment = moment_of(event.get("@timestamp")) or moment_of(event.get("event.ingested")) or _NEVER
+    return Hit(number, rules, view, moment, _Stated(event), 0)
+
+
+class _Stated:
+    """Where an event comes from, as it says."""
+
+    __slots__ = ("_event", "agency", "path")
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        self._event = event
+        self.agency = str(event.get("agency.id") or "")
+        self.path = str(event.get("log.file.path") or "")
+
+    def event_id(self, _number: int) -> str:
+        return str(self._event.get("event.id") or "")
+
+    def offset(self, _number: int) -> int:
+        offset = self._event.get("log.offset")
+        return offset if isinstance(offset, int) else 0
 
 
 def _hashable(value: Any) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from citysoc.detectors.sigma.rule import ENTITIES
-from citysoc.flow import Finding
+from citysoc.flow import UNKNOWN_AGENCY, Finding
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -23,6 +23,19 @@ _KINDS = {
 """What a field names, so that a machine is one entity whether it is the source or the destination."""
 
 
+class Place(Protocol):
+    """Where records come from."""
+
+    agency: str
+    path: str
+
+    def event_id(self, number: int) -> str:
+        """Return the ``event.id`` of a record."""
+
+    def offset(self, number: int) -> int:
+        """Return where a record stands."""
+
+
 class Hit(NamedTuple):
     """An event, and the rules that it matches.
 
@@ -30,21 +43,22 @@ class Hit(NamedTuple):
         number: which of its batch it is.
         rules: the rules, in the order of their ids.
         view: the event's fields, so far as findings take them.
-        agency: whose event it is.
-        event_id: its id.
         timestamp: its time.
-        path: where it was read.
-        offset: where its record stands there.
+        place: where its record comes from.
+        own: its number there.
     """
 
     number: int
     rules: Sequence[Rule]
     view: View
-    agency: str
-    event_id: str
     timestamp: dt.datetime
-    path: str
-    offset: int
+    place: Place
+    own: int
+
+    @property
+    def agency(self) -> str:
+        """Whose event it is."""
+        return self.place.agency or UNKNOWN_AGENCY
 
     def findings(self) -> list[Finding]:
         """Return the findings, one a rule."""
@@ -85,15 +99,15 @@ def _finding(hit: Hit, rule: Rule, subject: tuple[str, str]) -> Finding:
         title,
         level,
         hit.agency,
-        hit.event_id,
+        hit.place.event_id(hit.own),
         hit.timestamp,
         rule.telling().matched(hit.view),
         tags,
         {name: event[name] for name in names if event.get(name) is not None},
         window,
         entity,
-        hit.path,
-        hit.offset,
+        hit.place.path,
+        hit.place.offset(hit.own),
         title_vi,
     )
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from citysoc.detectors.sigma.view import View
 
 _Teller: TypeAlias = "Callable[[View, dict[str, list[str] | None]], None]"
+_NONE: frozenset[str] = frozenset()
 _TEXTS = frozenset({str, type(None)})
 _MAX_KNOWN = 1024
 
@@ -76,51 +77,79 @@ class Telling:
         return found
 
 
-def _always(node: Node) -> tuple[str, ...] | None:
-    """Return the fields that are told of a node whatever the event is, in order; None where that depends."""
+def _always(node: Node, known: frozenset[str] = _NONE) -> tuple[str, ...] | None:
+    """Return the fields that are told of a node whatever the event is, in order; None where that depends.
+
+    Args:
+        node: holds.
+        known: fields that are told already: they are not told again.
+    """
     kind = node[0]
     if kind == "all":
-        parts = [_always(part) for part in node[1]]
-        return None if None in parts else tuple(dict.fromkeys(name for part in parts for name in part or ()))
+        names: dict[str, None] = {}
+        for part in node[1]:
+            told = _always(part, known.union(names))
+            if told is None:
+                return None
+            names.update(dict.fromkeys(told))
+        return tuple(names)
     if kind == "any":
         fields = {_told(part) for part in node[1]}
-        return (fields.pop(),) if len(fields) == 1 and "" not in fields else None
+        if len(fields) == 1 and "" not in fields:
+            return (fields.pop(),)
+        return () if _tellable(node) <= known else None
     if kind in {"keyword", "keyword_re"}:
         return None
     field = _told(node)
     return (field,) if field else ()
 
 
-def _looked_at(node: Node) -> set[str]:
-    """Return the fields that are looked at to tell what made a node hold."""
-    always = _always(node)
-    if always is not None:
-        return set(always)
-    return {name for part in node[1] for name in _looked_at(part)} if node[0] == "all" else fields_of(node)
+def _tellable(node: Node) -> set[str]:
+    """Return the fields that may be told of a node; the empty name stands for keywords."""
+    if node[0] in {"all", "any"}:
+        return {name for part in node[1] for name in _tellable(part)}
+    return set() if node[0] in {"not", "null"} else {field_of(node)}
 
 
-def _open_fields(node: Node) -> set[str]:
-    """Return the fields on which it depends what is told of a node; the empty name stands for all that is said."""
-    if _always(node) is not None:
-        return set()
-    if node[0] == "all":
-        return {name for part in node[1] for name in _open_fields(part)}
-    return fields_of(node)
+def _steps(node: Node) -> list[tuple[Node, tuple[str, ...] | None, frozenset[str]]]:
+    """Return the parts of a node that must all hold, with what is told of each in any case, and what was before it."""
+    steps = []
+    known: frozenset[str] = _NONE
+    for part in node[1] if node[0] == "all" else [node]:
+        told = _always(part, known)
+        steps.append((part, told, known))
+        known = known.union(told or ())
+    return steps
 
 
-def _teller(node: Node) -> _Teller:
+def _looked_at(test: Node) -> set[str]:
+    """Return the fields that are looked at to tell what made a test hold."""
+    return {
+        name
+        for part, told, _known in _steps(test)
+        for name in (_tellable(part) if told is not None else fields_of(part))
+    }
+
+
+def _open_fields(test: Node) -> set[str]:
+    """Return the fields on which it depends what is told of a test; the empty name stands for all that is said."""
+    return {name for part, told, _known in _steps(test) if told is None for name in fields_of(part)}
+
+
+def _teller(node: Node, known: frozenset[str] = _NONE) -> _Teller:
     """Return the function that adds what is told of a node that holds: fields, and keywords as they are shown."""
+    always = _always(node, known)
+    if always is not None:
+        return _tell_fields(always)
     kind = node[0]
-    if kind == "any" and len(fields := {_told(part) for part in node[1]}) == 1 and (field := fields.pop()):
-        return _tell_field(field)  # whichever of them it is
-    if kind in {"all", "any"}:
-        return _tell_group([(predicate(part), _teller(part)) for part in node[1]], each=kind == "all")
-    if kind in {"keyword", "keyword_re"}:
-        return _tell_keyword(
-            as_written(node[1]) if kind == "keyword_re" else "".join(_shown(piece) for piece in node[2][1:-1])
-        )
-    field = _told(node)
-    return _tell_field(field) if field else lambda _view, _found: None
+    if kind == "all":
+        return _tell_all([_teller(part, known.union(before)) for part, _told, before in _steps(node)])
+    if kind == "any":
+        parts = [part for part in node[1] if not _tellable(part) <= known]
+        return _tell_any([(predicate(part), _teller(part, known)) for part in parts])
+    return _tell_keyword(
+        as_written(node[1]) if kind == "keyword_re" else "".join(_shown(piece) for piece in node[2][1:-1])
+    )
 
 
 def _told(node: Node) -> str:
@@ -128,18 +157,27 @@ def _told(node: Node) -> str:
     return "" if node[0] in {"all", "any", "not", "null"} else field_of(node)
 
 
-def _tell_group(parts: Sequence[tuple[Predicate, _Teller]], *, each: bool) -> _Teller:
+def _tell_all(parts: Sequence[_Teller]) -> _Teller:
     def tell(view: View, found: dict[str, list[str] | None]) -> None:
-        for test, inner in parts:
-            if each or test(view):
-                inner(view, found)
+        for part in parts:
+            part(view, found)
 
     return tell
 
 
-def _tell_field(field: str) -> _Teller:
+def _tell_any(parts: Sequence[tuple[Predicate, _Teller]]) -> _Teller:
+    def tell(view: View, found: dict[str, list[str] | None]) -> None:
+        for test, part in parts:
+            if test(view):
+                part(view, found)
+
+    return tell
+
+
+def _tell_fields(fields: Sequence[str]) -> _Teller:
     def tell(_view: View, found: dict[str, list[str] | None]) -> None:
-        found.setdefault(field, None)
+        for field in fields:
+            found.setdefault(field, None)
 
     return tell
 
