@@ -1,7 +1,7 @@
 """Records of JSON cut into cells: where each value of each record stands in a block.
 
-A record is cut only if it is an object of texts, whole numbers, true, false and null, lists of texts and such objects,
-written as JSON asks; all others are *odd*, and left to a reader of any JSON. The cells are in the order in which the
+A record is cut only if it is an object of texts, numbers without exponents, true, false and null, lists of texts and such
+objects, written as JSON asks; all others are *odd*, and left to a reader of any JSON. The cells are in the order in which the
 values are written, those of objects within where these stand. The grammar is RFC 8259.
 """
 

@@ -51,7 +51,7 @@ def check(records: Sequence[bytes]) -> list[bool]:
             assert sheet.first[number] == sheet.first[number + 1]
             continue
         assert type(orjson.loads(record)) is dict
-        leaves = list(leaves_of(json.loads(record, object_pairs_hook=Pairs)))
+        leaves = list(leaves_of(json.loads(record, object_pairs_hook=Pairs, parse_int=orjson.loads)))
         cut = values(sheet, number)
         assert [read(one, leaf) for one, leaf in zip(cut, leaves, strict=True)] == list(map(typed, leaves))
         assert b"".join(mixed(pieces(sheet, number), cut)) == record

@@ -9,7 +9,7 @@ from citysoc.compiled.marks import I32, U8, Int, OutBools, OutI32, OutU64, entry
 
 _QUOTE, _BACKSLASH, _COMMA, _COLON, _OPEN, _CLOSE, _LINE = (ord(letter) for letter in '"\\,:{}\n')
 _LIST, _LIST_END = (ord(letter) for letter in "[]")
-_MINUS, _ZERO, _NINE = (ord(letter) for letter in "-09")
+_MINUS, _POINT, _ZERO, _NINE = (ord(letter) for letter in "-.09")
 _LETTER_U, _LETTER_D = ord("u"), ord("d")
 _SPACE = ord(" ")
 _BLANKS = tuple(ord(letter) for letter in " \t\r")
@@ -22,8 +22,8 @@ _MAX_CELLS = 200
 """Records with more values are odd."""
 _MAX_DEPTH = 5
 """Records with objects within objects further down are odd."""
-_MAX_DIGITS = 18
-"""Longer numbers are odd: they may not fit 64 bits."""
+_MAX_DIGITS = 20
+"""Numbers with more digits before or after the point are odd."""
 
 
 @entry
@@ -103,16 +103,25 @@ def _after_word(block, place, word):
 
 
 @loop
-def _after_number(block, place):
-    """Return the place after a whole number; -1 where it is none."""
-    if block[place] == _MINUS:
-        place += 1
+def _after_digits(block, place):
+    """Return the place after some digits; -1 where there are none, or too many."""
     begin = place
     while _ZERO <= block[place] <= _NINE:
         place += 1
-    digits = place - begin
-    if digits == 0 or digits > _MAX_DIGITS or (digits > 1 and block[begin] == _ZERO):
+    return place if 0 < place - begin <= _MAX_DIGITS else -1
+
+
+@loop
+def _after_number(block, place):
+    """Return the place after a number without an exponent; -1 where it is none."""
+    if block[place] == _MINUS:
+        place += 1
+    begin = place
+    place = _after_digits(block, place)
+    if place > begin + 1 and block[begin] == _ZERO:
         return -1
+    if place >= 0 and block[place] == _POINT:
+        place = _after_digits(block, place + 1)
     return place
 
 
