@@ -13,13 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from citysoc.detectors.sigma import SigmaDetector, load
-from citysoc.flow import Batch
+from citysoc.flow import Batch, Unread
 from citysoc.parsers.run import parse_batch
 from citysoc.pipeline.loaded import settle
 from citysoc.pipeline.work import Work
@@ -89,17 +90,28 @@ def _run(
     return events, parsing, detection, findings
 
 
+def _uncut(lines: Iterable[bytes], parser: str) -> Iterator[tuple[Batch, int]]:
+    """Yield lines as `detect` gets them from a file, uncut, and how many they are."""
+    begin = 0
+    for batch in batches(lines, parser):
+        data = b"".join(line + b"\n" for line in batch.records)
+        end = begin + len(data)
+        unread = Unread(begin, end, data)
+        yield replace(batch, records=(), offsets=(), unread=unread), len(batch.records)
+        begin = end
+
+
 def _judge(lines: Iterable[bytes], worker: Worker, parser: str = "windows") -> tuple[int, float, float, int]:
-    """Return events, seconds, seconds of the second half, and findings, from records to findings as `detect` does."""
+    """Return events, seconds, seconds of the second half, and findings, from bytes to findings as `detect` does."""
     taken: list[float] = []
     events = findings = 0
     counts: list[int] = []
-    for batch in batches(lines, parser):
+    for batch, count in _uncut(lines, parser):
         started = time.process_time()
         findings += len(worker.judged(batch)[0])
         taken.append(time.process_time() - started)
-        counts.append(len(batch.records))
-        events += len(batch.records)
+        counts.append(count)
+        events += count
     half = len(taken) // 2
     steady = sum(taken[half:]) / sum(counts[half:])
     return events, sum(taken), steady, findings
@@ -136,7 +148,7 @@ def sigma_windows(records: int) -> Iterator[Row]:
             "sigma: parse only, flat JSON",
             *_row("", _run(sigma_events.windows(count), "windows", None))[1:],
         )
-        worker = Worker(Work(rules=tuple(paths), cache_dir=cache))
+        worker = Worker(Work(rules=tuple(paths), cache_dir=cache, much=True))
         for shape in ("flat", "beat"):
             worker.detector = SigmaDetector(detector.plans, cache)
             lines = sigma_events.windows(count, shape=shape)
