@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from citysoc.detectors.sigma.index import Candidates, Combinations
 
 _MAX_COMBINATIONS = 50_000
+_FEW, _NEARLY_ALL, _OFTEN, _ASK_AGAIN = 32, 0.9, 8, 64
+"""Where of more than a few values nearly all were new so often, none is looked up or remembered for a while."""
 UNKNOWN = 0
 """No class: the event must be made as a whole to know."""
 
@@ -27,7 +29,7 @@ class Column:
         judge: returns the classes of some fields by the values that make each.
     """
 
-    __slots__ = ("_cells", "_judge", "_memory", "_number", "_places")
+    __slots__ = ("_cells", "_judge", "_memory", "_number", "_places", "_unseen")
 
     def __init__(
         self,
@@ -42,6 +44,8 @@ class Column:
         self._cells = cells
         self._places = np.array([place for place, _is_list in cells], np.int32)
         self._judge = judge
+        self._unseen = 0
+        """How often nearly all values were new."""
 
     def classes(self, sheet: Sheet, some: Any) -> Any:
         """Return the classes of some records' field, ``UNKNOWN`` among them.
@@ -52,9 +56,16 @@ class Column:
         """
         import numpy as np
 
+        if self._unseen >= _OFTEN and len(some) > _FEW:
+            self._unseen += 1
+            if self._unseen <= _ASK_AGAIN:
+                return np.array(self._told(sheet, some), np.int32)
+            self._unseen = _OFTEN - 2  # values are remembered twice, to see whether it still is so
         found = self._memory.look(sheet, some, self._places, self._number)
         if not len(found.fresh):
             return found.said
+        if len(some) > _FEW:
+            self._unseen = self._unseen + 1 if len(found.fresh) > _NEARLY_ALL * len(some) else 0
         told = self._told(sheet, some[found.fresh])
         return self._memory.learn(found, np.array(told, np.int32))
 
