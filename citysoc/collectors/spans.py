@@ -29,6 +29,8 @@ _CHUNK = 1 << 20
 _LOOK = 16 << 10
 _MOST_AT_ONCE = 4
 """So many whole spans may be held at once."""
+_MOST_LINES = 1 << 16
+"""More lines, which then are short ones, are not held at once: each is many times its bytes when it is judged."""
 _TAIL = 4
 """So many whole spans before the end of a file they begin to become smaller: each is that part of what is left."""
 _SMALLEST = 8
@@ -130,6 +132,8 @@ def block_of(batch: Batch, limits: Limits | None = None) -> Block | None:
         return None
     data = bytearray().join(_chunks(unread) if unread.data is None else [unread.data])
     if not data or b"\0" in data:  # a NUL may belong to a line or stand around it
+        return None
+    if data.count(b"\n") > _MOST_LINES:
         return None
     if not data.endswith(b"\n"):
         data += b"\n"

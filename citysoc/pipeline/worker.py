@@ -129,8 +129,9 @@ class Worker:
         for groups, whole in told.parts(_AT_ONCE):
             own, left = self.detector.of_kinds(groups, told)
             hits += own
-            if whole or left:
-                hits += self._found_whole(told, sorted([*whole, *left]))
+            numbers = sorted([*whole, *left])
+            for begin in range(0, len(numbers), _AT_ONCE):
+                hits += self._found_whole(told, numbers[begin : begin + _AT_ONCE])
         hits.sort(key=itemgetter(0))
         fed, quiet = self._feeds.rules, self._feeds.quiet
         needed = [hit for hit in hits if any(rule.plan["id"] in fed for rule in hit.rules)] if fed else []

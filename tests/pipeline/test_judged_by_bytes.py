@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from citysoc.collectors.spans import block_of
 from citysoc.parsers import windows_cells
 from citysoc.parsers.windows_cells import Forms
 from citysoc.pipeline import worker as pipeline
@@ -25,6 +26,7 @@ from tests.pipeline.kinds import (
     both,
     check,
     record,
+    uncut,
 )
 
 WORKERS = both(DETECTIONS)
@@ -192,6 +194,23 @@ def test_batches_one_after_another(sizes, monkeypatch):
         check(workers, dice.choices(records, k=size))
 
 
+@pytest.mark.parametrize("line", [b"x", b'{"":1}'])
+@pytest.mark.parametrize("count", [12_000, 70_000])
+def test_short_lines_are_not_all_held_at_once(line, count, monkeypatch):
+    """As many as a span of 4 MiB may have would take gigabytes as events."""
+    made = []
+    worker = both([{"User": "nam"}])[1]
+    monkeypatch.setattr(
+        worker, "events", lambda one: made.append(len(one.records)) or [{} for _ in one.records]
+    )
+    for name in ("hits", "detect"):
+        monkeypatch.setattr(worker.detector, name, lambda _events: [])
+    assert worker.judged(uncut([line] * count)) == ([], [])
+    assert sum(made) == count
+    assert max(made) <= 5000
+    assert (block_of(uncut([line] * count)) is None) is (count > 1 << 16)
+
+
 def test_kinds_of_long_values_are_as_others():
     """What tells a kind may be too long to be remembered: it is worked out each time, and is right."""
     forms = Forms()
@@ -200,7 +219,7 @@ def test_kinds_of_long_values_are_as_others():
     for _time in range(2):
         found = {
             number: (len(kind.same["winlog.provider_name"]), len(kind.same["winlog.channel"]))
-            for kind, some in forms.kinds(sheet_of(records), records)
+            for kind, some, *_cells in forms.kinds(sheet_of(records), records)
             for number in some.tolist()
         }
         assert found == dict(enumerate([(1, 1), (1, 4096), (5000, 1), (5000, 4096)] * 2))
@@ -214,6 +233,6 @@ def test_each_record_is_told_once():
             dice.choice((b"{}", b"x", of_form(dice.randrange(200)), b'{"EventID":1}'))
             for _record in range(300)
         ]
-        numbers = [some.tolist() for _kind, some in forms.kinds(sheet_of(records), records)]
-        assert sorted(number for some in numbers for number in some) == list(range(300))
-        assert np.concatenate(numbers).dtype.kind in "if"
+        found = forms.kinds(sheet_of(records), records)
+        numbers = [one.some if isinstance(one, windows_cells.Found) else one for one in found]
+        assert sorted(np.concatenate(numbers).tolist()) == list(range(300))
