@@ -1,7 +1,7 @@
 """A process in which nothing can be read or written just outside of an array: it would be killed (Linux, macOS).
 
 Every array that NumPy is asked for ends where a page ends, or begins where one begins, and the next page belongs to
-nobody. A process of its own runs this: ``python -c "from tests.compiled import guarded; guarded.run('end')"``.
+nobody. A process of its own runs this: ``python -c "from tests.compiled import guarded; guarded.run('end', '/tmp/x')"``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import mmap
+import pathlib
 import random
 from typing import Any
 
@@ -95,7 +96,7 @@ def _records(dice: random.Random) -> list[bytes]:
 
 def _sheets(guard: Guard, dice: random.Random) -> None:
     """Cut records, compare and remember their values."""
-    from citysoc.compiled import cells, memory
+    from citysoc.compiled import cells, memory, pick
 
     records = _records(dice)
     text = b"".join(record + b"\n" for record in records) + bytes([dice.choice(_LETTERS)]) * _SPARE
@@ -115,6 +116,7 @@ def _sheets(guard: Guard, dice: random.Random) -> None:
             found = own.look(sheet, some, places, 1)
             own.learn(found, guard.of(np.ones(len(found.fresh), np.int32)))
             assert memory.tokens(sheet, some, count - 1)[-1:] == b"]"
+            pick.picked(sheet, some, [[0, ~(count - 1)], [count - 1]])
 
 
 def _full(guard: Guard) -> None:
@@ -141,15 +143,23 @@ def _combined(guard: Guard) -> None:
             own.numbers(guard.of(np.tile(rows, (width, 1))))
 
 
-def run(side: str) -> None:
-    """Run the loops on hostile records."""
+def touch() -> None:
+    """Read the byte behind an array: so it is seen that guards do guard."""
+    Guard("end").empty(1, np.uint8).ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))[1]
+
+
+def run(side: str, cache_dir: str) -> None:
+    """Run the loops on hostile records.
+
+    Args:
+        side: see ``Guard``.
+        cache_dir: where what is compiled is kept.
+    """
     from citysoc import compiled
 
-    assert compiled.ready()
+    assert compiled.ready(pathlib.Path(cache_dir))
     faulthandler.enable()
     guard = Guard(side)
-    if side == "outside":  # so it is seen that guards do guard
-        Guard("end").empty(1, np.uint8).ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))[1]
     _patch(guard)
     dice = random.Random(5)
     for _time in range(400):

@@ -12,9 +12,9 @@ import pytest
 from citysoc.parsers.windows_rows import block_of
 
 pytest.importorskip("numba", reason="there is no compiler for this machine")
-from citysoc.compiled import cells, combine, memory
+from citysoc.compiled import cells, combine, memory, pick
 
-__all__ = ["cells", "combine", "memory", "np"]
+__all__ = ["cells", "combine", "memory", "np", "pick"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

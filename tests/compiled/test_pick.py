@@ -1,39 +1,41 @@
-"""Values picked by where they stand, against a reader of whole records."""
+"""Some values of each of some records, against a reader of JSON."""
 
 from __future__ import annotations
 
 import orjson
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.compiled.sheets import np, sheet_of
+from tests.compiled.sheets import np, pick, sheet_of
 
-from citysoc.compiled.pick import picked  # isort: skip  (after the check that there is a compiler)
-
-VALUES = st.one_of(st.text(max_size=12), st.integers(-(10**17), 10**17), st.booleans(), st.none())
-RECORDS = st.lists(st.lists(VALUES, min_size=1, max_size=5), max_size=6)
-
-
-@given(RECORDS, st.randoms(use_true_random=False))
-def test_what_is_picked_is_what_records_say(rows, dice):
-    records = [orjson.dumps({f"n{place}": value for place, value in enumerate(row)}) for row in rows]
-    some = [number for number in range(len(rows)) for _twice in range(dice.randrange(3))]
-    wanted = [tuple(dice.choices(range(len(rows[number])), k=dice.randrange(4))) for number in some]
-    found = picked(sheet_of(records), np.array(some, np.int32), wanted)
-    assert orjson.dumps(found) == orjson.dumps(
-        [[rows[number][place] for place in places] for number, places in zip(some, wanted, strict=True)]
-    )
+VALUES = st.one_of(
+    st.text(max_size=12),
+    st.integers(-(10**9), 10**9),
+    st.booleans(),
+    st.none(),
+    st.lists(st.text(max_size=5), min_size=1),
+)
+RECORDS = st.lists(st.lists(VALUES, min_size=1, max_size=5), min_size=1, max_size=6)
 
 
-def test_what_is_no_text_is_not_picked():
-    sheet = sheet_of([b'{"a":"\xff","b":"b"}'])
-    assert picked(sheet, np.zeros(1, np.int32), [(0,)]) is None
-    assert picked(sheet, np.zeros(1, np.int32), [(1,)]) == [["b"]]
-    assert picked(sheet, np.zeros(0, np.int32), []) == []
+@settings(max_examples=100)
+@given(RECORDS, st.data())
+def test_the_values_asked_for(rows, data):
+    records = [orjson.dumps({str(number): value for number, value in enumerate(row)}) for row in rows]
+    some = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=8))
+    places = [data.draw(st.lists(st.integers(0, len(rows[number]) - 1), max_size=4)) for number in some]
+    wanted = [
+        [~place if type(rows[number][place]) is list else place for place in own]
+        for number, own in zip(some, places, strict=True)
+    ]
+    expected = [[rows[number][place] for place in own] for number, own in zip(some, places, strict=True)]
+    assert pick.picked(sheet_of(records), np.array(some, np.int32), wanted) == expected
 
 
-def test_lists_are_picked_with_their_brackets():
-    sheet = sheet_of([b'{"a":123,"b":4,"c":5}'])
-    ends = sheet.end.copy()
-    ends[2] = sheet.begin[2]  # nothing stands between the brackets
-    assert picked(sheet._replace(end=ends), np.zeros(1, np.int32), [(~2, 1, ~0)]) == [[[], 4, [123]]]
+@pytest.mark.parametrize("odd", [b"\xff", b"\xed\xa0\x80"])
+def test_what_cannot_be_read(odd):
+    sheet = sheet_of([b'{"a":"b"}', b'{"a":"%s"}' % odd])
+    some = np.arange(2, dtype=np.int32)
+    assert pick.picked(sheet, some, [[0], [0]]) is None
+    assert pick.picked(sheet, some[:1], [[0]]) == [["b"]]

@@ -23,12 +23,13 @@ print(ready, "numba" in sys.modules, _is_alone())
 
 
 def test_what_was_compiled_is_loaded_by_later_processes_without_the_compiler(tmp_path):
-    for module in ("cells", "memory", "combine"):
+    modules = ("cells", "memory", "combine", "pick")
+    for module in modules:
         assert Loops(f"citysoc.compiled.loops.{module}").load(tmp_path / "compiled")
     program = FORBID.format(names={"numba"}) + _READY.format(directory=str(tmp_path))
     out, _log = said(start(program))
     assert out.startswith("([0, 2], [5, 11]) False ")
-    assert len(list((tmp_path / "compiled").iterdir())) == 3
+    assert len(list((tmp_path / "compiled").iterdir())) == len(modules)
 
 
 def test_without_the_compiler_nothing_is_ready(tmp_path):
