@@ -14,7 +14,6 @@ from citysoc.parsers.run import FUTURE, clean, context_of, decode, is_believable
 from citysoc.parsers.times import guess
 from citysoc.parsers.windows_cells import Forms, Found, Rows
 from citysoc.parsers.windows_kinds import Kind
-from citysoc.parsers.windows_narrow import keep
 from citysoc.parsers.windows_rows import block_of, by_recipe, ends_of
 
 if TYPE_CHECKING:
@@ -208,10 +207,6 @@ class Rough:
         return replace(
             self._batch, records=records, offsets=offsets, refused=(), parser=self._parser, unread=None
         )
-
-    def keep(self, kind: Kind, names: Collection[str]) -> None:
-        """Say which fields are asked of a kind: of records to come nothing else need be kept."""
-        keep(kind.recipe, names)
 
     def event_id(self, number: int) -> str:
         """Return the ``event.id`` of a record."""

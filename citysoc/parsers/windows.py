@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from citysoc.flow import Event
-    from citysoc.parsers.windows_shapes import Narrow, Recipe, Row
+    from citysoc.parsers.windows_shapes import Recipe, Row
 
 NOT_WINDOWS = Unparsed("windows.not_event", "The object is not a Windows event.")
 _MAX_DEPTH = 8
@@ -107,11 +107,6 @@ def from_object(record: Mapping[str, Any], context: Context) -> Event | None:
     return None
 
 
-def narrow(names: tuple[str, ...]) -> Narrow | None:
-    """Return what is to be kept of flat records of some names; None where that is all."""
-    return _SHAPES.narrow(names)
-
-
 def telling(names: tuple[str, ...]) -> Sequence[int] | None:
     """Return the places of what tells the kind of flat records of some names; None where they must be read."""
     if "winlog.event_id" in names or "EventID" not in names:
@@ -122,7 +117,7 @@ def telling(names: tuple[str, ...]) -> Sequence[int] | None:
 def flat_recipe(record: Mapping[str, Any]) -> Recipe | None:
     """Return the recipe of a flat record; None where it must be read."""
     rows = [tuple(record.values())]
-    return next(made for made, _numbers, _rows in _SHAPES.recipes(tuple(record), [0], rows, None))
+    return next(made for made, _numbers, _rows in _SHAPES.recipes(tuple(record), [0], rows))
 
 
 def standing(record: dict[str, Any]) -> Standing | None:
@@ -141,19 +136,19 @@ def nested_recipe(record: dict[str, Any]) -> Recipe | None:
 
 
 def kinds(
-    by_names: Mapping[tuple[str, ...], tuple[list[int], list[Row], Narrow | None]],
+    by_names: Mapping[tuple[str, ...], tuple[list[int], list[Row]]],
 ) -> Iterator[tuple[Recipe | None, list[int], Sequence[Row]]]:
     """Yield recipes for flat records, the numbers of these records, and their values.
 
     Args:
-        by_names: by their names the numbers of records, their values, all scalars, and what was kept of them. What has
-            no recipe must be read one by one.
+        by_names: by their names the numbers of records, and their values, all scalars. What has no recipe must be read
+            one by one.
     """
-    for names, (numbers, rows, kept) in by_names.items():
+    for names, (numbers, rows) in by_names.items():
         if "winlog.event_id" in names or "EventID" not in names:
             yield None, numbers, rows
         else:
-            yield from _SHAPES.recipes(names, numbers, rows, kept)
+            yield from _SHAPES.recipes(names, numbers, rows)
 
 
 def nested_kinds(

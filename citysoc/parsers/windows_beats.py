@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from citysoc.flow import Event
-    from citysoc.parsers.windows_shapes import Narrow, Row
+    from citysoc.parsers.windows_shapes import Row
 
 _MAX_SHAPES = 1024
 _MAX_RECIPES = 4096
@@ -58,7 +58,7 @@ class _Shape:
         objects: those of the first such record, the record itself before them.
     """
 
-    __slots__ = ("asked", "data", "head", "kind", "leaves", "names", "narrow", "paths", "recipes", "telling")
+    __slots__ = ("data", "head", "kind", "leaves", "names", "paths", "recipes")
 
     def __init__(self, layout: _Layout, objects: Sequence[Mapping[str, Any]]) -> None:
         paths: list[tuple[str, ...]] = [()]
@@ -75,9 +75,6 @@ class _Shape:
         self.names = {".".join(path): place for place, path in enumerate(names) if path[:2] != _DATA}
         self.paths = names
         self.recipes: dict[tuple[Any, ...], Recipe | None] = {}
-        self.asked: dict[tuple[Any, ...], frozenset[str]] = {}
-        self.narrow: Narrow | None = None
-        self.telling: Sequence[int] = ()
         self.kind: Callable[[Row], tuple[Any, ...]] | None = None
         self.head: tuple[Sequence[int], int] = (), 0
         kind = [self.names.get(f"winlog.{name}", -1) for name in _KIND]
@@ -93,10 +90,6 @@ class _Shape:
         ):
             self.kind = itemgetter(*kind)
             self.head = kind[:-1], kind[-1]
-
-    def narrowed(self, places: Sequence[int]) -> tuple[Callable[[Any], Row], Sequence[int | None]]:
-        """Return what takes some values of all; what tells the kind is seen before."""
-        return _getter(places), ()
 
     def plain(self, row: Row) -> bool:
         """Return whether all values are such as a recipe can speak of: no objects, and lists of texts in the head only."""
@@ -190,7 +183,7 @@ class Beats:
         Args:
             records: JSON objects with their numbers. Those for which there is no recipe come with None.
         """
-        kinds: dict[tuple[Any, ...], tuple[list[int], list[Row], Recipe | None, Any]] = {}
+        kinds: dict[tuple[Any, ...], tuple[list[int], list[Row], Recipe | None]] = {}
         left: list[int] = []
         for number, record in records:
             shape, objects = self._shape(record)
@@ -206,12 +199,12 @@ class Beats:
             kind = (shape, code, provider, channel)
             known = kinds.get(kind)
             if known is None:
-                known = kinds[kind] = ([], [], *self._recipe(shape, kind[1:]))
-            numbers, rows, _recipe, pick = known
+                known = kinds[kind] = ([], [], self._recipe(shape, kind[1:]))
+            numbers, rows, _recipe = known
             numbers.append(number)
-            rows.append(pick(row) if pick else row)
+            rows.append(row)
         yield None, left, []
-        for numbers, rows, recipe, _pick in kinds.values():
+        for numbers, rows, recipe in kinds.values():
             yield recipe, numbers, rows
 
     def standing(self, record: dict[str, Any]) -> Standing | None:
@@ -230,12 +223,12 @@ class Beats:
         return () if shape is None else shape.leaves(list(chain.from_iterable(map(dict.values, objects))))
 
     def recipe(self, record: dict[str, Any]) -> Recipe | None:
-        """Return the recipe of a record for all of its values; None where it has none."""
+        """Return the recipe of a record; None where it has none."""
         shape, _objects = self._shape(record)
         if shape is None or shape.kind is None:
             return None
         code, provider, channel, _computer = shape.kind(self.row(record))
-        return self._whole(shape, (code, provider, channel)) if type(code) in _CODES else None
+        return self._recipe(shape, (code, provider, channel)) if type(code) in _CODES else None
 
     def _shape(self, record: dict[str, Any]) -> tuple[_Shape | None, Sequence[dict[str, Any]]]:
         """Return the shape of a record and its objects."""
@@ -268,17 +261,8 @@ class Beats:
             shape = self._shapes[key] = _Shape(layout, objects)
         return shape, objects
 
-    def _recipe(
-        self, shape: _Shape, kind: tuple[Any, ...]
-    ) -> tuple[Recipe | None, Callable[[Row], Row] | None]:
-        """Return the recipe of a kind, and what takes the values that it is for; None where that is all of them."""
-        narrow = shape.narrow
-        if narrow is not None and kind in narrow.recipes:
-            return narrow.recipes[kind], narrow.pick
-        return self._whole(shape, kind), None
-
-    def _whole(self, shape: _Shape, kind: tuple[Any, ...]) -> Recipe | None:
-        """Return the recipe of a kind for all values of its records."""
+    def _recipe(self, shape: _Shape, kind: tuple[Any, ...]) -> Recipe | None:
+        """Return the recipe of a kind; None where it has none."""
         if kind in shape.recipes:
             return shape.recipes[kind]
         self._recipes += 1
@@ -287,8 +271,6 @@ class Beats:
             self._shapes.clear()
             self._recipes = 0
         recipe = shape.recipes[kind] = shape.recipe(*kind)
-        if recipe is not None:
-            recipe.shape = shape, kind
         return recipe
 
 

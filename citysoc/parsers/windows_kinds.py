@@ -49,11 +49,7 @@ class Kind:
             name for _place, target, _copy, form in recipe.copies for name in _written(target, form)
         }
         told = {name for _path, name in recipe.paths}
-        self.dropped = recipe.dropped
-        """Fields of events that nothing was kept of."""
-        self.names = frozenset(
-            {*recipe.targets, *self._written, *told, *recipe.dropped} - {NOWHERE} - self.same.keys()
-        )
+        self.names = frozenset({*recipe.targets, *self._written, *told} - {NOWHERE} - self.same.keys())
         """Fields that events may have besides."""
         self._made = {name for name, _kept, _read in recipe.read} | self._written | told | recipe.system
         self.words: Event = {**self.same, "transports": _transports(), "keywords": keywords([*KEYWORDS])}
@@ -84,10 +80,6 @@ class Kind:
         )
         plain = (place for place, target in enumerate(self.recipe.targets) if target in names)
         return names, sorted({*plain, *copied})
-
-    def places(self, wanted: Collection[str]) -> list[int]:
-        """Return the places of the values that some fields are made of."""
-        return self._sources(wanted)[1]
 
     def part(self, wanted: Collection[str]) -> Part:
         """Return what makes some fields of events."""

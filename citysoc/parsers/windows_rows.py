@@ -10,7 +10,7 @@ import importlib
 import operator
 from bisect import bisect_left
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -20,7 +20,9 @@ from citysoc.parsers.run import clean, decode
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from citysoc.parsers.windows_shapes import Narrow, Recipe, Row
+    from citysoc.parsers.windows_shapes import Recipe, Row
+
+    _Flat: TypeAlias = dict[tuple[str, ...], tuple[list[int], list[Row]]]
 
 try:
     hyperscan: Any = importlib.import_module("hyperscan")
@@ -84,41 +86,19 @@ def _expected(records: Sequence[bytes]) -> tuple[int, int]:
     return sum(_SCALARS.issuperset(map(type, row.values())) for row in loaded), nested
 
 
-class _Flat:
-    """Flat records by their names: of each only the values that are to be kept."""
-
-    __slots__ = ("_takers", "by_names")
-
-    def __init__(self) -> None:
-        self.by_names: dict[tuple[str, ...], tuple[list[int], list[Row], Narrow | None]] = {}
-        self._takers: dict[tuple[str, ...], tuple[Any, Any, Any]] = {}
-
-    def take(self, records: Iterable[tuple[int, dict[str, Any]]]) -> None:
-        """Take in records with their numbers."""
-        takers = self._takers
-        for number, record in records:
-            names = tuple(record)
-            try:
-                add, put, pick = takers[names]
-            except KeyError:
-                add, put, pick = self._new(names)
-            add(number)
-            put(pick(record))
-
-    def _new(self, names: tuple[str, ...]) -> tuple[Any, Any, Any]:
-        numbers: list[int] = []
-        rows: list[Row] = []
-        narrow = windows.narrow(names)
-        self.by_names[names] = numbers, rows, narrow
-        self._takers[names] = numbers.append, rows.append, narrow.pick if narrow else _all_of
-        return self._takers[names]
-
-
 _is_object = operator.methodcaller("startswith", b"{")
 
 
-def _all_of(record: dict[str, Any]) -> Row:
-    return tuple(record.values())
+def _take(records: Iterable[tuple[int, dict[str, Any]]], flat: _Flat) -> None:
+    """Put the values of flat records, and their numbers, to those of the same names."""
+    for number, record in records:
+        names = tuple(record)
+        try:
+            numbers, rows = flat[names]
+        except KeyError:
+            numbers, rows = flat[names] = [], []
+        numbers.append(number)
+        rows.append(tuple(record.values()))
 
 
 def _sorted_out(
@@ -132,14 +112,14 @@ def _sorted_out(
         odd: the numbers of those that may not be flat.
         is_sound: all of them say something.
     """
-    flat = _Flat()
+    flat: _Flat = {}
     rest: list[int] = []
     found: list[tuple[Recipe | None, list[int], Sequence[Row]]] = []
     if is_sound and not odd and all(map(_is_object, records)):
-        flat.take(enumerate(loaded))
+        _take(enumerate(loaded), flat)
     else:
         found += windows.nested_kinds(_others(loaded, records, frozenset(odd), flat, rest))
-    found += windows.kinds(flat.by_names)
+    found += windows.kinds(flat)
     kinds = []
     for recipe, numbers, rows in found:
         if recipe is None:
@@ -165,7 +145,7 @@ def _others(
         elif number in odd and not _SCALARS.issuperset(map(type, row.values())):
             rest.append(number)
         else:
-            flat.take([(number, row)])
+            _take([(number, row)], flat)
 
 
 def _nested(block: bytes, records: Sequence[bytes]) -> Sequence[int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import operator
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from citysoc.ecs.fields import FIELDS
@@ -53,18 +53,14 @@ class Recipe:
         paths: names of executables, and the name that is told from each.
         system: names of the system part, whose values count as absent where they are empty.
         times: the places of the times, and the zones their names promise.
-        dropped: fields of which nothing was kept.
-        shape: where it belongs, and by which id, provider and channel; None where nowhere.
     """
 
     __slots__ = (
         "copies",
-        "dropped",
         "lists",
         "paths",
         "read",
         "same",
-        "shape",
         "system",
         "targets",
         "times",
@@ -74,8 +70,6 @@ class Recipe:
         self.targets = targets
         self.system: frozenset[str] = frozenset()
         self.times: Sequence[tuple[int, ZoneInfo | None]] = ()
-        self.dropped: frozenset[str] = frozenset()
-        self.shape: tuple[Shape, tuple[Any, ...]] | None = None
         self.read: list[tuple[str, type | None, Callable[[Any], Any]]] = []
         self.copies: list[tuple[int, str, Callable[[Event, str, Any], None], str]] = []
         self.same: Event = {}
@@ -117,38 +111,6 @@ class Recipe:
                 event[name] = executable.rpartition("\\")[2]
 
 
-class Narrow(NamedTuple):
-    """A shape of whose records only some values are kept.
-
-    Args:
-        pick: takes the values out of a record.
-        kind: the places of id, provider and channel among them.
-        recipes: by id, provider and channel; others need whole records.
-    """
-
-    pick: Callable[[Any], Row]
-    kind: Sequence[int | None]
-    recipes: Mapping[tuple[Any, ...], Recipe | None]
-
-
-class Shape(Protocol):
-    """What records of the same names have in common."""
-
-    @property
-    def recipes(self) -> dict[tuple[Any, ...], Recipe | None]:
-        """By id, provider and channel."""
-
-    asked: dict[tuple[Any, ...], frozenset[str]]
-    """The fields that anyone asks of such events."""
-    narrow: Narrow | None
-    """What is kept of records where that is not all."""
-    telling: Sequence[int]
-    """The places of the values that are kept in any case."""
-
-    def narrowed(self, places: Sequence[int]) -> tuple[Callable[[Any], Row], Sequence[int | None]]:
-        """Return what takes values out of a record, and the places of id, provider and channel among them."""
-
-
 def is_data(names: Collection[str]) -> frozenset[str]:
     """Return names of the system part that are an event's own data in a record: it names its provider otherwise."""
     return _NONE if "SourceName" not in names or _PROVIDERS.isdisjoint(names) else _SOURCE
@@ -164,14 +126,10 @@ class _Shape:
 
     __slots__ = (
         "_data",
-        "_names",
         "_system",
         "_targets",
-        "asked",
         "kind",
-        "narrow",
         "recipes",
-        "telling",
         "times",
         "watched",
     )
@@ -192,15 +150,6 @@ class _Shape:
         """Places of the values that count as absent where they are empty."""
         self.kind = [self._system.get(name) for name in _KIND]
         self.recipes: dict[tuple[Any, ...], Recipe | None] = {}
-        self._names = names
-        self.telling: Sequence[int] = [place for place in self.kind if place is not None]
-        self.asked: dict[tuple[Any, ...], frozenset[str]] = {}
-        self.narrow: Narrow | None = None
-
-    def narrowed(self, places: Sequence[int]) -> tuple[Callable[[Any], Row], Sequence[int | None]]:
-        """Return what takes values out of a record, and the places of id, provider and channel among them."""
-        kind = [None if place is None else places.index(place) for place in self.kind]
-        return operator.itemgetter(*[self._names[place] for place in places]), kind
 
     def recipe(self, code: Any, provider: Any, channel: Any) -> Recipe | None:
         """Return the recipe for events of an id, a provider and a channel; None where they have none."""
@@ -259,11 +208,6 @@ class Shapes:
         self._known: dict[tuple[str, ...], _Shape] = {}
         self._recipes = 0
 
-    def narrow(self, names: tuple[str, ...]) -> Narrow | None:
-        """Return what is to be kept of records of some names; None where that is all."""
-        shape = self._known.get(names)
-        return None if shape is None else shape.narrow
-
     def telling(self, names: tuple[str, ...]) -> Sequence[int] | None:
         """Return the places of what tells the kind of records of some names; None where they have none."""
         shape = self._known.get(names) or self._new(names)
@@ -273,7 +217,7 @@ class Shapes:
         return [first, second] if third is None else [first, second, third]
 
     def recipes(
-        self, names: tuple[str, ...], numbers: list[int], rows: list[Row], narrow: Narrow | None
+        self, names: tuple[str, ...], numbers: list[int], rows: list[Row]
     ) -> Iterator[tuple[Recipe | None, list[int], Sequence[Row]]]:
         """Yield recipes, the numbers of the records that they are for, and these records' values.
 
@@ -281,10 +225,9 @@ class Shapes:
             names: the names of flat records of scalars.
             numbers: which records they are.
             rows: their values.
-            narrow: what was kept of them; None where that is all.
         """
         shape = self._known.get(names) or self._new(names)
-        first, second, third = shape.kind if narrow is None else narrow.kind
+        first, second, third = shape.kind
         if first is None or second is None:
             yield None, numbers, rows
             return
@@ -302,12 +245,7 @@ class Shapes:
                 own_rows.append(row)
         for (code, provider, channel), (own, own_rows) in by_kind.items():
             kind = (code, provider, None if third is None else channel)
-            if narrow is None:
-                recipe = shape.recipes[kind] if kind in shape.recipes else self._add(shape, kind)
-            elif kind in narrow.recipes:
-                recipe = narrow.recipes[kind]
-            else:  # the next ones are kept whole, until it is known what is asked of them, too
-                recipe = shape.narrow = None
+            recipe = shape.recipes[kind] if kind in shape.recipes else self._add(shape, kind)
             yield None if "" in kind else recipe, own, own_rows
 
     def event(self, record: Mapping[str, Any], context: Context) -> Event | None:
@@ -353,8 +291,6 @@ class Shapes:
             self._known.clear()
             self._recipes = 0
         recipe = shape.recipes[kind] = shape.recipe(*kind)
-        if recipe is not None:
-            recipe.shape = shape, kind
         return recipe
 
 

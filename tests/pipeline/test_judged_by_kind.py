@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citysoc.parsers.rough import rough
 from citysoc.pipeline import worker as pipeline
 from citysoc.pipeline.loaded import loaded_of
 from citysoc.pipeline.work import Work
@@ -24,7 +22,6 @@ from tests.pipeline.kinds import (
     batch,
     both,
     check,
-    made_worker,
     nested,
     record,
 )
@@ -128,28 +125,10 @@ FEW = [both(DETECTIONS[begin : begin + 3]) for begin in range(0, len(DETECTIONS)
 
 @settings(max_examples=100)
 @given(st.one_of(RECORDS, NESTED), RECORDS, st.randoms(use_true_random=False))
-def test_workers_with_other_rules_do_not_miss_what_one_does_not_keep(records, others, dice):
+def test_workers_with_other_rules_do_not_get_in_each_others_way(records, others, dice):
     for mixed in (records, records * 2 + others, others):
         for workers in dice.sample(FEW, 2):
             check(workers, mixed)
-
-
-@pytest.mark.parametrize("shape", ["flat", "beat"])
-def test_what_no_rule_asks_for_is_not_kept(shape):
-    def width():
-        return sum(len(row) for group in rough(one).groups(0, 400)[0] for row in group.rows)
-
-    records = map(
-        orjson.loads, sigma_events.windows(400, seed=3, shape=shape)
-    )  # with names that no test had yet
-    one = batch(orjson.dumps({**record, "Unseen": 1}) for record in records)
-    narrow, wide = made_worker([{"user.name": "nam"}]), both([DETECTIONS[1]])
-    whole = width()
-    narrow.judged(one)
-    less = width()
-    assert less < whole / 2
-    assert {finding.rule for finding in check(wide, one.records)[0]} == {"r0-s", "r0-not s"}
-    assert less < width() < whole
 
 
 def test_values_of_which_nothing_is_known_are_judged_as_events(monkeypatch):

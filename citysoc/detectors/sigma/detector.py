@@ -104,7 +104,7 @@ class SigmaDetector:
             kind = group.kind
             sight = self._sights_of.get(kind)
             if sight is None:
-                sight = self._sight(kind, origin)
+                sight = self._sight(kind)
             if not sight:
                 whole += map(int, group.numbers) if sight is None else ()
                 continue
@@ -123,16 +123,12 @@ class SigmaDetector:
             self._bytes = Bytes()
         return self._bytes
 
-    def _sight(self, kind: Kind, origin: Origin) -> Sight | Literal[False] | None:
+    def _sight(self, kind: Kind) -> Sight | Literal[False] | None:
         """Return what judges records of a kind; False where no rule sees them, None where their events must be made."""
         names = self._fields
         if not kind.names.isdisjoint(names) or any(map(by_runner, {*names} - _LOGSOURCE)):
             return None
         (route,) = self._routes_of([kind.same])
-        asks: frozenset[str] = route.asks if route else frozenset()
-        origin.keep(kind, asks)
-        if not kind.dropped.isdisjoint(asks):  # others asked less of it; the next records will have all
-            return None
         sight: Sight | Literal[False] = Sight(kind, route, self._words) if route else False
         if len(self._sights_of) >= _MAX_SIGHTS:
             self._sights_of.clear()

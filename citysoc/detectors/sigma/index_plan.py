@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from citysoc.detectors.sigma.needs import MAX_NEEDS, needs
-from citysoc.detectors.sigma.nodes import fields_of
 from citysoc.detectors.sigma.outline import Outline, outline
 from citysoc.detectors.sigma.written import read, written
 
@@ -26,13 +25,11 @@ class Plan(NamedTuple):
     Args:
         free: for each need the rules, one bit each, that do not have it.
         exact: the rules, one bit each, whose needs are all that they ask for.
-        asks: the fields that the tests look at; the empty name stands for all that an event says.
         fields: what the rules need of each field.
     """
 
     free: list[int]
     exact: int
-    asks: list[str]
     fields: list[Outline]
 
 
@@ -45,9 +42,7 @@ def plan_of(tests: Iterable[Node]) -> Plan:
     conditions: dict[str, dict[str, tuple[Expression, dict[int, list[int]], dict[int, list[int]]]]] = {}
     free = [0] * MAX_NEEDS
     exact = 0
-    asks: set[str] = set()
     for rule, test in enumerate(tests):
-        asks |= fields_of(test)
         found, whole = needs(test)
         if whole and found:
             exact |= 1 << rule
@@ -71,7 +66,7 @@ def plan_of(tests: Iterable[Node]) -> Plan:
         )
         for name, known in conditions.items()
     ]
-    return Plan(free, exact, sorted(asks), fields)
+    return Plan(free, exact, fields)
 
 
 def _listed(rules: Mapping[int, Sequence[int]]) -> list[list[int]]:
@@ -97,7 +92,6 @@ def kept_plan(tests: Sequence[bytes], store: Databases) -> Plan:
 def _packed(plan: Plan) -> bytes:
     head = [
         [f"{bits:x}" for bits in (*plan.free, plan.exact)],
-        plan.asks,
         [[one.name, len(one.form), len(one.rules)] for one in plan.fields],
     ]
     return b"".join((written(head), b"\n", *(part for one in plan.fields for part in one[1:])))
@@ -105,11 +99,11 @@ def _packed(plan: Plan) -> bytes:
 
 def _unpacked(kept: bytes) -> Plan:
     begin = kept.index(b"\n") + 1
-    bits, asks, sizes = read(kept[:begin])
+    bits, sizes = read(kept[:begin])
     fields = []
     for name, form, rules in sizes:
         middle = begin + form
         fields.append(Outline(name, kept[begin:middle], kept[middle : middle + rules]))
         begin = middle + rules
     *free, exact = (int(one, 16) for one in bits)
-    return Plan(free, exact, asks, fields)
+    return Plan(free, exact, fields)

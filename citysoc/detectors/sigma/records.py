@@ -42,8 +42,6 @@ class Kind(Hashable, Protocol):
     """Texts that events may have and records not."""
     times: Sequence[tuple[int, Any]]
     """The places of the values that may hold the time, and what is to be known of each."""
-    dropped: frozenset[str]
-    """Fields that events may have, and of which nothing was kept."""
 
     def source(self, name: str) -> int | None:
         """Return the place of the value that a field has as it is; None where it is made of something."""
@@ -87,9 +85,6 @@ class Origin(Protocol):
 
     def saying(self, glance: Glance) -> Collection[int]:
         """Return the numbers of the records, among those that were told apart last, that may say what a glance looks for."""
-
-    def keep(self, kind: Any, names: Collection[str]) -> None:
-        """Say which fields are asked of a kind: of records to come nothing else need be kept."""
 
     def event_id(self, number: int) -> str:
         """Return the ``event.id`` of a record."""

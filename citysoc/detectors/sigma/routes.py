@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from citysoc.detectors.sigma.index import Index
@@ -22,14 +21,7 @@ class Route:
     def __init__(self, rules: Sequence[Rule], memory: Memory, store: Databases) -> None:
         self.rules = rules
         plan = kept_plan([rule.plan["test"].encode() for rule in rules], store)
-        self._asked = plan.asks
         self.index = Index(plan, memory, store=store)
-
-    @functools.cached_property
-    def asks(self) -> frozenset[str]:
-        """The fields that the rules, and their findings, ask for; the empty name is left out."""
-        told = {name for rule in self.rules for name in (*rule.entity, *rule.group_by)}
-        return frozenset({*self._asked, *told} - {""})
 
 
 def folded(value: Any) -> tuple[str, ...]:
