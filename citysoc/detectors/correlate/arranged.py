@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 Key: TypeAlias = "tuple[Any, ...]"
 """A group: the correlation's number, its scope, and the values of its group-by fields."""
 
+Names: TypeAlias = "tuple[str, ...]"
+"""The values of a group's fields."""
+
 ANOMALY_SECONDS = 27 * 3600
 """What an anomaly may meet is remembered for so long: the hour it is about, and the 26 that are scored again for late data
 (``detectors.anomaly.run.LATE``)."""

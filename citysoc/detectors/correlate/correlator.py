@@ -9,7 +9,7 @@ matches are put into the groups where they belong, the windows they change are l
 and did not before is a finding.
 
 Who does what: ``arranged`` knows who builds upon whom, ``lanes`` how far time has come, ``waiting`` holds what it is too
-early for, ``groups`` keep the entries, ``windows`` and ``measures`` say which windows qualify, ``absences`` when absence
+early for, ``due`` puts in order what no longer is, ``groups`` keep the entries, ``windows`` and ``measures`` say which windows qualify, ``absences`` when absence
 is certain, ``findings`` makes of windows what the world sees, ``losses`` counts what is left out, ``saving`` turns the
 state into rows of which only what changed is written.
 """
@@ -21,26 +21,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from citysoc.detectors.correlate.absences import Deadlines
 from citysoc.detectors.correlate.arranged import arranged
+from citysoc.detectors.correlate.due import Due
 from citysoc.detectors.correlate.findings import Teller, handed_up
 from citysoc.detectors.correlate.groups import Groups
 from citysoc.detectors.correlate.lanes import FOREVER, LATENESS_SECONDS, Lanes
 from citysoc.detectors.correlate.losses import Losses
 from citysoc.detectors.correlate.saving import Ledger, Restored
-from citysoc.detectors.correlate.waiting import Due, Waiting
+from citysoc.detectors.correlate.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-    from citysoc.detectors.correlate.arranged import Correlation, Key
+    from citysoc.detectors.correlate.arranged import Correlation, Key, Names
     from citysoc.detectors.correlate.feed import Match
     from citysoc.detectors.correlate.findings import Told
     from citysoc.detectors.correlate.groups import Group
     from citysoc.detectors.correlate.lanes import Clock
     from citysoc.detectors.correlate.losses import Loss
     from citysoc.detectors.correlate.measures import Entry
-    from citysoc.detectors.correlate.waiting import Names, Place
+    from citysoc.detectors.correlate.waiting import Place
     from citysoc.detectors.correlate.windows import Hit
     from citysoc.flow import Finding
 

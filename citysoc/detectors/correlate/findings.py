@@ -12,10 +12,9 @@ from citysoc.flow import CITY_AGENCY, Finding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from citysoc.detectors.correlate.arranged import Correlation, Key, Parent
+    from citysoc.detectors.correlate.arranged import Correlation, Key, Names, Parent
     from citysoc.detectors.correlate.groups import Group
     from citysoc.detectors.correlate.measures import Entry, Value
-    from citysoc.detectors.correlate.waiting import Names
     from citysoc.detectors.correlate.windows import Hit
 
 Told: TypeAlias = "tuple[int, Key, Finding]"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING
 
+from citysoc.detectors.correlate.due import once
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -76,8 +78,9 @@ class Group:
         entries, windows = self.entries, one.windows
         since, until = items[0][0], items[-1][0] + windows.span
         place = bisect.bisect_left(entries, (since,))
-        new = set(items).difference(entries[place:])
-        if not new:
+        known = entries[place:]
+        tail = once([*known, *items])
+        if tail == known:
             return []
         begins, last = since - windows.span, decided - 1 - windows.span
         before = {hit[0] for hit in windows.hits(entries, since, until)}
@@ -87,8 +90,7 @@ class Group:
             before |= {entry[0] for entry in entries[place:] if entry[0] - windows.span < forgotten}
             begins = max(begins, forgotten)
         self._unsave(self.first + place)
-        entries.extend(new)
-        entries.sort()
+        entries[place:] = tail
         self.measure, self.low = None, 0
         after = windows.hits(entries, since, until)
         after += windows.absent(entries, begins, last)

@@ -7,24 +7,23 @@ needs not be sorted apart again, and goes to its groups as it lies here.
 from __future__ import annotations
 
 from bisect import bisect_left
-from itertools import groupby, islice
-from operator import attrgetter, itemgetter, lt
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from citysoc.detectors.correlate.arranged import CITY
 from citysoc.detectors.correlate.lanes import FOREVER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from citysoc.detectors.correlate.arranged import Correlation, Key
+    from citysoc.detectors.correlate.arranged import Correlation, Key, Names
+    from citysoc.detectors.correlate.due import Due
     from citysoc.detectors.correlate.feed import Match
     from citysoc.detectors.correlate.lanes import Lane, Lanes
     from citysoc.detectors.correlate.losses import Losses
     from citysoc.detectors.correlate.measures import Entry
 
-Names: TypeAlias = "tuple[str, ...]"
-"""The values of a group's fields."""
 Place: TypeAlias = "tuple[int, str]"
 """Where matches wait: the level of their correlation, and its scope."""
 PAGE = 64
@@ -124,58 +123,6 @@ class Lot:
     def times(self) -> list[int]:
         """Return the times of all entries."""
         return [entry[0] for groups in self.groups.values() for some in groups.values() for entry in some]
-
-
-class Due:
-    """What is released together: entries by group."""
-
-    __slots__ = ("groups", "written")
-
-    def __init__(self) -> None:
-        self.groups: dict[Key, list[Entry]] = {}
-        self.written: dict[Key, list[tuple[Entry, Names]]] = {}
-
-    def add(self, key: Key, entries: list[Entry]) -> None:
-        """Add entries of a group; the list is kept."""
-        known = self.groups.setdefault(key, entries)
-        if known is not entries:
-            known += entries
-
-    def spell(self, key: Key, pairs: Sequence[tuple[Entry, Names]]) -> None:
-        """Add how events write the group's values, where they write them otherwise than its key."""
-        if pairs:
-            self.written.setdefault(key, []).extend(pairs)
-
-    def in_order(self) -> Iterator[tuple[Key, list[Entry]]]:
-        """Yield the groups with their entries, each in order and once; the groups by the entry that came first.
-
-        One after the other: what was looked at here is still at hand when its group takes it in.
-        """
-        for key, entries in sorted(self.groups.items(), key=_first_time):
-            if len(entries) > 1 and not all(map(lt, entries, islice(entries, 1, None))):
-                _put_in_order(entries)
-            yield key, entries
-
-    def shown(self, key: Key) -> Names | None:
-        """Return how the first event of a group writes it; None where that is how its key writes it."""
-        pairs = self.written.get(key)
-        if pairs is None:
-            return None
-        first = self.groups[key][0]
-        return min((written for entry, written in pairs if entry[:4] == first[:4]), default=None)
-
-
-def _first_time(group: tuple[Key, list[Entry]]) -> int:
-    time: int = group[1][0][0]
-    return time
-
-
-def _put_in_order(entries: list[Entry]) -> None:
-    """Put the entries of one group in order; of those that say the same one is left."""
-    entries.sort()
-    entries[:] = [
-        entry for place, entry in enumerate(entries) if not place or entry[:4] != entries[place - 1][:4]
-    ]
 
 
 def _in_time(matches: Sequence[Match], lane: Lane, newest: int) -> tuple[list[Match], list[Match]]:
