@@ -29,7 +29,6 @@ class Rule:
     """
 
     __slots__ = (
-        "_asks",
         "_rest",
         "_tell",
         "_test",
@@ -50,17 +49,10 @@ class Rule:
         # What all findings of the rule say, before and after what differs.
         self.head = plan["id"], plan["title"], plan["level"]
         self.tail = tuple(plan["tags"]), plan["window_seconds"], plan["title_vi"]
-        self._asks: frozenset[str] | None = None
         self._test: Predicate | None = None
         self._undecided: list[Node] | None = None
         self._rest: Predicate | None = None
         self._tell: Telling | None = None
-
-    def asks(self) -> frozenset[str]:
-        """Return the fields that a finding of it takes; the empty name stands for all that an event says."""
-        if self._asks is None:
-            self._asks = frozenset({*fields_of(node_of(self.plan)), *self.entity, *self.group_by})
-        return self._asks
 
     def asks_told(self, *, has_first: bool) -> set[str]:
         """Return the fields that a finding takes of an event that matches, and of one that has ``FIRST``."""
@@ -81,7 +73,7 @@ class Rule:
         return self._undecided
 
     def asks_rest(self) -> set[str]:
-        """Return the fields of which that is asked; the empty name as in ``asks``."""
+        """Return the fields of which that is asked; the empty name stands for all that an event says."""
         return fields_of(["all", self.undecided()])
 
     def holds(self, view: View) -> bool:
