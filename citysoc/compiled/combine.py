@@ -10,7 +10,7 @@ from citysoc.compiled.machine import Loops
 
 _LOOPS = Loops("citysoc.compiled.loops.combine")
 load = _LOOPS.load
-_LEAST = 1024
+_LEAST = 64
 
 
 class Combinations:

@@ -12,7 +12,7 @@ from citysoc.flow import position_id
 from citysoc.framing.block import Lines
 from citysoc.parsers.run import FUTURE, clean, context_of, decode, is_believable, parser_name
 from citysoc.parsers.times import guess
-from citysoc.parsers.windows_cells import Forms, Found, Rows
+from citysoc.parsers.windows_cells import Forms, Found, Rows, Whole
 from citysoc.parsers.windows_kinds import Kind
 from citysoc.parsers.windows_rows import block_of, by_recipe, ends_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from citysoc.parsers.windows_shapes import Recipe
 
 _PARSER = "windows"
-_MAX_KINDS = 4096
+_MAX_KINDS = 1024
 _kinds: dict[int, tuple[Recipe, Kind]] = {}
 
 
@@ -165,19 +165,23 @@ class Rough:
         self, forms: Forms, begin: int, sheet: Sheet, read: Records | Sequence[bytes]
     ) -> tuple[list[Group], list[int]]:
         """Return records by their kinds, where they stand in a sheet; the first has the number ``begin``."""
-        groups, rest = [], []
+        groups: list[Group] = []
+        rest: list[int] = []
+        whole: list[int] = []
         for found in forms.kinds(sheet, read):
             if isinstance(found, Found):
                 kind, some, values = found
                 groups.append(Group(kind, some + begin, Rows(read, some, values), sheet, some))
+            elif isinstance(found, Whole):
+                whole += (found.some + begin).tolist()
             else:
-                rest += [begin + number for number in found.tolist()]
+                rest += (found + begin).tolist()
         rest = [number for number in sorted(rest) if self._records[number].strip()]
         if not rest:
-            return groups, []
+            return groups, whole
         left = [self._records[number] for number in rest]
-        more, whole = self._by_rows(rest, left, block_of(left))
-        return groups + more, whole
+        more, others = self._by_rows(rest, left, block_of(left))
+        return groups + more, whole + others
 
     def _by_rows(
         self, own: Sequence[int], records: Sequence[bytes], block: bytes

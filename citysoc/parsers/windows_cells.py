@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 _QUOTE = ord('"')
 _NESTED = (dict, list)
 _MAX_FORMS = 1024
-_MAX_KINDS = 4096
+_MAX_KINDS = 1024
 _MAX_AT_ONCE = 128
 """More forms than that in one block are left to the reader of any JSON."""
+_MAX_NEW = 256
+"""More new kinds than that in one block are somebody's play: to know one takes as long as to judge ten events."""
+_UNKNOWN, _TOO_MANY, _FIRST = 0, 1, 2
+"""Two numbers of no kind, and that of the first."""
 
 
 class Records(Protocol):
@@ -96,6 +100,16 @@ class Found(NamedTuple):
     read: Callable[[dict[str, Any]], Row]
 
 
+class Whole(NamedTuple):
+    """Records that are to be made into events.
+
+    Args:
+        some: the numbers of the records.
+    """
+
+    some: Any
+
+
 class Forms:
     """The forms seen, and the kinds of their records."""
 
@@ -105,9 +119,10 @@ class Forms:
         self._memory = Memory()
         self._forms: dict[int, _Form] = {}
         self._kinds: list[Kind] = []
+        self._new_kinds = 0
 
-    def kinds(self, sheet: Sheet, records: Records) -> Iterator[Found | Any]:
-        """Yield the records of each kind; of those that must be read, their numbers.
+    def kinds(self, sheet: Sheet, records: Records) -> Iterator[Found | Whole | Any]:
+        """Yield the records of each kind, and those that are made into events; of those that must be read, their numbers.
 
         Args:
             sheet: the records.
@@ -121,6 +136,7 @@ class Forms:
             self._forms.clear()
             self._kinds.clear()
             self._memory.forget()
+        self._new_kinds = 0
         codes, which, counts = np.unique(sheet.names, return_inverse=True, return_counts=True)
         order = np.argsort(which, kind="stable").astype(np.int32)
         ends = np.cumsum(counts)
@@ -166,7 +182,9 @@ class Forms:
         self._forms[code] = form
         return form
 
-    def _of_form(self, form: _Form, sheet: Sheet, some: Any, records: Records) -> Iterator[Found | Any]:
+    def _of_form(
+        self, form: _Form, sheet: Sheet, some: Any, records: Records
+    ) -> Iterator[Found | Whole | Any]:
         import numpy as np
 
         found = self._memory.look(sheet, some, form.telling, form.column)
@@ -174,19 +192,27 @@ class Forms:
         told = self._memory.learn(found, np.array(fresh, np.int32))
         for number in np.unique(told).tolist():
             own = some[told == number]
-            yield Found(self._kinds[number - 1], own, form.read) if number else own
+            if number == _UNKNOWN:
+                yield own
+            elif number == _TOO_MANY:
+                yield Whole(own)
+            else:
+                yield Found(self._kinds[number - _FIRST], own, form.read)
 
     def _number(self, form: _Form, record: bytes) -> int:
-        """Return the number of the kind of a record, 0 where it has none."""
+        """Return the number of the kind of a record."""
+        self._new_kinds += 1
+        if self._new_kinds > _MAX_NEW:
+            return _TOO_MANY
         recipe = form.recipe(orjson.loads(record))
         if recipe is None:
-            return 0
+            return _UNKNOWN
         standing = form.standing
         kind = Kind(recipe) if standing is None else Kind(recipe, standing.cells, standing.lists)
         if not kind.is_plain:
-            return 0
+            return _UNKNOWN
         self._kinds.append(kind)
-        return len(self._kinds)
+        return len(self._kinds) - 1 + _FIRST
 
 
 def _values(record: dict[str, Any]) -> Row:

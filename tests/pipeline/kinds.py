@@ -79,7 +79,7 @@ def check(workers, records):
     whole = as_events(rows, one)
     assert judged(rows, one) == whole
     assert judged(cells, one) == whole
-    if records:
+    if records and all(one == one.strip(b"\0") for one in records):  # a line begins after NULs
         assert judged(cells, uncut(records)) == whole
     return whole
 

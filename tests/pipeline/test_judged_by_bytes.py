@@ -62,6 +62,19 @@ def test_more_forms_and_kinds_than_are_kept(monkeypatch):
     assert len(forgotten) > 5
 
 
+def test_more_new_kinds_in_a_batch_than_are_worked_out(monkeypatch):
+    """Each record with a provider of its own: most are judged as events, and no kind is made of them."""
+    monkeypatch.setattr(windows_cells, "_MAX_NEW", 5)
+    workers = both(DETECTIONS)
+    records = [
+        record(("Security", f"Provider {number % 40}", 1), {"CommandLine": "whoami"}, "")
+        for number in range(80)
+    ]
+    for _time in range(2):
+        assert len({one.event_id for one in check(workers, records)[0]}) == 80
+        assert len(workers[1]._forms._kinds) == 5
+
+
 def test_values_forgotten_in_between():
     workers = both(DETECTIONS)
     records = list(sigma_events.windows(300, seed=8))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _Parts: TypeAlias = "Sequence[Sequence[Mapping[str, Sequence[str]]]]"
 MAX_ROUTES = 8192
-_MAX_SIGHTS = 4096
+_MAX_SIGHTS = 1024
 _LOGSOURCE = frozenset(
     {"citysoc.logsource.category", "citysoc.logsource.product", "citysoc.logsource.service"}
 )
