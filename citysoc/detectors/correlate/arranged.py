@@ -56,6 +56,7 @@ class Correlation:
         chained: it builds upon other correlations.
         across: it works across agencies.
         quiet: its findings are only for those that build upon it.
+        marked: ids of its entries have behind them of what correlation and group below they are.
         keeps: microseconds; beside what windows may reach, entries are kept for so long, for anomalies are late.
         parents: those.
     """
@@ -69,6 +70,7 @@ class Correlation:
     chained: bool
     across: bool
     quiet: bool
+    marked: bool
     keeps: int
     parents: list[Parent]
 
@@ -97,6 +99,7 @@ def arranged(plans: Sequence[Mapping[str, Any]]) -> list[Correlation]:
             chained=bool(plan["children"]),
             across=bool(plan["across_agencies"]),
             quiet=bool(plan["quiet"]),
+            marked=False,
             keeps=ANOMALY_SECONDS * 1_000_000 if plan.get("is_late") else 0,
             parents=[],
         )
@@ -113,5 +116,6 @@ def arranged(plans: Sequence[Mapping[str, Any]]) -> list[Correlation]:
                 and not below.windows.absences
                 and {*places} == {*range(len(below.plan["group_by"]))}
             )
+            one.marked = one.marked or not alone
             below.parents.append(Parent(one.number, child["slot"], child["takes"], places, alone))
     return found

@@ -10,20 +10,20 @@ and did not before is a finding.
 
 Who does what: ``arranged`` knows who builds upon whom, ``lanes`` how far time has come, ``waiting`` holds what it is too
 early for, ``due`` puts in order what no longer is, ``groups`` keep the entries, ``windows`` and ``measures`` say which windows qualify, ``absences`` when absence
-is certain, ``findings`` makes of windows what the world sees, ``losses`` counts what is left out, ``saving`` turns the
+is certain, ``findings`` makes of windows what the world sees and ``handing`` what others build upon, ``losses`` counts what is left out, ``saving`` turns the
 state into rows of which only what changed is written.
 """
 
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from citysoc.detectors.correlate.absences import Deadlines
 from citysoc.detectors.correlate.arranged import arranged
-from citysoc.detectors.correlate.due import Due
-from citysoc.detectors.correlate.findings import Teller, handed_up
+from citysoc.detectors.correlate.findings import Teller
 from citysoc.detectors.correlate.groups import Groups
+from citysoc.detectors.correlate.handing import Handed, Turn
 from citysoc.detectors.correlate.lanes import FOREVER, LATENESS_SECONDS, Lanes
 from citysoc.detectors.correlate.losses import Losses
 from citysoc.detectors.correlate.saving import Ledger, Restored
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from citysoc.detectors.correlate.lanes import Clock
     from citysoc.detectors.correlate.losses import Loss
     from citysoc.detectors.correlate.measures import Entry
-    from citysoc.detectors.correlate.waiting import Place
     from citysoc.detectors.correlate.windows import Hit
     from citysoc.flow import Finding
 
@@ -50,22 +49,6 @@ MAX_GROUPS = 1_000_000
 MAX_EVENTS = 10_000
 _SWEEP_SECONDS = 60
 _IN_ORDER = itemgetter(0, 1)
-
-
-class _Turn(NamedTuple):
-    """What is put to the groups of a level and scope in one go.
-
-    Args:
-        decided: absences are decided whose deadline lies before it.
-        before: what correlations hand up from before it need not wait.
-        awaited: correlations of which something waits.
-        found: what the world is told.
-    """
-
-    decided: int
-    before: int
-    awaited: frozenset[int]
-    found: list[Told]
 
 
 class Correlator:
@@ -110,8 +93,7 @@ class Correlator:
             max_groups=max_groups,
             on_drop=self._ledger.dropped if self._ledger else None,
         )
-        self._handed: dict[Place, Due] = {}
-        """What correlations handed to those above them, by level and scope; empty between turns."""
+        self._handed = Handed(self._correlations, self._waiting)
         self._deadlines = Deadlines()
         self._passed: dict[str, int] = {}
         self._swept = 0
@@ -173,7 +155,7 @@ class Correlator:
         found: list[Told] = []
         marks: dict[str, int] = {}
         for level in self._levels:
-            places = {*self._waiting.places(), *self._handed, *self._deadlines.places()}
+            places = {*self._waiting.places(), *self._handed.places(), *self._deadlines.places()}
             for scope in sorted(scope for at, scope in places if at == level):
                 mark = marks.get(scope)
                 if mark is None:
@@ -204,9 +186,9 @@ class Correlator:
         found: list[Told] = []
         decided = max(mark, self._passed.get(scope, -FOREVER))
         again: set[tuple[Key, int]] = set()
-        due = self._handed.pop((level, scope), None) or Due()
+        due = self._handed.taken((level, scope))
         self._waiting.release((level, scope), mark, due)
-        turn = _Turn(decided, -FOREVER if forced else mark, self._waiting.awaited(scope), found)
+        turn = Turn(decided, -FOREVER if forced else mark, self._waiting.awaited(scope), found)
         for key, items in due.in_order():
             one = self._correlations[key[0]]
             if forced:
@@ -220,7 +202,7 @@ class Correlator:
     # -- groups ------------------------------------------------------------------------------------------------
 
     def _let_in(
-        self, one: Correlation, key: Key, items: list[Entry], shown: Names | None, turn: _Turn
+        self, one: Correlation, key: Key, items: list[Entry], shown: Names | None, turn: Turn
     ) -> list[Hit]:
         """Let a group's matches in; return what qualifies."""
         now = self._lanes.arrived
@@ -256,7 +238,7 @@ class Correlator:
         if self._ledger is not None:
             self._ledger.changed.add(key)
 
-    def _decide(self, level: int, scope: str, again: set[tuple[Key, int]], turn: _Turn) -> None:
+    def _decide(self, level: int, scope: str, again: set[tuple[Key, int]], turn: Turn) -> None:
         """Decide the absences whose deadline lies before a watermark.
 
         A window that ends and an absence that is certain may fall on the same moment: one of them is enough, so what
@@ -277,32 +259,12 @@ class Correlator:
             self._deadlines.note(level, key, one.windows, group.entries, decided - span)
 
     def _qualified(
-        self, one: Correlation, key: Key, group: Group, hits: Sequence[Hit], turn: _Turn
-    ) -> list[tuple[Correlation, Key, list[Entry], Names]]:
-        """Tell the world of windows that qualify, and hand them to the correlations above.
-
-        What lies before the watermark that is worked on comes to the levels above in the same turn, and need not wait.
-
-        Returns:
-            What goes into groups above at once, while it is at hand: nothing else comes to them.
-        """
+        self, one: Correlation, key: Key, group: Group, hits: Sequence[Hit], turn: Turn
+    ) -> Sequence[tuple[Correlation, Key, list[Entry], Names]]:
+        """Tell the world of windows that qualify; return what goes into groups above at once."""
         if not one.quiet:
             turn.found.extend(self._tellers[one.number].told(key, group, hits))
-        at_once = []
-        for parent in one.parents:
-            above = self._correlations[parent.number]
-            target, entries, written = handed_up(one, above, parent, key=key, group=group, hits=hits)
-            if target[1] == key[1] and hits[-1][0] < turn.before:
-                if parent.alone and parent.number not in turn.awaited:
-                    at_once.append((above, target, entries, written))
-                    continue
-                due = self._handed.setdefault((above.level, key[1]), Due())
-                due.add(target, entries)
-                if written != target[2:]:
-                    due.spell(target, [(entries[0], written)])
-            else:
-                self._waiting.add(above.level, target, entries, written)
-        return at_once
+        return self._handed.up(one, key, group, hits, turn) if one.parents else ()
 
     # -- state -------------------------------------------------------------------------------------------------
 

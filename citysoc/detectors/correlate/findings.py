@@ -1,4 +1,4 @@
-"""From windows that qualify to findings, and to matches of the correlations that build upon theirs."""
+"""From windows that qualify to findings."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc import clock
-from citysoc.detectors.correlate.arranged import CITY
+from citysoc.detectors.correlate.windows import UNSOUGHT
 from citysoc.flow import CITY_AGENCY, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from citysoc.detectors.correlate.arranged import Correlation, Key, Names, Parent
+    from citysoc.detectors.correlate.arranged import Correlation, Key
     from citysoc.detectors.correlate.groups import Group
-    from citysoc.detectors.correlate.measures import Entry, Value
+    from citysoc.detectors.correlate.measures import Entry
     from citysoc.detectors.correlate.windows import Hit
 
 Told: TypeAlias = "tuple[int, Key, Finding]"
@@ -89,7 +89,9 @@ class Teller:
     def _told(self, key: Key, group: Group, hits: Sequence[Hit]) -> Told:
         one, entries = self._one, group.entries
         plan = one.plan
-        time, low, high, metric = one.windows.sought(entries, hits[0])
+        time, low, high, metric = hits[0]
+        if low == UNSOUGHT:
+            time, low, high, metric = one.windows.sought(entries, hits[0])
         written = group.shown or key[2:]
         grouped: dict[str, Any] = dict(zip(self._names, written))  # noqa: B905  as many, and asked of each finding
         window = entries[low if high - low <= _SAMPLE else high - _SAMPLE : high]
@@ -97,7 +99,7 @@ class Teller:
         sampled: Sequence[Hit] = () if number == 1 else hits
         if number > 2 * _SAMPLE:
             sampled = [*hits[:_SAMPLE], *hits[-_SAMPLE:]]
-        if one.chained:
+        if one.marked:
             events = [entry[1].partition("#")[0] for entry in window]
             samples = [entries[hit[2] - 1][1].partition("#")[0] for hit in sampled]
         else:
@@ -125,7 +127,7 @@ class Teller:
             number,
             _moment(hits[-1][0]) if number > 1 else None,
             tuple(samples),
-            _agencies(one, entries, hits) if one.across else (),
+            agencies_of(one, entries, hits) if one.across else (),
         )
         return time, key, finding
 
@@ -136,17 +138,17 @@ class Teller:
         chosen = sorted([*firsts.values(), *rest][:_MOST_PARTS])
         named = not self._one.single or len(self._parts) == 1
         return [
-            f"{self._parts[entry[2]] if named else '-'} {_bare(entry[1])} {clock.iso(_moment(entry[0]))}"
+            f"{self._parts[entry[2]] if named else '-'} {bare(entry[1])} {clock.iso(_moment(entry[0]))}"
             for entry in chosen
         ]
 
 
-def _bare(event: str) -> str:
+def bare(event: str) -> str:
     """Return the id of the event that a match of a correlation below stands for."""
     return event.partition("#")[0]
 
 
-def _agencies(one: Correlation, entries: Sequence[Entry], hits: Sequence[Hit]) -> tuple[str, ...]:
+def agencies_of(one: Correlation, entries: Sequence[Entry], hits: Sequence[Hit]) -> tuple[str, ...]:
     """Return whose events the windows hold."""
     found: set[str] = set()
     seen = 0
@@ -156,56 +158,6 @@ def _agencies(one: Correlation, entries: Sequence[Entry], hits: Sequence[Hit]) -
             found.add(entries[place][4])
         seen = max(seen, high)
     return tuple(sorted({name for names in found for name in names.split(",")})[:MAX_AGENCIES])
-
-
-def handed_up(
-    one: Correlation, above: Correlation, parent: Parent, *, key: Key, group: Group, hits: Sequence[Hit]
-) -> tuple[Key, list[Entry], Names]:
-    """Return what windows of a correlation are to one above it: the group there, an entry for each, how it is written.
-
-    Args:
-        one: the correlation.
-        above: the one above it.
-        parent: how it builds upon the other.
-        key: the group's key.
-        group: the group.
-        hits: in order of time.
-    """
-    entries = group.entries
-    shown = group.shown or key[2:]
-    written = tuple([shown[place] for place in parent.places])
-    target = (
-        parent.number,
-        CITY if above.across else key[1],
-        *[key[2 + place] for place in parent.places],
-    )
-    slot = 0 if above.single else parent.slot
-    agency = str(key[1])
-    of_group: Value = (
-        () if parent.takes in {"", "metric"} else tuple(key[2 + int(p)] for p in parent.takes.split(","))
-    )
-    # Several correlations, and several groups of one, may hand up the same event at the same time.
-    end = "" if parent.alone else f"#{one.number}.{'/'.join(key[1:])}"
-    if not one.across and not one.chained and parent.takes != "metric":
-        # Most are, and there is one for each event where most events qualify.
-        rest = (slot, of_group, agency) if above.across else (slot, of_group)
-        return (
-            target,
-            [(time, entries[high - 1][1] + end, *rest) for time, _low, high, _metric in hits],
-            written,
-        )
-    found: list[Entry] = []
-    for hit in hits:
-        time, _low, high, metric = one.windows.sought(entries, hit)
-        value: Value = of_group
-        if parent.takes == "metric":
-            value = (str(metric),) if above.plan["type"] == "value_count" else (metric,)
-        if one.across:
-            agency = ",".join(_agencies(one, entries, (hit,)))
-        event = entries[high - 1][1]
-        name = f"{_bare(event) if one.chained else event}{end}"
-        found.append((time, name, slot, value, agency) if above.across else (time, name, slot, value))
-    return target, found, written
 
 
 def _moment(time: int) -> dt.datetime:

@@ -143,12 +143,15 @@ class Ranked:
         values = self.values
         if not values:
             return None
-        rank = (len(values) - 1) * self.percent / 100
-        below = int(rank)
-        rest = rank - below
-        if not rest:
-            return float(values[below])
-        return float(values[below] * (1 - rest) + values[below + 1] * rest)
+        below, rest, other = rank(len(values), self.percent)
+        return float(values[below] * other + values[below + 1] * rest if rest else values[below])
+
+
+def rank(number: int, percent: float) -> tuple[int, float, float]:
+    """Return the place below a percentile of so many values, and what part the one above it and it itself have."""
+    at = (number - 1) * percent / 100
+    below = int(at)
+    return below, at - below, 1 - (at - below)
 
 
 class _Slots:
