@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from citysoc import clock
@@ -21,9 +22,12 @@ Told: TypeAlias = "tuple[int, Key, Finding]"
 """A finding with its time and group, by which findings are ordered."""
 
 _SAMPLE = 5
+_EVENT = itemgetter(1)
 PARTS = "citysoc.parts"
 """What a finding of a correlation over anomalies is made of: texts of a rule's name, an event's id and its time."""
 _MOST_PARTS = 12
+_WHOLE = 1 << 63
+"""Whole numbers beyond it cannot be written everywhere."""
 _NOWHERE = ("", 0)
 """The path and the offset of what is about no single record."""
 MAX_AGENCIES = 100
@@ -93,7 +97,10 @@ class Teller:
         if low == UNSOUGHT:
             time, low, high, metric = one.windows.sought(entries, hits[0])
         written = group.shown or key[2:]
-        grouped: dict[str, Any] = dict(zip(self._names, written))  # noqa: B905  as many, and asked of each finding
+        if len(written) == 1:  # most are, and this is asked of each finding
+            grouped: dict[str, Any] = {self._names[0]: written[0]}
+        else:
+            grouped = dict(zip(self._names, written))  # noqa: B905  as many
         window = entries[low if high - low <= _SAMPLE else high - _SAMPLE : high]
         number = len(hits)
         sampled: Sequence[Hit] = () if number == 1 else hits
@@ -103,10 +110,11 @@ class Teller:
             events = [entry[1].partition("#")[0] for entry in window]
             samples = [entries[hit[2] - 1][1].partition("#")[0] for hit in sampled]
         else:
-            events = [entry[1] for entry in window]
+            events = list(map(_EVENT, window))
             samples = [entries[hit[2] - 1][1] for hit in sampled]
-        matched = grouped.copy()
-        matched[one.windows.kind] = whole if (whole := int(metric)) == metric else metric
+        if -_WHOLE < metric < _WHOLE and (whole := int(metric)) == metric:
+            metric = whole
+        matched = {**grouped, one.windows.kind: metric}
         if self._counted:
             matched[self._counted] = sorted({"/".join(entry[3]) for entry in window if entry[3]})
         matched["citysoc.events"] = events

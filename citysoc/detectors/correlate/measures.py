@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from bisect import bisect_left, insort
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -260,4 +260,5 @@ def _real(number: int | Fraction) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(math.inf, number)
+        # The largest there is: it can be counted with above, and written, as infinity can not.
+        return sys.float_info.max if number > 0 else -sys.float_info.max

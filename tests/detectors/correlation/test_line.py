@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 
@@ -267,3 +268,24 @@ def test_people_see_what_was_left_out(tmp_path, work, monkeypatch):
     assert [(row["stream"], row["late_events"]) for row in json.loads(streams.stdout)] == [
         ("so-y-te/windows", 7)
     ]
+
+
+@pytest.mark.parametrize("number", ["1.7e308", "-1.7e308", "1e30", "9223372036854775807"])
+def test_numbers_beyond_all_measure_stop_nothing(tmp_path, work, number):
+    """Sums of what hostile events say exceed what a float or 64 bits hold, also where one builds upon another."""
+    asked = {"field": "network.bytes", "neq": 1}
+    kinds = ("value_sum", "value_avg", "value_median")
+    below = [correlation(kind, name=kind, rules=["a"], condition=asked) for kind in kinds]
+    asked = {"field": "value_sum", "neq": 1}
+    above = correlation("value_sum", rules=["value_sum"], condition=asked, generate=True)
+    write(work.rules[0], *below, above)
+    house = House(tmp_path, work)
+    told = [json.loads(record(0, "an")) for _n in range(3)]
+    for one in told:
+        one["network"] = {"bytes": number}
+    records = tuple(json.dumps(one).encode() for one in told)
+    house.take(dataclasses.replace(batch(0, *"abc"), records=records))
+    house = house.again()
+    house.committer.pass_time(ended=True)
+    assert {alert[1] for alert in house.alerts()} == {*kinds, "top"}
+    house.state.close()
