@@ -21,7 +21,7 @@ from citysoc.detectors.sigma.mapping import fingerprint
 from citysoc.detectors.sigma.written import written
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 try:
     hyperscan: Any = importlib.import_module("hyperscan")
@@ -30,7 +30,11 @@ except ImportError:  # there is no wheel for this machine
 
 _MAGIC = b"citysoc.hs.1\n"
 _DIGEST_BYTES = 32
-_MAX_FILES = 400
+_MAX_FILES = 8192
+"""Rules of every kind and logs of every kind make some 2,000."""
+_MAX_BYTES = 256 << 20
+_LOOK_EVERY = 64
+"""After so many files that were written, it is looked whether they are too many."""
 _MAX_FILE_BYTES = 64 << 20
 
 
@@ -41,10 +45,11 @@ class Databases:
         directory: where they are kept; None keeps none.
     """
 
-    __slots__ = ("_directory",)
+    __slots__ = ("_directory", "_saved")
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
+        self._saved = 0
 
     def plan(self, made_of: bytes) -> bytes | None:
         """Return the plan of an index as it was kept; None where it was not.
@@ -63,7 +68,7 @@ class Databases:
     def keep_plan(self, made_of: bytes, plan: bytes) -> None:
         """Keep the plan of an index."""
         if self._directory is not None:
-            _save(self._plan_path(self._directory, made_of), plan)
+            self._save(self._plan_path(self._directory, made_of), plan)
 
     def _plan_path(self, directory: Path, made_of: bytes) -> Path:
         digest = hashlib.blake2b(_made_by().encode(), digest_size=20)
@@ -90,8 +95,14 @@ class Databases:
         database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         database.compile(expressions=list(map(_escaped, texts)), ids=list(ids), flags=list(flags))
         if path is not None:
-            _save(path, hyperscan.dumpb(database))
+            self._save(path, hyperscan.dumpb(database))
         return database
+
+    def _save(self, path: Path, content: bytes) -> None:
+        if self._saved % _LOOK_EVERY == 0:
+            _prune(path.parent)
+        self._saved += 1
+        _save(path, content)
 
 
 @functools.cache
@@ -152,7 +163,6 @@ def _save(path: Path, content: bytes) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _prune(path.parent)
         import tempfile
 
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
@@ -169,14 +179,26 @@ def _save(path: Path, content: bytes) -> None:
 
 
 def _prune(directory: Path) -> None:
-    """Remove the files not used for longest where there are too many."""
-    files = [*directory.glob("*.hs"), *directory.glob("*.plan")]
-    if len(files) < _MAX_FILES:
+    """Remove the files not used for longest where there are too many, or they are too large."""
+    files = sorted(_facts(directory))
+    size = sum(one for _used, one, _file in files)
+    count = len(files)
+    if count < _MAX_FILES and size < _MAX_BYTES:
         return
-    files.sort(key=lambda file: file.stat().st_mtime)
-    for file in files[: _MAX_FILES // 4]:
+    for _used, own, file in files:
+        if count <= _MAX_FILES * 3 // 4 and size <= _MAX_BYTES * 3 // 4:
+            return
         with contextlib.suppress(OSError):
             file.unlink()
+        count, size = count - 1, size - own
+
+
+def _facts(directory: Path) -> Iterator[tuple[float, int, Path]]:
+    """Yield of each file when it was used, its bytes and where it is."""
+    for file in (*directory.glob("*.hs"), *directory.glob("*.plan")):
+        with contextlib.suppress(OSError):  # another process was first
+            facts = file.stat()
+            yield facts.st_mtime, facts.st_size, file
 
 
 def _digest(content: bytes) -> bytes:
