@@ -5,6 +5,7 @@ Dividing costs a look at some KiB for each span, so that one process can keep ma
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
@@ -27,6 +28,7 @@ __all__ = ["begin_of", "block_of", "cut", "of_file", "of_stream"]
 
 _CHUNK = 1 << 20
 _LOOK = 16 << 10
+_LINE_FEED = ord("\n")
 _MOST_AT_ONCE = 4
 """So many whole spans may be held at once."""
 _MOST_LINES = 1 << 16
@@ -130,15 +132,13 @@ def block_of(batch: Batch, limits: Limits | None = None) -> Block | None:
     most = _MOST_AT_ONCE * (limits or Limits()).batch_bytes
     if unread is None or unread.end - unread.begin > most:
         return None
-    data = bytearray().join(_chunks(unread) if unread.data is None else [unread.data])
-    if not data or b"\0" in data:  # a NUL may belong to a line or stand around it
-        return None
-    if data.count(b"\n") > _MOST_LINES:
-        return None
-    if not data.endswith(b"\n"):
+    data = _whole(unread)
+    size = len(data) - SPARE
+    if not size or data.count(b"\n", 0, size) > _MOST_LINES or data.find(b"\0", 0, size) >= 0:
+        return None  # a NUL may belong to a line or stand around it
+    if data[size - 1] != _LINE_FEED:
         data += b"\n"
-    size = len(data)
-    data += b"\n" * SPARE
+        size += 1
     return Block(data, size, unread.begin)
 
 
@@ -149,6 +149,39 @@ def _bytes(data: bytes, begin: int, size: int = 0) -> Frames:
 
 def _chunks(unread: Unread) -> Iterator[bytes]:
     """Yield the bytes of a span, so many at once that little is held twice."""
+    with _opened(unread) as descriptor:
+        place = unread.begin
+        while place < unread.end:
+            data = os.pread(descriptor, min(_CHUNK, unread.end - place), place)
+            if not data:  # it became shorter
+                return
+            yield data
+            place += len(data)
+
+
+def _whole(unread: Unread) -> bytearray:
+    """Return the bytes of a span, with ``SPARE`` line feeds behind them."""
+    after = b"\n" * SPARE
+    if unread.data is not None:
+        return bytearray().join((unread.data, after))
+    data = bytearray(unread.end - unread.begin + SPARE)
+    view = memoryview(data)
+    size = 0
+    with _opened(unread) as descriptor:
+        while size < len(data) - SPARE:
+            read = os.preadv(descriptor, [view[size:-SPARE]], unread.begin + size)
+            if not read:  # it became shorter
+                break
+            size += read
+    view[size : size + SPARE] = after
+    view.release()
+    del data[size + SPARE :]
+    return data
+
+
+@contextlib.contextmanager
+def _opened(unread: Unread) -> Iterator[int]:
+    """Open the file of a span, if it still is that file."""
     try:
         descriptor = os.open(unread.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         try:
@@ -157,13 +190,7 @@ def _chunks(unread: Unread) -> Iterator[bytes]:
                 raise SourceError(
                     _("Another file took its place while it was read."), where=unread.path, transient=True
                 )
-            place = unread.begin
-            while place < unread.end:
-                data = os.pread(descriptor, min(_CHUNK, unread.end - place), place)
-                if not data:  # it became shorter
-                    return
-                yield data
-                place += len(data)
+            yield descriptor
         finally:
             os.close(descriptor)
     except OSError as error:

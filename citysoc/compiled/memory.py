@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _LOOPS = Loops("citysoc.compiled.loops.memory")
 load = _LOOPS.load
 _NOBODY = np.empty(0, np.int32)
-_SLOTS = 1 << 18
-_ENTRIES = 1 << 17
-_BYTES = 20 << 20
+_SLOTS = 1 << 20
+_ENTRIES = 1 << 19
+_BYTES = 64 << 20
 _MOST_ENTRIES = _ENTRIES * 3 // 4
 _MOST_BYTES = _BYTES * 3 // 4
 

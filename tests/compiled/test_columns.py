@@ -29,13 +29,14 @@ def records(numbers):
     return [b'{"a":"%d"}' % number for number in numbers]
 
 
-def of_values(values):
-    return [int(value) for (value,) in values]
+def of_columns(columns):
+    (column,) = columns
+    return list(map(int, column))
 
 
 def test_combinations_that_could_not_be_worked_out_are_worked_out_later():
     combinations = Combinations()
-    columns = Columns([Column(memory.Memory(), [(0, False)], of_values)], combinations)
+    columns = Columns([Column(memory.Memory(), [(0, False)], of_columns)], combinations)
 
     def candidates(numbers):
         some = np.arange(len(numbers), dtype=np.int32)
@@ -53,10 +54,10 @@ def test_combinations_that_could_not_be_worked_out_are_worked_out_later():
 def test_values_that_could_not_be_judged_are_judged_later():
     fails = True
 
-    def judge(values):
+    def judge(columns):
         if fails:
             raise OddError
-        return of_values(values)
+        return of_columns(columns)
 
     column = Column(memory.Memory(), [(0, False)], judge)
     sheet = sheet_of(records([1, 2, 1]))

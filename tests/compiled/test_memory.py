@@ -113,8 +113,9 @@ def test_values_of_one_hash_are_told_apart():
     assert len(model.look(records, [0], 1)) == 100 - 32  # more with one hash are not looked through
 
 
-def test_values_of_one_slot_are_told_apart():
+def test_values_of_one_slot_are_told_apart(monkeypatch):
     """Numbers whose hashes end the same."""
+    monkeypatch.setattr(memory, "_SLOTS", 1 << 18)
     digits = np.arange(10_000_000, 26_000_000, dtype=np.uint64)
     words = np.zeros(len(digits), np.uint64)
     for place in range(8):

@@ -26,7 +26,7 @@ class Column:
     Args:
         memory: remembers the classes.
         cells: which of a record's values make the field, and whether they are lists.
-        judge: returns the classes of some fields by the values that make each.
+        judge: returns the classes of some fields by the values that make them, a column for each cell.
     """
 
     __slots__ = ("_cells", "_judge", "_memory", "_number", "_places", "_unseen")
@@ -35,7 +35,7 @@ class Column:
         self,
         memory: Memory,
         cells: Sequence[tuple[int, bool]],
-        judge: Callable[[list[tuple[Any, ...]]], Sequence[int]],
+        judge: Callable[[list[list[Any]]], Sequence[int]],
     ) -> None:
         import numpy as np
 
@@ -76,7 +76,7 @@ class Column:
             if len(some) == 1:
                 return [UNKNOWN]
             return [self._told(sheet, some[place : place + 1])[0] for place in range(len(some))]
-        return self._judge(list(zip(*columns, strict=True)))
+        return self._judge(columns)
 
 
 def _values(sheet: Sheet, some: Any, place: int, is_list: bool) -> list[Any]:

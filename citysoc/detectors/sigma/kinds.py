@@ -93,10 +93,10 @@ class Sight:
         if self._columns is None:
             cells = self._kind.cells
             plain = [
-                Column(memory, cells([place]), partial(_of_values, field))
+                Column(memory, cells([place]), partial(_of_column, field))
                 for place, field in zip(self._places, self._fields, strict=True)
             ]
-            made = [Column(memory, cells(one.places), one.of_values) for one in self._made]
+            made = [Column(memory, cells(one.places), one.of_columns) for one in self._made]
             self._columns = Columns([*plain, *made], self._combinations)
         return self._columns.candidates(sheet, some)
 
@@ -137,8 +137,9 @@ class Sight:
         return found
 
 
-def _of_values(field: Field, values: Sequence[tuple[Any, ...]]) -> Sequence[int]:
-    return field.fresh([value for (value,) in values])
+def _of_column(field: Field, columns: Sequence[Sequence[Any]]) -> Sequence[int]:
+    (column,) = columns
+    return field.fresh(column)
 
 
 class _Made:
@@ -158,9 +159,9 @@ class _Made:
         """Which values make it."""
         return self._part.places
 
-    def of_values(self, values: Sequence[tuple[Any, ...]]) -> Sequence[int]:
+    def of_columns(self, columns: Sequence[Sequence[Any]]) -> Sequence[int]:
         """Return the classes by the values that make each; ``UNKNOWN`` where the whole event must be made to know."""
-        made = [self._part.make_of(one) for one in values]
+        made = list(map(self._part.make_of, zip(*columns, strict=True)))
         classes = iter(self._field.fresh([event.get(self._name) for event in made if event is not None]))
         return [UNKNOWN if event is None else next(classes) for event in made]
 
