@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -111,9 +110,7 @@ def main(args: list[str] | None = None) -> None:
 
     Codes: 0 fine, 1 failed, 2 usage, 3 configuration, 4 partial data, 130 interrupted.
     """
-    code = _run(args)
-    gc.freeze()  # what is left goes with the process: to look for cycles in it first takes up to a tenth of a second
-    sys.exit(code)
+    sys.exit(_run(args))
 
 
 def _run(args: list[str] | None) -> int:
