@@ -6,7 +6,7 @@ For commands that want findings and nothing else. Whatever is not plain to see h
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from citysoc.flow import position_id
 from citysoc.framing.block import Lines
@@ -74,7 +74,8 @@ class Records(Protocol):
         """Return where it stands."""
 
 
-class _Cut(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Cut:
     """The records of a batch that was cut."""
 
     batch: Batch
@@ -82,7 +83,7 @@ class _Cut(NamedTuple):
     def __len__(self) -> int:
         return len(self.batch.records)
 
-    def __getitem__(self, number: int) -> bytes:  # type: ignore[override]  # no tuple to anyone
+    def __getitem__(self, number: int) -> bytes:
         return self.batch.records[number]
 
     def offset(self, number: int) -> int:
@@ -237,13 +238,16 @@ def rough(batch: Batch, forms: Forms | None = None) -> Rough | None:
         forms: what was learned of records before, where they need not be read.
     """
     name = parser_name(batch)
-    if name != _PARSER or batch.parser_options:  # options may say what no record does
-        return None
-    return Rough(batch, name, _Cut(batch), forms)
+    return Rough(batch, name, _Cut(batch), forms) if _has_kinds(name, batch) else None
+
+
+def is_known_uncut(batch: Batch) -> bool:
+    """Return whether a batch may be told apart by kinds before its lines are read."""
+    return _has_kinds(batch.parser, batch)
 
 
 def rough_of(batch: Batch, block: Block, forms: Forms, *, longest: int) -> Rough | None:
-    """Return a batch of lines that were not cut, told apart by kinds; None where they must be cut to be known.
+    """Return a batch that is known uncut, told apart by kinds; None where its lines must be cut all the same.
 
     Args:
         batch: the batch.
@@ -251,8 +255,6 @@ def rough_of(batch: Batch, block: Block, forms: Forms, *, longest: int) -> Rough
         forms: what was learned of records before.
         longest: so many bytes a line may have.
     """
-    if batch.parser != _PARSER or batch.parser_options:
-        return None
     from citysoc.compiled.cells import sheet_of_lines
 
     sheet = sheet_of_lines(block.data, block.size)
@@ -260,6 +262,10 @@ def rough_of(batch: Batch, block: Block, forms: Forms, *, longest: int) -> Rough
     if (lines[1:] - lines[:-1]).max() > longest + 1:
         return None
     return Rough(batch, batch.parser, Lines(block, lines.tolist()), forms, (block.data, sheet))
+
+
+def _has_kinds(parser: str, batch: Batch) -> bool:
+    return parser == _PARSER and not batch.parser_options  # options may say what no record does
 
 
 def _nobody(_glance: Glance) -> Sequence[int]:

@@ -17,7 +17,7 @@ from citysoc.ecs.schema import to_table
 from citysoc.flow import LEVELS
 from citysoc.framing.base import Limits
 from citysoc.parsers.registry import parser
-from citysoc.parsers.rough import rough, rough_of
+from citysoc.parsers.rough import is_known_uncut, rough, rough_of
 from citysoc.parsers.run import parse_batch
 from citysoc.parsers.windows_cells import Forms
 from citysoc.pipeline.loaded import collect_seldom, loaded_of, settle
@@ -98,7 +98,7 @@ class Worker:
 
     def _parts(self, batch: Batch) -> Iterator[tuple[Sequence[Hit | Finding], list[Match]]]:
         forms = None if self._intel else self._forms  # intelligence is met by all that an event says
-        if forms is not None and (block := block_of(batch)) is not None:
+        if forms is not None and is_known_uncut(batch) and (block := block_of(batch)) is not None:
             told = rough_of(batch, block, forms, longest=Limits().max_record_bytes)
             if told is not None:
                 try:

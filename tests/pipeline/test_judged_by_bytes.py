@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -249,3 +250,9 @@ def test_each_record_is_told_once():
         found = forms.kinds(sheet_of(records), records)
         numbers = [one.some if isinstance(one, windows_cells.Found) else one for one in found]
         assert sorted(np.concatenate(numbers).tolist()) == list(range(300))
+
+
+def test_lines_of_other_formats_are_read_once(monkeypatch):
+    """Where values stand is known of Windows records only: nothing else is read to find that out."""
+    monkeypatch.setattr(pipeline, "block_of", lambda _batch: pytest.fail("the lines were read"))
+    assert WORKERS[1].judged(replace(uncut([b'{"event_type":"dns"}']), parser="suricata")) == ([], [])
